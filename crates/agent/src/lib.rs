@@ -1,0 +1,1 @@
+//! The TEEP Agent: a core without I/O that installs, updates and removes Trusted Components

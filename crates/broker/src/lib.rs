@@ -1,0 +1,1 @@
+//! The TEEP Broker: carries messages between a TEEP Agent and its TAM over HTTP

@@ -1,0 +1,3 @@
+//! The command `teep`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Entity Attestation Tokens for TEEP: claims, Evidence, Attestation Results

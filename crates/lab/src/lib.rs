@@ -1,0 +1,1 @@
+//! A world of TAMs, devices and a faulty network in virtual time

@@ -1,0 +1,1 @@
+//! The TAM as a server: TEEP over HTTP, SQL store, REST API

@@ -1,0 +1,1 @@
+//! SUIT manifests: model, builder, resumable processor and report

@@ -1,0 +1,1 @@
+//! The TAM's decisions: a core without I/O

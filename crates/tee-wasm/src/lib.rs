@@ -1,0 +1,1 @@
+//! A software TEE: Trusted Applications are WebAssembly components

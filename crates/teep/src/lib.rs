@@ -1,0 +1,1 @@
+//! The five messages of the TEEP protocol and the number tables of its registry

@@ -1,0 +1,1 @@
+//! Appraisal of Evidence against endorsements and reference values
