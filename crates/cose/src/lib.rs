@@ -1,1 +1,56 @@
-//! CBOR within limits, COSE signatures, keys, thumbprints and trust anchors for TEEP, SUIT and EAT
+//! CBOR within limits, COSE signatures, keys, thumbprints and trust anchors for TEEP, SUIT and EAT.
+//!
+//! Everything that arrives from outside goes through [`cbor::Reader`], which checks a whole item
+//! (well formed, definite lengths, no duplicate map keys, bounded nesting, no trailing bytes) before a
+//! decoder sees its first field. What was signed is kept as bytes and never encoded again in order to
+//! be verified. The cryptography is RustCrypto's; this crate only arranges it as RFC 9052 (COSE
+//! structures), RFC 9864 (ESP256 and Ed25519) and RFC 9679 (thumbprints) say.
+//!
+//! Not yet here: X.509 chains, COSE_Mac0, COSE_Encrypt, HSS-LMS, the older algorithm numbers -7 and -8.
+//!
+//! ```
+//! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
+//! # struct Fixed; // A test generator: real callers pass the TEE's or the system's.
+//! # impl rand_core::TryRng for Fixed { type Error = core::convert::Infallible;
+//! #   fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(7) }
+//! #   fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(7) }
+//! #   fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> { to.fill(7); Ok(()) } }
+//! # impl rand_core::TryCryptoRng for Fixed {}
+//! let key = SigningKey::generate(Algorithm::Esp256, &mut Fixed);
+//! let message = Sign1::new(b"a TEEP message").with_kid().sign(&key);
+//!
+//! let received = SignedMessage::decode(&message, &Limits::MESSAGE)?;
+//! assert_eq!(received.verify(&key.public_key())?, b"a TEEP message");
+//! # Ok::<(), teep_cose::Error>(())
+//! ```
+
+#![no_std]
+extern crate alloc;
+
+pub mod algorithm;
+pub mod cbor;
+pub mod digest;
+pub mod key;
+pub mod mac;
+pub mod sign;
+pub mod trust_anchor;
+
+pub use algorithm::Algorithm;
+pub use cbor::Malformed;
+pub use key::{KeyError, PublicKey, SigningKey, Thumbprint};
+pub use sign::{Sign1, SignatureError, SignedMessage, sign_with_each};
+pub use trust_anchor::TrustAnchors;
+
+/// Why bytes, a key or a signature were not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not what they should be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A key could not be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A signature is missing, unsupported or wrong.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}

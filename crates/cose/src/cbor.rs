@@ -1,0 +1,646 @@
+//! Reading CBOR (RFC 8949) from outside: one check over the whole item first, then typed reads.
+//!
+//! Why not serde, or a derive? The messages of TEEP and SUIT are maps with integer labels, arrays with
+//! positions and byte strings that hold CBOR, and an error must name the field and the byte. A reader
+//! with a dozen methods says that plainly.
+//!
+//! Encoding is `minicbor`'s own [`Encoder`]: it is deterministic where the caller writes map entries in
+//! a fixed order, which every encoder of this workspace does.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use minicbor::data::Type;
+pub use minicbor::encode::Encoder;
+
+/// Bounds on one CBOR item, each against an attack that a sender might try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the whole item: against memory exhaustion.
+    pub bytes: usize,
+    /// Levels of arrays, maps and tags: against stack exhaustion in a recursive consumer.
+    pub depth: usize,
+    /// Number of items, those nested included: against time exhaustion by many tiny items.
+    pub items: usize,
+}
+
+impl Limits {
+    /// For a TEEP message with the manifests in it: 1 MiB, 16 levels, 4,096 items.
+    pub const MESSAGE: Self = Self {
+        bytes: 1 << 20,
+        depth: 16,
+        items: 4096,
+    };
+}
+
+/// Bytes that are not the CBOR they should be: where, in which field, and what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem} (at byte {offset})")]
+pub struct Malformed {
+    /// Offset of the offending item from the start of what was decoded.
+    pub offset: usize,
+    /// The field that was being read, in the words of its specification.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a piece of CBOR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// The input ends within an item, or a length says more than there is.
+    Truncated,
+    /// Bytes follow where the item should have ended.
+    TrailingBytes,
+    /// An indefinite length, which none of our specifications need.
+    IndefiniteLength,
+    /// A reserved or invalid initial byte.
+    Invalid,
+    /// Text that is not UTF-8.
+    NotUtf8,
+    /// A map key that stands in the map twice.
+    DuplicateKey,
+    /// More bytes, levels or items than allowed: see [`Limits`].
+    OverLimit,
+    /// Another type, length or value than the specification has here.
+    Expected(&'static str),
+    /// A field that must be there is absent.
+    Missing,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the input ends too early"),
+            Self::TrailingBytes => f.write_str("bytes follow after its end"),
+            Self::IndefiniteLength => f.write_str("has an indefinite length"),
+            Self::Invalid => f.write_str("is not valid CBOR"),
+            Self::NotUtf8 => f.write_str("is not UTF-8"),
+            Self::DuplicateKey => f.write_str("the same map key stands there twice"),
+            Self::OverLimit => f.write_str("is larger or deeper than allowed"),
+            Self::Expected(what) => write!(f, "should be {what}"),
+            Self::Missing => f.write_str("is missing"),
+        }
+    }
+}
+
+/// The kind of the next item, as far as a decoder has to choose by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An unsigned or negative integer.
+    Integer,
+    /// A byte string.
+    Bytes,
+    /// A text string.
+    Text,
+    /// An array.
+    Array,
+    /// A map.
+    Map,
+    /// A tagged item.
+    Tag,
+    /// `true` or `false`.
+    Bool,
+    /// `null`.
+    Null,
+    /// Anything else: floating point, simple values, `undefined`.
+    Other,
+}
+
+/// A cursor over an item that [`Reader::new`] has checked as a whole.
+///
+/// Every read names the field, so that an error can: `reader.bytes("token")`.
+#[derive(Debug, Clone)]
+pub struct Reader<'b> {
+    decoder: minicbor::Decoder<'b>,
+    /// Offset of this item within the outermost input, so that errors inside byte strings point right.
+    base: usize,
+}
+
+impl<'b> Reader<'b> {
+    /// Checks `bytes` as exactly one CBOR item within `limits` and starts reading it.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not well formed, has indefinite lengths, duplicate map keys or trailing
+    /// bytes, or goes over a limit.
+    pub fn new(bytes: &'b [u8], field: &'static str, limits: &Limits) -> Result<Self, Malformed> {
+        Self::at(bytes, 0, field, limits)
+    }
+
+    fn at(
+        bytes: &'b [u8],
+        base: usize,
+        field: &'static str,
+        limits: &Limits,
+    ) -> Result<Self, Malformed> {
+        check(bytes, field, limits).map_err(|error| Malformed {
+            offset: base + error.offset,
+            ..error
+        })?;
+        Ok(Self {
+            decoder: minicbor::Decoder::new(bytes),
+            base,
+        })
+    }
+
+    /// Offset of the next item from the start of the outermost input.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.base + self.decoder.position()
+    }
+
+    /// An error about the item that comes next.
+    #[must_use]
+    pub fn fault(&self, field: &'static str, problem: Problem) -> Malformed {
+        Malformed {
+            offset: self.offset(),
+            field,
+            problem,
+        }
+    }
+
+    /// Whether everything has been read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.decoder.position() >= self.decoder.input().len()
+    }
+
+    /// The kind of the next item, without reading it.
+    ///
+    /// # Errors
+    /// [`Malformed`] at the end of the input.
+    pub fn kind(&self, field: &'static str) -> Result<Kind, Malformed> {
+        let kind = self
+            .decoder
+            .datatype()
+            .map_err(|error| self.convert(field, &error))?;
+        Ok(match kind {
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => Kind::Integer,
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => Kind::Integer,
+            Type::Bytes => Kind::Bytes,
+            Type::String => Kind::Text,
+            Type::Array => Kind::Array,
+            Type::Map => Kind::Map,
+            Type::Tag => Kind::Tag,
+            Type::Bool => Kind::Bool,
+            Type::Null => Kind::Null,
+            _ => Kind::Other,
+        })
+    }
+
+    /// An unsigned integer.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn uint(&mut self, field: &'static str) -> Result<u64, Malformed> {
+        self.read(field, "an unsigned integer", minicbor::Decoder::u64)
+    }
+
+    /// An unsigned integer of at most 32 bits.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else or larger.
+    pub fn uint32(&mut self, field: &'static str) -> Result<u32, Malformed> {
+        self.read(
+            field,
+            "an unsigned integer below 2^32",
+            minicbor::Decoder::u32,
+        )
+    }
+
+    /// A signed integer of at most 64 bits.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else or larger.
+    pub fn int(&mut self, field: &'static str) -> Result<i64, Malformed> {
+        self.read(field, "an integer", minicbor::Decoder::i64)
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn bool(&mut self, field: &'static str) -> Result<bool, Malformed> {
+        self.read(field, "true or false", minicbor::Decoder::bool)
+    }
+
+    /// `null`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn null(&mut self, field: &'static str) -> Result<(), Malformed> {
+        self.read(field, "null", minicbor::Decoder::null)
+    }
+
+    /// A byte string, borrowed from the input.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn bytes(&mut self, field: &'static str) -> Result<&'b [u8], Malformed> {
+        self.read(field, "a byte string", minicbor::Decoder::bytes)
+    }
+
+    /// A byte string whose length lies in `sizes`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else, shorter or longer; `expected` says what it
+    /// should have been, for example "8 to 64 bytes".
+    pub fn bytes_of(
+        &mut self,
+        field: &'static str,
+        sizes: core::ops::RangeInclusive<usize>,
+        expected: &'static str,
+    ) -> Result<&'b [u8], Malformed> {
+        let fault = self.fault(field, Problem::Expected(expected));
+        let bytes = self.bytes(field)?;
+        if sizes.contains(&bytes.len()) {
+            Ok(bytes)
+        } else {
+            Err(fault)
+        }
+    }
+
+    /// A text string, borrowed from the input.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn text(&mut self, field: &'static str) -> Result<&'b str, Malformed> {
+        self.read(field, "text", minicbor::Decoder::str)
+    }
+
+    /// The head of an array: how many items follow.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn array(&mut self, field: &'static str) -> Result<u64, Malformed> {
+        let length = self.read(field, "an array", minicbor::Decoder::array)?;
+        length.ok_or_else(|| self.fault(field, Problem::IndefiniteLength))
+    }
+
+    /// The head of an array that must have `length` items.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else or has another length; `expected` says what it
+    /// should have been, for example "an array of 5".
+    pub fn array_of(
+        &mut self,
+        field: &'static str,
+        length: u64,
+        expected: &'static str,
+    ) -> Result<(), Malformed> {
+        let fault = self.fault(field, Problem::Expected(expected));
+        if self.array(field)? == length {
+            Ok(())
+        } else {
+            Err(fault)
+        }
+    }
+
+    /// The head of a map: how many key-value pairs follow.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn map(&mut self, field: &'static str) -> Result<u64, Malformed> {
+        let length = self.read(field, "a map", minicbor::Decoder::map)?;
+        length.ok_or_else(|| self.fault(field, Problem::IndefiniteLength))
+    }
+
+    /// A tag number; the tagged item comes next.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is something else.
+    pub fn tag(&mut self, field: &'static str) -> Result<u64, Malformed> {
+        self.read(field, "a tag", minicbor::Decoder::tag)
+            .map(|tag| tag.as_u64())
+    }
+
+    /// The encoded bytes of the next item, whatever it is, borrowed from the input.
+    ///
+    /// # Errors
+    /// [`Malformed`] at the end of the input.
+    pub fn raw(&mut self, field: &'static str) -> Result<&'b [u8], Malformed> {
+        let start = self.decoder.position();
+        self.read(field, "an item", minicbor::Decoder::skip)?;
+        Ok(&self.decoder.input()[start..self.decoder.position()])
+    }
+
+    /// A byte string that holds CBOR (`bstr .cbor`): checked like [`Reader::new`], errors point into it.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is no byte string or holds anything but one item within `limits`.
+    pub fn embedded(
+        &mut self,
+        field: &'static str,
+        limits: &Limits,
+    ) -> Result<Reader<'b>, Malformed> {
+        let bytes = self.bytes(field)?;
+        Reader::at(bytes, self.offset() - bytes.len(), field, limits)
+    }
+
+    /// The whole input of this reader: for [`Reader::embedded`], the content of the byte string.
+    #[must_use]
+    pub fn input(&self) -> &'b [u8] {
+        self.decoder.input()
+    }
+
+    fn read<T>(
+        &mut self,
+        field: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&mut minicbor::Decoder<'b>) -> Result<T, minicbor::decode::Error>,
+    ) -> Result<T, Malformed> {
+        let offset = self.offset();
+        read(&mut self.decoder).map_err(|error| Malformed {
+            offset,
+            field,
+            problem: match problem(&error) {
+                Problem::Invalid => Problem::Expected(expected),
+                other => other,
+            },
+        })
+    }
+
+    fn convert(&self, field: &'static str, error: &minicbor::decode::Error) -> Malformed {
+        self.fault(field, problem(error))
+    }
+}
+
+/// Checks `bytes` as exactly one CBOR item, see [`Reader::new`]. Runs in O(n log n), without recursion.
+fn check(bytes: &[u8], field: &'static str, limits: &Limits) -> Result<(), Malformed> {
+    let fault = |offset, problem| Malformed {
+        offset,
+        field,
+        problem,
+    };
+    if bytes.len() > limits.bytes {
+        return Err(fault(0, Problem::OverLimit));
+    }
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let mut open: Vec<Open> = Vec::new();
+    let mut items = 0;
+    loop {
+        let start = decoder.position();
+        items += 1;
+        if items > limits.items || open.len() > limits.depth {
+            return Err(fault(start, Problem::OverLimit));
+        }
+        let opened = enter(&mut decoder).map_err(|problem| fault(start, problem))?;
+        if let Some(opened) = opened {
+            let remaining = bytes.len() - decoder.position();
+            // Every item takes a byte at least, so a larger claim is a lie: nothing is allocated by it.
+            if opened.left > remaining as u64 {
+                return Err(fault(start, Problem::Truncated));
+            }
+            open.push(opened);
+        }
+        // Close whatever this item completed.
+        loop {
+            let Some(top) = open.last_mut() else {
+                return if decoder.position() == bytes.len() {
+                    Ok(())
+                } else {
+                    Err(fault(decoder.position(), Problem::TrailingBytes))
+                };
+            };
+            if let Some(keys) = &mut top.keys
+                && keys.at_key_end(decoder.position(), top.left)
+                && keys.has_duplicate(bytes)
+            {
+                return Err(fault(start, Problem::DuplicateKey));
+            }
+            if top.left > 0 {
+                top.left -= 1;
+                break;
+            }
+            open.pop();
+        }
+    }
+}
+
+/// An array, map or tag that [`check`] is inside of.
+struct Open {
+    /// Items still to come.
+    left: u64,
+    /// For maps: where the keys seen so far stand.
+    keys: Option<Keys>,
+}
+
+struct Keys {
+    spans: Vec<(usize, usize)>,
+    /// Start of the item that comes next.
+    next: usize,
+}
+
+impl Keys {
+    /// Notes the item that just ended; true when the map is complete.
+    fn at_key_end(&mut self, position: usize, left: u64) -> bool {
+        // An odd number left means that a key has just been read, an even one a value (or the head).
+        if left % 2 == 1 {
+            self.spans.push((self.next, position));
+        }
+        self.next = position;
+        left == 0
+    }
+
+    fn has_duplicate(&mut self, bytes: &[u8]) -> bool {
+        let key = |&(start, end): &(usize, usize)| canonical(&bytes[start..end]);
+        self.spans.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        self.spans
+            .windows(2)
+            .any(|pair| key(&pair[0]) == key(&pair[1]))
+    }
+}
+
+/// What two encodings of the same simple key have in common, so that a longer integer is no disguise.
+fn canonical(key: &[u8]) -> (u8, u64, &[u8]) {
+    let mut decoder = minicbor::Decoder::new(key);
+    let major = key.first().map_or(0, |byte| byte >> 5);
+    match decoder.datatype() {
+        Ok(Type::U8 | Type::U16 | Type::U32 | Type::U64) => {
+            (major, decoder.u64().unwrap_or_default(), &[])
+        }
+        Ok(Type::I8 | Type::I16 | Type::I32 | Type::I64) => {
+            (major, decoder.i64().unwrap_or_default().unsigned_abs(), &[])
+        }
+        Ok(Type::Bytes) => (major, 0, decoder.bytes().unwrap_or_default()),
+        Ok(Type::String) => (major, 0, decoder.str().unwrap_or_default().as_bytes()),
+        _ => (major, 0, key),
+    }
+}
+
+/// Reads one head; for a container, what it opens.
+fn enter(decoder: &mut minicbor::Decoder<'_>) -> Result<Option<Open>, Problem> {
+    let kind = decoder.datatype().map_err(|error| problem(&error))?;
+    let result = match kind {
+        Type::Array => decoder.array().map(|length| {
+            length
+                .map(|left| Some(Open { left, keys: None }))
+                .ok_or(Problem::IndefiniteLength)
+        }),
+        Type::Map => decoder.map().map(|length| {
+            let left = length.ok_or(Problem::IndefiniteLength)?;
+            let left = left.checked_mul(2).ok_or(Problem::Truncated)?;
+            let keys = Keys {
+                spans: Vec::new(),
+                next: decoder.position(),
+            };
+            Ok(Some(Open {
+                left,
+                keys: Some(keys),
+            }))
+        }),
+        Type::Tag => decoder.tag().map(|_| {
+            Ok(Some(Open {
+                left: 1,
+                keys: None,
+            }))
+        }),
+        Type::Bytes => decoder.bytes().map(|_| Ok(None)),
+        Type::String => decoder.str().map(|_| Ok(None)),
+        Type::BytesIndef | Type::StringIndef | Type::ArrayIndef | Type::MapIndef => {
+            return Err(Problem::IndefiniteLength);
+        }
+        Type::Break | Type::Unknown(_) => return Err(Problem::Invalid),
+        _ => decoder.skip().map(|()| Ok(None)),
+    };
+    result.map_err(|error| problem(&error))?
+}
+
+fn problem(error: &minicbor::decode::Error) -> Problem {
+    // minicbor's own message for bad UTF-8 is a type of its own; the rest is "not this type".
+    if error.is_end_of_input() {
+        Problem::Truncated
+    } else if error.is_type_mismatch() {
+        Problem::Invalid
+    } else {
+        Problem::NotUtf8
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    const SMALL: Limits = Limits {
+        bytes: 64,
+        depth: 4,
+        items: 16,
+    };
+
+    fn problem_of(bytes: &[u8]) -> Option<Problem> {
+        Reader::new(bytes, "test", &SMALL)
+            .err()
+            .map(|error| error.problem)
+    }
+
+    /// Proves: T-011
+    #[test]
+    fn refuses_what_is_not_one_well_formed_item() {
+        assert_eq!(problem_of(&[]), Some(Problem::Truncated));
+        assert_eq!(problem_of(&[0x82, 1]), Some(Problem::Truncated));
+        assert_eq!(problem_of(&[0x43, 1, 2]), Some(Problem::Truncated));
+        assert_eq!(problem_of(&[1, 2]), Some(Problem::TrailingBytes));
+        assert_eq!(
+            problem_of(&[0x9f, 1, 0xff]),
+            Some(Problem::IndefiniteLength)
+        );
+        assert_eq!(
+            problem_of(&[0x5f, 0x41, 1, 0xff]),
+            Some(Problem::IndefiniteLength)
+        );
+        assert_eq!(problem_of(&[0xff]), Some(Problem::Invalid));
+        assert_eq!(problem_of(&[0x1c]), Some(Problem::Invalid));
+        assert_eq!(problem_of(&[0x61, 0xff]), Some(Problem::NotUtf8));
+        assert_eq!(problem_of(&[0x82, 0xa1, 1, 2, 0xc1, 3]), None);
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        assert_eq!(
+            problem_of(&[0x9b, 255, 255, 255, 255, 255, 255, 255, 255]),
+            Some(Problem::Truncated)
+        );
+        assert_eq!(
+            problem_of(&[0xbb, 255, 255, 255, 255, 255, 255, 255, 255]),
+            Some(Problem::Truncated)
+        );
+        assert_eq!(
+            problem_of(&[0x5b, 255, 255, 255, 255, 255, 255, 255, 255]),
+            Some(Problem::Truncated)
+        );
+    }
+
+    #[test]
+    fn refuses_duplicate_keys_however_encoded() {
+        assert_eq!(problem_of(&[0xa2, 1, 0, 1, 0]), Some(Problem::DuplicateKey));
+        assert_eq!(
+            problem_of(&[0xa2, 1, 0, 0x18, 1, 0]),
+            Some(Problem::DuplicateKey)
+        );
+        assert_eq!(
+            problem_of(&[0xa2, 0x20, 0, 0x38, 0, 0]),
+            Some(Problem::DuplicateKey)
+        );
+        assert_eq!(
+            problem_of(&[0xa2, 0x61, b'a', 0, 0x78, 1, b'a', 0]),
+            Some(Problem::DuplicateKey)
+        );
+        // Inside another item, and with a value that looks like a key.
+        assert_eq!(
+            problem_of(&[0x81, 0xa2, 1, 1, 1, 2]),
+            Some(Problem::DuplicateKey)
+        );
+        assert_eq!(problem_of(&[0xa2, 1, 2, 2, 1]), None);
+        assert_eq!(problem_of(&[0xa2, 0x81, 1, 0, 0x81, 2, 0]), None);
+        assert_eq!(problem_of(&[0xa2, 0, 0, 0x20, 0]), None);
+    }
+
+    #[test]
+    fn keeps_to_its_limits() {
+        assert_eq!(problem_of(&[0x81, 0x81, 0x81, 0x81, 1]), None);
+        assert_eq!(
+            problem_of(&[0x81, 0x81, 0x81, 0x81, 0x81, 1]),
+            Some(Problem::OverLimit)
+        );
+        assert_eq!(problem_of(&[0x41; 65]), Some(Problem::OverLimit));
+        let mut many = vec![0x90];
+        many.extend([0; 16]);
+        assert_eq!(problem_of(&many), Some(Problem::OverLimit));
+    }
+
+    #[test]
+    fn an_error_inside_a_byte_string_points_to_the_outer_offset() {
+        let bytes = [0x82, 0x00, 0x43, 0x82, 0x01, 0x61];
+        let mut reader = Reader::new(&bytes, "outer", &SMALL).unwrap();
+        reader.array_of("outer", 2, "an array of 2").unwrap();
+        reader.uint("first").unwrap();
+        let error = reader.embedded("inner", &SMALL).unwrap_err();
+        assert_eq!(
+            (error.offset, error.field, error.problem),
+            (5, "inner", Problem::Truncated)
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_field_and_expectation() {
+        let mut reader = Reader::new(&[0x01], "message", &SMALL).unwrap();
+        let error = reader.text("err-msg").unwrap_err();
+        assert_eq!(
+            alloc::format!("{error}"),
+            "err-msg: should be text (at byte 0)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_read_whole(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(mut reader) = Reader::new(&bytes, "test", &SMALL) {
+                prop_assert_eq!(reader.raw("test").unwrap(), &bytes[..]);
+                prop_assert!(reader.is_at_end());
+            }
+        }
+    }
+}

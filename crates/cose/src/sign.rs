@@ -1,0 +1,577 @@
+//! COSE_Sign1 and COSE_Sign (RFC 9052 section 4), attached and detached.
+
+use alloc::vec::Vec;
+
+use coset::{
+    AsCborValue as _, CborSerializable as _, CoseSign, CoseSign1, Header, HeaderBuilder, Label,
+    TaggedCborSerializable as _, cbor::Value,
+};
+
+use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
+use crate::key::{PublicKey, SigningKey, Thumbprint};
+use crate::{Algorithm, Error};
+
+/// A COSE_Sign1 about to be signed.
+///
+/// The algorithm is that of the key and stands in the protected header. By default the message is
+/// tagged (18) and names no key.
+#[derive(Debug, Clone, Copy)]
+pub struct Sign1<'a> {
+    payload: &'a [u8],
+    kid: bool,
+    key_by_value: bool,
+    tagged: bool,
+    detached: bool,
+}
+
+impl<'a> Sign1<'a> {
+    /// A message over `payload`.
+    #[must_use]
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self {
+            payload,
+            kid: false,
+            key_by_value: false,
+            tagged: true,
+            detached: false,
+        }
+    }
+
+    /// Names the key by its thumbprint in the unprotected header (`kid`, label 4).
+    #[must_use]
+    pub const fn with_kid(self) -> Self {
+        Self { kid: true, ..self }
+    }
+
+    /// Carries the public key itself in the unprotected header, as a CWT Claims Set with the claim
+    /// `cnf` (`kccs`, label 14, RFC 9528 section 3.5.3).
+    ///
+    /// It proves nothing by itself: it lets a receiver who does not know the key check the signature,
+    /// and then decide by other means (an Attestation Result) whether to trust the key.
+    #[must_use]
+    pub const fn with_key(self) -> Self {
+        Self {
+            key_by_value: true,
+            ..self
+        }
+    }
+
+    /// Leaves out the tag, as the TEEP profile of EAT demands (no CBOR tags).
+    #[must_use]
+    pub const fn untagged(self) -> Self {
+        Self {
+            tagged: false,
+            ..self
+        }
+    }
+
+    /// Leaves out the payload (`nil`), which travels by another way, as in a SUIT authentication block.
+    #[must_use]
+    pub const fn detached(self) -> Self {
+        Self {
+            detached: true,
+            ..self
+        }
+    }
+
+    /// Signs and encodes.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey) -> Vec<u8> {
+        let builder = coset::CoseSign1Builder::new()
+            .protected(
+                HeaderBuilder::new()
+                    .algorithm(key.algorithm().iana())
+                    .build(),
+            )
+            .unprotected(self.unprotected(&key.public_key()));
+        let message = if self.detached {
+            builder
+                .create_detached_signature(self.payload, &[], |data| key.sign(data))
+                .build()
+        } else {
+            builder
+                .payload(self.payload.to_vec())
+                .create_signature(&[], |data| key.sign(data))
+                .build()
+        };
+        let encoded = if self.tagged {
+            message.to_tagged_vec()
+        } else {
+            message.to_vec()
+        };
+        encoded.expect("a message built here can be encoded")
+    }
+
+    fn unprotected(&self, key: &PublicKey) -> Header {
+        let mut builder = HeaderBuilder::new();
+        if self.kid {
+            builder = builder.key_id(key.thumbprint().0.to_vec());
+        }
+        if self.key_by_value {
+            let cose_key = coset::CoseKey::from_slice(&key.to_cose_key())
+                .and_then(coset::CoseKey::to_cbor_value)
+                .expect("our own COSE_Key is one");
+            let confirmation = Value::Map(alloc::vec![(Value::from(CNF_COSE_KEY), cose_key)]);
+            let claims = Value::Map(alloc::vec![(Value::from(CLAIM_CNF), confirmation)]);
+            builder = builder.value(KCCS, claims);
+        }
+        builder.build()
+    }
+}
+
+/// Signs `payload` once with each of `keys`: a tagged COSE_Sign (98) whose signatures name their keys.
+///
+/// TEEP's first message to an Agent of unknown abilities is made so, with one signature for each
+/// algorithm that a TAM must support.
+#[must_use]
+pub fn sign_with_each(payload: &[u8], keys: &[&SigningKey]) -> Vec<u8> {
+    let mut builder = coset::CoseSignBuilder::new().payload(payload.to_vec());
+    for key in keys {
+        let signature = coset::CoseSignatureBuilder::new()
+            .protected(
+                HeaderBuilder::new()
+                    .algorithm(key.algorithm().iana())
+                    .build(),
+            )
+            .unprotected(
+                HeaderBuilder::new()
+                    .key_id(key.public_key().thumbprint().0.to_vec())
+                    .build(),
+            )
+            .build();
+        builder = builder.add_created_signature(signature, &[], |data| key.sign(data));
+    }
+    builder
+        .build()
+        .to_tagged_vec()
+        .expect("a message built here can be encoded")
+}
+
+/// Why a signature was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// Neither COSE_Sign1 nor COSE_Sign (RFC 9052 section 4).
+    #[error("neither a COSE_Sign1 nor a COSE_Sign structure")]
+    NotSigned,
+    /// The header names critical parameters, of which none is understood here (RFC 9052 section 3.1).
+    #[error("the COSE header marks parameters as critical that are not supported")]
+    CriticalHeader,
+    /// No signature is of an algorithm that can be verified with the key.
+    #[error("no signature by an algorithm that fits the key")]
+    NoSupportedAlgorithm,
+    /// A payload stands where it should be detached, or is missing where it should be attached.
+    #[error("the payload is detached where it should be attached, or the reverse")]
+    Payload,
+    /// The signature does not verify with the key.
+    #[error("the signature does not verify with the key")]
+    Wrong,
+}
+
+/// A signed message as received: parsed, and believed only after [`SignedMessage::verify`].
+#[derive(Debug, Clone)]
+pub struct SignedMessage {
+    message: Message,
+}
+
+#[derive(Debug, Clone)]
+enum Message {
+    Sign1(CoseSign1),
+    Sign(CoseSign),
+}
+
+/// What one signature of a message says of itself; nothing of it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureHeader {
+    /// The algorithm number of the protected header, if it is an integer.
+    pub algorithm: Option<i64>,
+    /// The `kid`, wherever it stands; empty if absent.
+    pub kid: Vec<u8>,
+    /// The key itself, if the header carries a usable one (`kccs`).
+    pub key: Option<PublicKey>,
+}
+
+impl SignatureHeader {
+    /// The `kid` as a thumbprint, if it can be one.
+    #[must_use]
+    pub fn thumbprint(&self) -> Option<Thumbprint> {
+        Thumbprint::try_from(&self.kid[..]).ok()
+    }
+}
+
+impl SignedMessage {
+    /// Parses a COSE_Sign1 (tag 18 or untagged) or a COSE_Sign (tag 98 or untagged).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for bad CBOR, [`Error::Signature`] for anything that is no such structure or
+    /// has critical header parameters.
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes, "COSE message", limits)?;
+        let tag = match reader.kind("COSE message")? {
+            Kind::Tag => Some(reader.tag("COSE tag")?),
+            _ => None,
+        };
+        let body = reader.raw("COSE message")?;
+        let message = match (tag, signature_kind(body, limits)?) {
+            (Some(TAG_SIGN1) | None, Kind::Bytes) => {
+                Message::Sign1(CoseSign1::from_slice(body).map_err(|_| not_signed())?)
+            }
+            (Some(TAG_SIGN) | None, Kind::Array) => {
+                let message = CoseSign::from_slice(body).map_err(|_| not_signed())?;
+                if message.signatures.len() > MAX_SIGNATURES {
+                    return Err(Malformed {
+                        offset: 0,
+                        field: "signatures",
+                        problem: Problem::OverLimit,
+                    }
+                    .into());
+                }
+                Message::Sign(message)
+            }
+            _ => return Err(not_signed()),
+        };
+        let message = Self { message };
+        // RFC 9052 section 3.1: a critical parameter that is not understood makes the message fatal.
+        if message.headers().any(|header| !header.crit.is_empty()) {
+            return Err(SignatureError::CriticalHeader.into());
+        }
+        Ok(message)
+    }
+
+    /// Whether there is one signature (COSE_Sign1) rather than a list (COSE_Sign).
+    #[must_use]
+    pub const fn is_sign1(&self) -> bool {
+        matches!(self.message, Message::Sign1(_))
+    }
+
+    /// The payload before any signature has been checked: to choose a key by, or to show to a person.
+    #[must_use]
+    pub fn unverified_payload(&self) -> Option<&[u8]> {
+        match &self.message {
+            Message::Sign1(message) => message.payload.as_deref(),
+            Message::Sign(message) => message.payload.as_deref(),
+        }
+    }
+
+    /// What each signature says of itself, in order.
+    #[must_use]
+    pub fn signatures(&self) -> Vec<SignatureHeader> {
+        match &self.message {
+            Message::Sign1(message) => {
+                alloc::vec![describe(&message.protected.header, &message.unprotected)]
+            }
+            Message::Sign(message) => message
+                .signatures
+                .iter()
+                .map(|signature| describe(&signature.protected.header, &signature.unprotected))
+                .collect(),
+        }
+    }
+
+    /// Checks a signature by `key` over the attached payload and returns the payload.
+    ///
+    /// Of a COSE_Sign, one valid signature by `key` is enough; the others may be by keys that the
+    /// receiver cannot know.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify(&self, key: &PublicKey) -> Result<&[u8], SignatureError> {
+        let payload = self.unverified_payload().ok_or(SignatureError::Payload)?;
+        self.verify_over(payload, key)?;
+        Ok(payload)
+    }
+
+    /// Checks a signature by `key` over `payload`, which the message must not carry itself.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify_detached(&self, payload: &[u8], key: &PublicKey) -> Result<(), SignatureError> {
+        if self.unverified_payload().is_some() {
+            return Err(SignatureError::Payload);
+        }
+        self.verify_over(payload, key)
+    }
+
+    fn verify_over(&self, payload: &[u8], key: &PublicKey) -> Result<(), SignatureError> {
+        let fits = |header: &Header| algorithm_number(header) == Some(key.algorithm().number());
+        let mut found = false;
+        match &self.message {
+            Message::Sign1(message) => {
+                if fits(&message.protected.header) {
+                    found = true;
+                    let data = match message.payload {
+                        Some(_) => message.tbs_data(&[]),
+                        None => message.tbs_detached_data(payload, &[]),
+                    };
+                    if key.verify(&data, &message.signature) {
+                        return Ok(());
+                    }
+                }
+            }
+            Message::Sign(message) => {
+                for signature in &message.signatures {
+                    if fits(&signature.protected.header) {
+                        found = true;
+                        let data = match message.payload {
+                            Some(_) => message.tbs_data(&[], signature),
+                            None => message.tbs_detached_data(payload, &[], signature),
+                        };
+                        if key.verify(&data, &signature.signature) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+        Err(if found {
+            SignatureError::Wrong
+        } else {
+            SignatureError::NoSupportedAlgorithm
+        })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = &Header> {
+        let (body, signatures): (_, &[coset::CoseSignature]) = match &self.message {
+            Message::Sign1(message) => ([&message.protected.header, &message.unprotected], &[]),
+            Message::Sign(message) => (
+                [&message.protected.header, &message.unprotected],
+                &message.signatures,
+            ),
+        };
+        body.into_iter().chain(
+            signatures
+                .iter()
+                .flat_map(|s| [&s.protected.header, &s.unprotected]),
+        )
+    }
+}
+
+/// The kind of the fourth element, by which an untagged COSE_Sign1 (signature) and COSE_Sign (list) differ.
+fn signature_kind(body: &[u8], limits: &Limits) -> Result<Kind, Error> {
+    let mut reader = Reader::new(body, "COSE message", limits)?;
+    if reader.kind("COSE message")? != Kind::Array || reader.array("COSE message")? != 4 {
+        return Err(not_signed());
+    }
+    for _ in 0..3 {
+        reader.raw("COSE message")?;
+    }
+    Ok(reader.kind("signature")?)
+}
+
+fn describe(protected: &Header, unprotected: &Header) -> SignatureHeader {
+    let kid = if protected.key_id.is_empty() {
+        &unprotected.key_id
+    } else {
+        &protected.key_id
+    };
+    SignatureHeader {
+        algorithm: algorithm_number(protected),
+        kid: kid.clone(),
+        key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
+    }
+}
+
+fn algorithm_number(header: &Header) -> Option<i64> {
+    use coset::RegisteredLabelWithPrivate::{Assigned, PrivateUse};
+    match &header.alg {
+        Some(Assigned(algorithm)) => Some(coset::iana::EnumI64::to_i64(algorithm)),
+        Some(PrivateUse(number)) => Some(*number),
+        _ => None,
+    }
+}
+
+fn key_by_value(header: &Header) -> Option<PublicKey> {
+    let (_, claims) = header
+        .rest
+        .iter()
+        .find(|(label, _)| *label == Label::Int(KCCS))?;
+    let confirmation = member(claims, CLAIM_CNF)?;
+    let key = member(confirmation, CNF_COSE_KEY)?;
+    let key = coset::CoseKey::from_cbor_value(key.clone())
+        .ok()?
+        .to_vec()
+        .ok()?;
+    PublicKey::from_cose_key(&key).ok()
+}
+
+fn member(map: &Value, label: i64) -> Option<&Value> {
+    let (_, value) = map
+        .as_map()?
+        .iter()
+        .find(|(key, _)| *key == Value::from(label))?;
+    Some(value)
+}
+
+fn not_signed() -> Error {
+    SignatureError::NotSigned.into()
+}
+
+impl SignatureHeader {
+    /// The algorithm, if it is one that this crate has.
+    #[must_use]
+    pub fn supported_algorithm(&self) -> Option<Algorithm> {
+        self.algorithm.and_then(Algorithm::from_number)
+    }
+}
+
+const TAG_SIGN1: u64 = 18;
+const TAG_SIGN: u64 = 98;
+/// COSE header parameter `kccs`, RFC 9528.
+const KCCS: i64 = 14;
+/// CWT claim `cnf`, and in it a COSE_Key, RFC 8747.
+const CLAIM_CNF: i64 = 8;
+const CNF_COSE_KEY: i64 = 1;
+/// Against a message that makes its receiver verify thousands of signatures.
+const MAX_SIGNATURES: usize = 8;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(algorithm: Algorithm, seed: u8) -> SigningKey {
+        SigningKey::generate(algorithm, &mut Counter(seed))
+    }
+
+    /// A generator for tests: different bytes for different seeds.
+    struct Counter(u8);
+
+    impl rand_core::TryRng for Counter {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(self.0.into())
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(self.0.into())
+        }
+        fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
+            to.fill(self.0);
+            Ok(())
+        }
+    }
+    impl rand_core::TryCryptoRng for Counter {}
+
+    /// Proves: T-004, T-008, T-009, T-014
+    #[test]
+    fn sign1_verifies_with_its_key_only() {
+        for algorithm in Algorithm::ALL {
+            let bytes = Sign1::new(b"payload").with_kid().sign(&key(algorithm, 1));
+            assert_eq!(bytes[0], 0xd2, "tag 18");
+            let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+            assert_eq!(
+                message.verify(&key(algorithm, 1).public_key()).unwrap(),
+                b"payload"
+            );
+            let wrong = message.verify(&key(algorithm, 2).public_key());
+            assert_eq!(wrong, Err(SignatureError::Wrong));
+            let header = &message.signatures()[0];
+            assert_eq!(header.algorithm, Some(algorithm.number()));
+            assert_eq!(
+                header.thumbprint(),
+                Some(key(algorithm, 1).public_key().thumbprint())
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_algorithm_is_told_apart_from_a_wrong_signature() {
+        let bytes = Sign1::new(b"payload").sign(&key(Algorithm::Esp256, 1));
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        let other = key(Algorithm::Ed25519, 1).public_key();
+        assert_eq!(
+            message.verify(&other),
+            Err(SignatureError::NoSupportedAlgorithm)
+        );
+    }
+
+    #[test]
+    fn the_key_travels_by_value_where_asked() {
+        let signer = key(Algorithm::Ed25519, 3);
+        let bytes = Sign1::new(b"payload").with_kid().with_key().sign(&signer);
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        assert_eq!(message.signatures()[0].key, Some(signer.public_key()));
+    }
+
+    #[test]
+    fn detached_and_attached_are_not_confused() {
+        let signer = key(Algorithm::Esp256, 1);
+        let detached = Sign1::new(b"digest").detached().sign(&signer);
+        let message = SignedMessage::decode(&detached, &Limits::MESSAGE).unwrap();
+        message
+            .verify_detached(b"digest", &signer.public_key())
+            .unwrap();
+        assert_eq!(
+            message.verify(&signer.public_key()),
+            Err(SignatureError::Payload)
+        );
+        let other = message.verify_detached(b"other", &signer.public_key());
+        assert_eq!(other, Err(SignatureError::Wrong));
+        let attached = Sign1::new(b"digest").sign(&signer);
+        let message = SignedMessage::decode(&attached, &Limits::MESSAGE).unwrap();
+        let result = message.verify_detached(b"digest", &signer.public_key());
+        assert_eq!(result, Err(SignatureError::Payload));
+    }
+
+    /// Proves: T-169
+    #[test]
+    fn sign_with_each_verifies_with_each() {
+        let (a, b) = (key(Algorithm::Esp256, 1), key(Algorithm::Ed25519, 2));
+        let bytes = sign_with_each(b"payload", &[&a, &b]);
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        assert!(!message.is_sign1());
+        assert_eq!(message.verify(&a.public_key()).unwrap(), b"payload");
+        assert_eq!(message.verify(&b.public_key()).unwrap(), b"payload");
+        let stranger = key(Algorithm::Esp256, 9).public_key();
+        assert_eq!(message.verify(&stranger), Err(SignatureError::Wrong));
+    }
+
+    /// Proves: T-012, T-013
+    #[test]
+    fn refuses_other_structures_and_critical_headers() {
+        let decode = |bytes: &[u8]| SignedMessage::decode(bytes, &Limits::MESSAGE).unwrap_err();
+        assert_eq!(decode(&[0x82, 1, 0xa0]), not_signed());
+        assert_eq!(
+            decode(&[0xd1, 0x84, 0x40, 0xa0, 0xf6, 0x40]),
+            not_signed(),
+            "COSE_Mac0"
+        );
+        assert_eq!(decode(&[0x84, 0x40, 0xa0, 0xf6, 0x01]), not_signed());
+        // protected: {1: -9, 2: [5], 5: h'00'}
+        let critical = [
+            0xd2, 0x84, 0x49, 0xa3, 1, 0x28, 2, 0x81, 5, 5, 0x41, 0, 0xa0, 0x41, 0, 0x41, 0,
+        ];
+        assert_eq!(decode(&critical), SignatureError::CriticalHeader.into());
+    }
+
+    #[test]
+    fn accepts_untagged_messages() {
+        let signer = key(Algorithm::Esp256, 1);
+        let bytes = Sign1::new(b"claims").untagged().sign(&signer);
+        assert_eq!(bytes[0], 0x84);
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        assert_eq!(message.verify(&signer.public_key()).unwrap(), b"claims");
+    }
+
+    proptest! {
+        /// Proves: T-010
+        #[test]
+        fn a_flipped_bit_never_verifies(at in 0usize..120, bit in 0u8..8) {
+            let signer = key(Algorithm::Ed25519, 1);
+            let mut bytes = Sign1::new(b"a payload of a few bytes").with_kid().sign(&signer);
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            let verified = SignedMessage::decode(&bytes, &Limits::MESSAGE)
+                .ok()
+                .and_then(|message| message.verify(&signer.public_key()).ok().map(<[u8]>::to_vec));
+            // The kid is unprotected, so a flip there changes nothing that was signed.
+            if let Some(payload) = verified {
+                prop_assert_eq!(&payload[..], b"a payload of a few bytes");
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = SignedMessage::decode(&bytes, &Limits::MESSAGE);
+        }
+    }
+}
