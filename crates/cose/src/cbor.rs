@@ -13,6 +13,9 @@ use core::fmt;
 use minicbor::data::Type;
 pub use minicbor::encode::Encoder;
 
+/// The result of writing with an [`Encoder`] into a `Vec`, which cannot fail.
+pub type EncodeResult = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
+
 /// Bounds on one CBOR item, each against an attack that a sender might try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -124,10 +127,14 @@ impl<'b> Reader<'b> {
     /// [`Malformed`] if it is not well formed, has indefinite lengths, duplicate map keys or trailing
     /// bytes, or goes over a limit.
     pub fn new(bytes: &'b [u8], field: &'static str, limits: &Limits) -> Result<Self, Malformed> {
-        Self::at(bytes, 0, field, limits)
+        Self::within(bytes, 0, field, limits)
     }
 
-    fn at(
+    /// As [`Reader::new`], for bytes that stand at `base` within the input that errors should point into.
+    ///
+    /// # Errors
+    /// As [`Reader::new`].
+    pub fn within(
         bytes: &'b [u8],
         base: usize,
         field: &'static str,
@@ -141,6 +148,15 @@ impl<'b> Reader<'b> {
             decoder: minicbor::Decoder::new(bytes),
             base,
         })
+    }
+
+    /// Reads on at `position` in bytes that [`Reader::new`] has checked before, for a machine that stops
+    /// and resumes. On bytes that were not checked it reads wrongly, but never past their end.
+    #[must_use]
+    pub fn resume(checked: &'b [u8], base: usize, position: usize) -> Self {
+        let mut decoder = minicbor::Decoder::new(checked);
+        decoder.set_position(position);
+        Self { decoder, base }
     }
 
     /// Offset of the next item from the start of the outermost input.
@@ -334,7 +350,7 @@ impl<'b> Reader<'b> {
         limits: &Limits,
     ) -> Result<Reader<'b>, Malformed> {
         let bytes = self.bytes(field)?;
-        Reader::at(bytes, self.offset() - bytes.len(), field, limits)
+        Reader::within(bytes, self.offset() - bytes.len(), field, limits)
     }
 
     /// The whole input of this reader: for [`Reader::embedded`], the content of the byte string.

@@ -44,14 +44,17 @@ impl TrustAnchors {
         self.0.iter().find(|key| key.thumbprint() == *thumbprint)
     }
 
-    /// The trusted key that signed `message` over its attached payload.
+    /// The trusted key that signed `message`, and the payload that it signed.
     ///
     /// A `kid` is a hint: keys that it names are tried first, and all others only if it names none.
     ///
     /// # Errors
     /// The reason of the last key tried; [`SignatureError::NoSupportedAlgorithm`] if there is none to try.
-    pub fn verify(&self, message: &SignedMessage) -> Result<&PublicKey, SignatureError> {
-        self.try_each(message, |key| message.verify(key).map(drop))
+    pub fn verify<'m>(
+        &self,
+        message: &'m SignedMessage,
+    ) -> Result<(&PublicKey, &'m [u8]), SignatureError> {
+        self.try_each(message, |key| message.verify(key))
     }
 
     /// The trusted key that signed `message` over the detached `payload`.
@@ -64,13 +67,14 @@ impl TrustAnchors {
         payload: &[u8],
     ) -> Result<&PublicKey, SignatureError> {
         self.try_each(message, |key| message.verify_detached(payload, key))
+            .map(|(key, ())| key)
     }
 
-    fn try_each(
+    fn try_each<T>(
         &self,
         message: &SignedMessage,
-        verify: impl Fn(&PublicKey) -> Result<(), SignatureError>,
-    ) -> Result<&PublicKey, SignatureError> {
+        verify: impl Fn(&PublicKey) -> Result<T, SignatureError>,
+    ) -> Result<(&PublicKey, T), SignatureError> {
         let named: Vec<_> = message
             .signatures()
             .iter()
@@ -85,7 +89,7 @@ impl TrustAnchors {
         let mut reason = SignatureError::NoSupportedAlgorithm;
         for key in candidates {
             match verify(key) {
-                Ok(()) => return Ok(key),
+                Ok(verified) => return Ok((key, verified)),
                 Err(SignatureError::NoSupportedAlgorithm) => {}
                 Err(other) => reason = other,
             }
@@ -160,7 +164,10 @@ mod tests {
             Sign1::new(b"x").with_kid().sign(&key(2)),
         ] {
             let message = SignedMessage::decode(&message, &Limits::MESSAGE).unwrap();
-            assert_eq!(anchors.verify(&message).unwrap(), &key(2).public_key());
+            assert_eq!(
+                anchors.verify(&message).unwrap(),
+                (&key(2).public_key(), &b"x"[..])
+            );
         }
     }
 

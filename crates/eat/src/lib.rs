@@ -1,1 +1,132 @@
-//! Entity Attestation Tokens for TEEP: claims, Evidence, Attestation Results
+//! Entity Attestation Tokens (EAT, RFC 9711) for TEEP: claims, Evidence, Attestation Results.
+//!
+//! A TEE says what it is in [`Evidence`], signed by its attestation key. A Verifier appraises it and
+//! says what it found in an [`AttestationResult`], signed by its own key, in the EAT profile of the TEEP
+//! protocol (draft-ietf-teep-protocol-26 section 5). The TAM reads only the latter. Both are untagged
+//! COSE_Sign1 over a map of claims; they are told apart by their media types ([`profile`]).
+//!
+//! The contract: what a [`Claims`] cannot hold cannot be sent, and an [`AttestationResult`] that comes out
+//! of [`AttestationResult::verify`] was signed by a trusted Verifier, is complete and is in its time;
+//! whether it is *about this Agent and this challenge* the caller asks it.
+//!
+//! ```
+//! use eat::{AttestationResult, Claims, Confirmation, Evidence, Profile};
+//! use teep_cose::{Algorithm, SigningKey, TrustAnchors};
+//! # struct Fixed(u8); // A test generator: real callers pass the TEE's or the system's.
+//! # impl rand_core::TryRng for Fixed { type Error = core::convert::Infallible;
+//! #   fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(7) }
+//! #   fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(7) }
+//! #   fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> { to.fill(self.0); Ok(()) } }
+//! # impl rand_core::TryCryptoRng for Fixed {}
+//! # let key = |seed| SigningKey::generate(Algorithm::Esp256, &mut Fixed(seed));
+//! let (attestation_key, agent_key, verifier_key) = (key(1), key(2), key(3));
+//!
+//! // In the TEE: the TAM's challenge, and the key that the Agent signs its messages with.
+//! let claims = Claims {
+//!     eat_nonce: Some(b"the TAM's challenge".as_slice().try_into()?),
+//!     cnf: Some(Confirmation::of_key(agent_key.public_key())),
+//!     ..Claims::default()
+//! };
+//! let evidence = Evidence::sign(&claims, &attestation_key);
+//!
+//! // At the Verifier, which knows the device (see crate teep-verifier for the whole appraisal).
+//! let claims = Evidence::decode(&evidence)?.verify(&attestation_key.public_key())?;
+//! let result = AttestationResult {
+//!     ueid: [1; 17].as_slice().try_into()?,
+//!     oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
+//!     hwmodel: b"model 1".as_slice().try_into()?,
+//!     hwversion: eat::Version::multipart("1.3.4"),
+//!     manifests: vec![eat::SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+//!     cnf: claims.cnf.expect("set above"),
+//!     nonce: claims.eat_nonce,
+//!     issued_at: Some(1_800_000_000),
+//!     expires_at: Some(1_800_003_600),
+//! };
+//! let result = result.sign(&Profile::default(), &verifier_key);
+//!
+//! // At the TAM.
+//! let trusted: TrustAnchors = [verifier_key.public_key()].into_iter().collect();
+//! let result = AttestationResult::verify(&result, &trusted, 1_800_000_001, &Profile::default())?;
+//! assert!(result.answers(Some(b"the TAM's challenge")));
+//! assert!(result.confirms(&agent_key.public_key().thumbprint()));
+//! # Ok::<(), eat::Error>(())
+//! ```
+//!
+//! Not yet here: encryption (section 8.2), detached EAT bundles, submodules, profiles named by OID,
+//! version schemes given as text.
+//!
+//! One number differs from what the draft's example shows: it gives `manifests` the key 273. RFC 9711
+//! and the IANA registry have `manifests` at 272, and 273 is `measurements`. This crate uses 272.
+
+#![no_std]
+extern crate alloc;
+
+pub mod byte_string;
+pub mod claims;
+pub mod confirmation;
+pub mod evidence;
+pub mod freshness;
+pub mod manifest;
+pub mod profile;
+pub mod result;
+mod token;
+
+pub use byte_string::{HardwareModel, Nonce, Ueid};
+pub use claims::{Claims, OemId, Version};
+pub use confirmation::Confirmation;
+pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence};
+pub use manifest::{Manifest, SuitReference};
+pub use profile::{MediaType, Profile, is_attestation_result};
+pub use result::AttestationResult;
+
+/// Why a token was not accepted. No variant holds bytes of the token, so all are safe to log and tell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Bad CBOR or COSE, an unusable key, or a wrong signature.
+    #[error(transparent)]
+    Cose(#[from] teep_cose::Error),
+    /// A CBOR tag, which the TEEP profile forbids (section 5).
+    #[error("the token carries a CBOR tag: send the COSE_Sign1 without one")]
+    Tagged,
+    /// A COSE_Sign or a detached payload: an EAT here is a COSE_Sign1 with its claims in it.
+    #[error("the token is not a COSE_Sign1 with its claims as payload")]
+    NotSign1,
+    /// The header names no key by its thumbprint (section 5, Key Identification).
+    #[error("the header has no kid that is the SHA-256 thumbprint of a key (RFC 9679)")]
+    NoKeyId,
+    /// `eat_profile` is absent or names another profile.
+    #[error("eat_profile is absent or not the one expected here")]
+    WrongProfile,
+    /// A claim that must be there is absent.
+    #[error("the claim {0} is missing")]
+    MissingClaim(&'static str),
+    /// `exp` has passed.
+    #[error("the token has expired: make a new one, and check both clocks if it was just made")]
+    Expired,
+    /// `iat` lies in the future.
+    #[error("the token was issued in the future: check the clocks of its sender and receiver")]
+    FromTheFuture,
+    /// A value given for a claim (nonce, ueid, hwmodel) is too short or too long.
+    #[error("the value must have {min} to {max} bytes")]
+    Size {
+        /// The fewest bytes allowed.
+        min: usize,
+        /// The most bytes allowed.
+        max: usize,
+    },
+    /// Neither a nonce nor an expiry, so that a copy of it would be good for ever.
+    #[error("the token has neither eat_nonce nor exp, so nothing shows that it is fresh")]
+    Undated,
+}
+
+impl From<teep_cose::Malformed> for Error {
+    fn from(error: teep_cose::Malformed) -> Self {
+        Self::Cose(error.into())
+    }
+}
+
+impl From<teep_cose::SignatureError> for Error {
+    fn from(error: teep_cose::SignatureError) -> Self {
+        Self::Cose(error.into())
+    }
+}

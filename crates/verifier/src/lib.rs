@@ -1,1 +1,61 @@
-//! Appraisal of Evidence against endorsements and reference values
+//! The Verifier of a TEEP deployment (RFC 9334 section 4.1): Evidence in, Attestation Result out.
+//!
+//! A Verifier knows each device by an [`Endorsement`], made when the device was provisioned: the public
+//! half of its TEE's attestation key, and what device that is. It knows by [`ReferenceValue`]s which
+//! hardware and software is good enough. From both it appraises Evidence and signs what it found, for a
+//! TAM that trusts it.
+//!
+//! The contract: no I/O, no clock; [`Verifier::appraise`] gives a signed Attestation Result only for
+//! Evidence that an endorsed key signed, that answers a challenge, names the Agent's key and contradicts
+//! nothing that is known of the device. Anything else is a [`Refusal`], which is safe to tell outside.
+//!
+//! ```
+//! use eat::{Claims, Confirmation, Evidence, SuitReference};
+//! use teep_cose::{Algorithm, SigningKey, TrustAnchors};
+//! use teep_verifier::{Endorsement, Verifier};
+//! # struct Fixed(u8); // A test generator: real callers pass the TEE's or the system's.
+//! # impl rand_core::TryRng for Fixed { type Error = core::convert::Infallible;
+//! #   fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(7) }
+//! #   fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(7) }
+//! #   fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> { to.fill(self.0); Ok(()) } }
+//! # impl rand_core::TryCryptoRng for Fixed {}
+//! # let key = |seed| SigningKey::generate(Algorithm::Ed25519, &mut Fixed(seed));
+//! let (attestation_key, agent_key, verifier_key) = (key(1), key(2), key(3));
+//! let endorsement = Endorsement {
+//!     attestation_key: attestation_key.public_key(),
+//!     ueid: eat::Ueid::from_random(&[5; 32]),
+//!     oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
+//!     hwmodel: b"model 1".as_slice().try_into()?,
+//!     hwversion: eat::Version::multipart("1.3.4"),
+//! };
+//!
+//! // The TEE answers the TAM's challenge.
+//! let evidence = Evidence::sign(&Claims {
+//!     eat_nonce: Some(b"challenge".as_slice().try_into()?),
+//!     cnf: Some(Confirmation::of_key(agent_key.public_key())),
+//!     manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+//!     ..Claims::default()
+//! }, &attestation_key);
+//!
+//! let trusted: TrustAnchors = [verifier_key.public_key()].into_iter().collect();
+//! let verifier = Verifier::new(verifier_key);
+//! let now = 1_800_000_000;
+//! let result = verifier.appraise(eat::EVIDENCE_MEDIA_TYPE, &evidence, |_| Some(endorsement), now)?;
+//!
+//! let result = eat::AttestationResult::verify(&result, &trusted, now, &verifier.profile)?;
+//! assert!(result.answers(Some(b"challenge")));
+//! assert!(result.confirms(&agent_key.public_key().thumbprint()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Not yet here: endorsements signed by a manufacturer, freshness by time instead of a nonce, and
+//! Evidence other than this project's own ([`eat::EVIDENCE_MEDIA_TYPE`]): PSA, OP-TEE, SGX, SEV-SNP.
+
+pub mod appraise;
+pub mod endorsement;
+mod evidence;
+pub mod reference_values;
+
+pub use appraise::{Refusal, Verifier};
+pub use endorsement::Endorsement;
+pub use reference_values::ReferenceValue;

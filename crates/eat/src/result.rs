@@ -1,0 +1,305 @@
+//! Attestation Results in the EAT profile of TEEP (draft-ietf-teep-protocol-26 section 5).
+
+use alloc::vec::Vec;
+
+use teep_cose::{SigningKey, Thumbprint, TrustAnchors};
+
+use crate::{
+    Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Ueid, Version,
+    freshness, token,
+};
+
+/// What a Verifier found, complete as the profile demands.
+///
+/// A Verifier builds one and signs it; a TAM gets one from [`AttestationResult::verify`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestationResult {
+    /// Which device.
+    pub ueid: Ueid,
+    /// Who made it.
+    pub oemid: OemId,
+    /// Which model.
+    pub hwmodel: HardwareModel,
+    /// Which version of the model.
+    pub hwversion: Version,
+    /// The software of the TEE: the Agent and what it depends on. At least one.
+    pub manifests: Vec<Manifest>,
+    /// The key that the Agent signs its TEEP messages with.
+    pub cnf: Confirmation,
+    /// The nonce of the Evidence, where freshness is shown by one.
+    pub nonce: Option<Nonce>,
+    /// When it was made, in seconds since the epoch.
+    pub issued_at: Option<u64>,
+    /// When it ends, in seconds since the epoch.
+    pub expires_at: Option<u64>,
+}
+
+impl AttestationResult {
+    /// Signs with the Verifier's key, in the profile's form.
+    #[must_use]
+    pub fn sign(&self, profile: &Profile, verifier_key: &SigningKey) -> Vec<u8> {
+        let claims = Claims {
+            exp: self.expires_at,
+            iat: self.issued_at,
+            cnf: Some(self.cnf.clone()),
+            eat_nonce: self.nonce.clone(),
+            ueid: Some(self.ueid.clone()),
+            oemid: Some(self.oemid),
+            hwmodel: Some(self.hwmodel.clone()),
+            hwversion: Some(self.hwversion.clone()),
+            // T-106 (5) the profile's name: it says by which rules to read the rest.
+            eat_profile: Some(profile.uri.clone()),
+            swname: None,
+            swversion: None,
+            manifests: self.manifests.clone(),
+        };
+        token::sign(&claims, verifier_key)
+    }
+
+    /// Checks everything that can be checked without knowing the Agent and the challenge.
+    ///
+    /// # Errors
+    /// [`Error`]: bad form, no signature by one of `trusted_verifiers`, another profile, a missing claim,
+    /// or not in its time at `now` (seconds since the epoch).
+    pub fn verify(
+        bytes: &[u8],
+        trusted_verifiers: &TrustAnchors,
+        now: u64,
+        profile: &Profile,
+    ) -> Result<Self, Error> {
+        let message = token::open(bytes)?;
+        // T-137 (7.1.1.1) signed by a trusted Verifier: else any device could vouch for itself.
+        trusted_verifiers.verify(&message)?;
+        let claims = Claims::decode(message.unverified_payload().ok_or(Error::NotSign1)?)?;
+        // T-106 (5) this profile and no other: the same key may sign tokens of other meaning.
+        if claims.eat_profile.as_deref() != Some(&*profile.uri) {
+            return Err(Error::WrongProfile);
+        }
+        freshness::check(&claims, now)?;
+        if claims.eat_nonce.is_none() && claims.exp.is_none() {
+            return Err(Error::Undated);
+        }
+        Self::complete(claims)
+    }
+
+    /// Whether it shows freshness to a TAM that sent this challenge, or none.
+    ///
+    /// With a challenge, the nonce must be equal to it. Without (the Passport model), the end of its
+    /// lifetime must be given, which [`AttestationResult::verify`] has checked.
+    #[must_use]
+    pub fn answers(&self, challenge: Option<&[u8]>) -> bool {
+        // T-182 (9) the nonce mechanism: else an old result about the same Agent would do.
+        match (challenge, &self.nonce) {
+            (Some(challenge), Some(nonce)) => nonce[..] == *challenge,
+            (Some(_), None) => false,
+            (None, _) => self.expires_at.is_some(),
+        }
+    }
+
+    /// The nonce of the Evidence that it is about.
+    #[must_use]
+    pub fn nonce(&self) -> Option<&[u8]> {
+        self.nonce.as_deref()
+    }
+
+    /// Whether it is about the Agent whose key has this thumbprint.
+    #[must_use]
+    pub fn confirms(&self, agent_key: &Thumbprint) -> bool {
+        // T-138 (7.1.1.1) cnf names the key that signed the message: else another device's result
+        // would do.
+        self.cnf.confirms(agent_key)
+    }
+
+    fn complete(claims: Claims) -> Result<Self, Error> {
+        // T-117 (5) these six are required: the TAM decides by them.
+        if claims.manifests.is_empty() {
+            return Err(Error::MissingClaim("manifests"));
+        }
+        // T-119 (5) each body is a SUIT_Reference.
+        for manifest in &claims.manifests {
+            manifest.suit_reference()?;
+        }
+        let cnf = claims.cnf.filter(|cnf| *cnf != Confirmation::default());
+        Ok(Self {
+            ueid: claims.ueid.ok_or(Error::MissingClaim("ueid"))?,
+            oemid: claims.oemid.ok_or(Error::MissingClaim("oemid"))?,
+            hwmodel: claims.hwmodel.ok_or(Error::MissingClaim("hwmodel"))?,
+            hwversion: claims.hwversion.ok_or(Error::MissingClaim("hwversion"))?,
+            manifests: claims.manifests,
+            cnf: cnf.ok_or(Error::MissingClaim("cnf"))?,
+            nonce: claims.eat_nonce,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::SuitReference;
+    use crate::token::tests::key;
+    use alloc::vec;
+    use proptest::prelude::*;
+    use teep_cose::{Algorithm, SignatureError};
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn agent() -> Thumbprint {
+        key(Algorithm::Esp256, 2).public_key().thumbprint()
+    }
+
+    fn result() -> AttestationResult {
+        AttestationResult {
+            ueid: Ueid::from_random(&[5; 32]),
+            oemid: OemId::Ieee([0x89, 0x48, 0x23]),
+            hwmodel: b"model".as_slice().try_into().unwrap(),
+            hwversion: Version::multipart("1.3.4"),
+            manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+            cnf: Confirmation::of_key(key(Algorithm::Esp256, 2).public_key()),
+            nonce: Some(b"challenge".as_slice().try_into().unwrap()),
+            issued_at: Some(NOW),
+            expires_at: Some(NOW + 3600),
+        }
+    }
+
+    fn trusted() -> TrustAnchors {
+        [key(Algorithm::Ed25519, 3).public_key()]
+            .into_iter()
+            .collect()
+    }
+
+    fn verify(bytes: &[u8], now: u64) -> Result<AttestationResult, Error> {
+        AttestationResult::verify(bytes, &trusted(), now, &Profile::default())
+    }
+
+    fn signed(result: &AttestationResult) -> Vec<u8> {
+        result.sign(&Profile::default(), &key(Algorithm::Ed25519, 3))
+    }
+
+    /// The claims of a good result, changed, and signed by the trusted Verifier all the same.
+    fn verify_changed(change: impl FnOnce(&mut Claims)) -> Result<AttestationResult, Error> {
+        let message = token::open(&signed(&result())).unwrap();
+        let mut claims = Claims::decode(message.unverified_payload().unwrap()).unwrap();
+        change(&mut claims);
+        verify(&token::sign(&claims, &key(Algorithm::Ed25519, 3)), NOW)
+    }
+
+    /// Proves: T-053, T-106, T-138, T-182
+    #[test]
+    fn survives_and_answers_for_one_agent_and_one_challenge() {
+        let received = verify(&signed(&result()), NOW).unwrap();
+        assert_eq!(received, result());
+        assert!(received.confirms(&agent()));
+        assert!(!received.confirms(&key(Algorithm::Esp256, 4).public_key().thumbprint()));
+        assert!(received.answers(Some(b"challenge")));
+        assert!(!received.answers(Some(b"another challenge")));
+        assert!(received.answers(None), "its lifetime is known");
+        assert_eq!(received.nonce(), Some(b"challenge".as_slice()));
+    }
+
+    #[test]
+    fn a_result_without_nonce_answers_no_challenge() {
+        let passport = AttestationResult {
+            nonce: None,
+            ..result()
+        };
+        let received = verify(&signed(&passport), NOW).unwrap();
+        assert!(!received.answers(Some(b"challenge")));
+        assert!(received.answers(None));
+        let bare = AttestationResult {
+            expires_at: None,
+            ..result()
+        };
+        let received = verify(&signed(&bare), NOW).unwrap();
+        assert!(received.answers(Some(b"challenge")));
+        assert!(!received.answers(None));
+        let undated = AttestationResult {
+            nonce: None,
+            ..bare
+        };
+        assert_eq!(verify(&signed(&undated), NOW), Err(Error::Undated));
+    }
+
+    /// Proves: T-137
+    #[test]
+    fn only_a_trusted_verifier_is_believed() {
+        let stranger = result().sign(&Profile::default(), &key(Algorithm::Ed25519, 9));
+        assert_eq!(verify(&stranger, NOW), Err(SignatureError::Wrong.into()));
+        let nobody = TrustAnchors::new();
+        let error =
+            AttestationResult::verify(&signed(&result()), &nobody, NOW, &Profile::default());
+        assert_eq!(error, Err(SignatureError::NoSupportedAlgorithm.into()));
+    }
+
+    #[test]
+    fn a_stale_result_is_refused() {
+        let bytes = signed(&result());
+        assert!(verify(&bytes, NOW + 3600).is_ok());
+        assert_eq!(verify(&bytes, NOW + 3660), Err(Error::Expired));
+        assert_eq!(verify(&bytes, NOW - 61), Err(Error::FromTheFuture));
+    }
+
+    /// Proves: T-106
+    #[test]
+    fn another_profile_is_refused() {
+        let published = Profile {
+            uri: "urn:ietf:rfc:rfc9999".into(),
+        };
+        let bytes = result().sign(&published, &key(Algorithm::Ed25519, 3));
+        assert_eq!(verify(&bytes, NOW), Err(Error::WrongProfile));
+        assert!(AttestationResult::verify(&bytes, &trusted(), NOW, &published).is_ok());
+        let none = verify_changed(|claims| claims.eat_profile = None);
+        assert_eq!(none, Err(Error::WrongProfile));
+        // Evidence by the same key does not pass for a result.
+        let evidence = crate::Evidence::sign(&Claims::default(), &key(Algorithm::Ed25519, 3));
+        assert_eq!(verify(&evidence, NOW), Err(Error::WrongProfile));
+    }
+
+    /// Proves: T-117
+    #[test]
+    fn each_required_claim_is_required() {
+        assert!(verify_changed(|_| {}).is_ok());
+        let missing = |change: fn(&mut Claims)| match verify_changed(change) {
+            Err(Error::MissingClaim(name)) => name,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(|claims| claims.ueid = None), "ueid");
+        assert_eq!(missing(|claims| claims.oemid = None), "oemid");
+        assert_eq!(missing(|claims| claims.hwmodel = None), "hwmodel");
+        assert_eq!(missing(|claims| claims.hwversion = None), "hwversion");
+        assert_eq!(missing(|claims| claims.manifests.clear()), "manifests");
+        assert_eq!(missing(|claims| claims.cnf = None), "cnf");
+        let empty = |claims: &mut Claims| claims.cnf = Some(Confirmation::default());
+        assert_eq!(missing(empty), "cnf");
+    }
+
+    /// Proves: T-119
+    #[test]
+    fn a_manifest_must_be_a_suit_reference() {
+        let error = verify_changed(|claims| claims.manifests[0].body = vec![0xa0]);
+        assert!(matches!(
+            error,
+            Err(Error::Cose(teep_cose::Error::Malformed(_)))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_flipped_bit_is_refused_or_changes_nothing(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut bytes = signed(&result());
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            // The kid is not signed: a flip there changes only which trusted key is tried first.
+            if let Ok(received) = verify(&bytes, NOW) {
+                prop_assert_eq!(received, result());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(verify(&bytes, NOW).is_err());
+        }
+    }
+}
