@@ -1,0 +1,348 @@
+//! The published SUIT examples: they decode, encode back to the same bytes, and verify with their key.
+//!
+//! They lie outside of this project, in the folder that the environment variable `TEEP_SPEC` names
+//! (default: `../shared/spec` beside the project). Where the folder is absent, the tests say so and pass.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use suit::report::SystemPropertyClaims;
+use suit::{
+    Authenticated, Command, Envelope, Limits, Manifest, Member, Parameter, Reason, Refusal,
+};
+use suit::{Section, Severable, SuitDigest};
+use teep_cose::{SignatureError, SigningKey, TrustAnchors, cbor};
+
+const DRAFT_26: &str = "teep/cbor-26";
+
+/// The bytes of a published example, hexadecimal with comments after `#` or between `/`, or `None` (said
+/// on standard error) if the folder is absent.
+fn published(path: &str) -> Option<Vec<u8>> {
+    let text = published_text(path)?;
+    let without_line_comments = text.lines().map(|line| line.split('#').next().unwrap());
+    let joined: String = without_line_comments.collect::<Vec<_>>().join(" ");
+    let digits: Vec<u8> = joined
+        .split('/')
+        .step_by(2)
+        .flat_map(str::chars)
+        .filter(|c| !c.is_whitespace())
+        .map(|c| {
+            c.to_digit(16)
+                .unwrap_or_else(|| panic!("{path}: {c:?} is no digit")) as u8
+        })
+        .collect();
+    Some(
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect(),
+    )
+}
+
+fn published_text(path: &str) -> Option<String> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/spec");
+    let folder =
+        std::env::var_os("TEEP_SPEC").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    if !folder.is_dir() {
+        eprintln!(
+            "SKIPPED: {} is absent; set TEEP_SPEC to the folder spec",
+            folder.display()
+        );
+        return None;
+    }
+    Some(std::fs::read_to_string(folder.join(path)).unwrap())
+}
+
+/// The key of draft-ietf-teep-protocol Appendix E, which is that of all SUIT drafts.
+fn appendix_e() -> Option<TrustAnchors> {
+    let key = SigningKey::from_pem(&published_text("suit/manifest/test-signing-key.pem")?).unwrap();
+    Some([key.public_key()].into_iter().collect())
+}
+
+fn decode(bytes: &[u8]) -> Envelope<'_> {
+    Envelope::decode(bytes, &Limits::DEFAULT).unwrap()
+}
+
+/// Decodes, encodes envelope and manifest back, and reads every command.
+fn survives(path: &str, bytes: &[u8]) {
+    let envelope = decode(bytes);
+    assert_eq!(envelope.encode(), bytes, "{path}");
+    let manifest = envelope
+        .unverified_manifest()
+        .unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert_eq!(manifest.encode(), envelope.manifest_bytes(), "{path}");
+    let sections = Section::ALL
+        .into_iter()
+        .filter_map(|section| match manifest.section(section) {
+            Some(Severable::Inline(sequence)) => Some(sequence),
+            _ => None,
+        });
+    for sequence in manifest.common.shared_sequence.into_iter().chain(sections) {
+        let commands: Vec<_> = sequence.iter().map(Result::unwrap).collect();
+        let mut again = Vec::new();
+        let mut encoder = cbor::Encoder::new(&mut again);
+        encoder.array(2 * commands.len() as u64).unwrap();
+        commands
+            .iter()
+            .for_each(|(_, command)| command.encode(&mut encoder));
+        assert_eq!(again, sequence.bytes(), "{path}");
+        assert_eq!(&bytes[sequence.span()], sequence.bytes(), "{path}: span");
+    }
+}
+
+fn verified<'a>(bytes: &'a [u8], trusted: &TrustAnchors) -> Authenticated<'a> {
+    decode(bytes).verify(trusted).unwrap()
+}
+
+/// Proves: S-002, S-004, S-020, S-021, S-022, S-023
+#[test]
+fn the_three_examples_of_the_teep_draft_survive_and_verify() {
+    for name in ["suit_uri", "suit_integrated", "suit_personalization"] {
+        let path = format!("{DRAFT_26}/{name}.hex.txt");
+        let (Some(bytes), Some(trusted)) = (published(&path), appendix_e()) else {
+            return;
+        };
+        survives(&path, &bytes);
+        let authenticated = verified(&bytes, &trusted);
+        assert_eq!(
+            Some(authenticated.signer()),
+            trusted.iter().next(),
+            "{name}"
+        );
+        let manifest = authenticated.manifest();
+        assert!(manifest.manifest_component_id.is_some(), "{name}");
+        assert!(manifest.uninstall.is_some(), "{name}");
+        assert_eq!(manifest.sequence_number, 3, "{name}");
+    }
+}
+
+#[test]
+fn scenario_1_says_what_its_diagnostic_notation_says() {
+    let Some(bytes) = published("teep/cbor-26/suit_uri.hex.txt") else {
+        return;
+    };
+    let manifest = decode(&bytes).unverified_manifest().unwrap();
+    let component = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/ta";
+    assert_eq!(manifest.common.components[0].to_string(), component);
+    let stored = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/suit";
+    assert_eq!(manifest.manifest_component_id.unwrap().to_string(), stored);
+    let Some(Severable::Inline(install)) = manifest.install else {
+        panic!("install is inline")
+    };
+    let first = install.iter().next().unwrap().unwrap();
+    let (offset, Command::OverrideParameters(parameters)) = first else {
+        panic!("{first:?}")
+    };
+    let uri = "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.ta";
+    assert_eq!(offset, 1);
+    assert_eq!(
+        parameters.iter().collect::<Vec<_>>(),
+        [&Parameter::Uri(uri)]
+    );
+}
+
+#[test]
+fn scenario_2_carries_its_payload_under_its_whole_uri() {
+    let Some(bytes) = published("teep/cbor-26/suit_integrated.hex.txt") else {
+        return;
+    };
+    let envelope = decode(&bytes);
+    assert_eq!(envelope.payload("#tc"), Some(&b"Hello, Secure World!"[..]));
+    assert_eq!(envelope.payload("tc"), None);
+    let (_, span) = envelope.payload_spans().next().unwrap();
+    assert_eq!(&bytes[span], b"Hello, Secure World!");
+}
+
+#[test]
+fn scenario_3_depends_on_scenario_1_by_digest() {
+    let (Some(first), Some(third)) = (
+        published("teep/cbor-26/suit_uri.hex.txt"),
+        published("teep/cbor-26/suit_personalization.hex.txt"),
+    ) else {
+        return;
+    };
+    let manifest = decode(&third).unverified_manifest().unwrap();
+    assert_eq!(manifest.common.dependencies.len(), 1);
+    assert_eq!(manifest.common.dependencies[0].index, 1);
+    let Some(Severable::Inline(resolution)) = manifest.dependency_resolution else {
+        panic!()
+    };
+    let digest = resolution
+        .iter()
+        .find_map(|command| match command.unwrap().1 {
+            Command::OverrideParameters(parameters) => parameters.find(3).cloned(),
+            _ => None,
+        });
+    assert_eq!(
+        digest,
+        Some(Parameter::ImageDigest(decode(&first).digest().clone()))
+    );
+}
+
+/// A known fault of the draft: the envelope in its Update is signed with ES256 (-7), not ESP256 (-9), and
+/// follows an older SUIT (install stands under 9, now invoke). So it is refused, with the reason; that its
+/// digest holds shows that nothing else is wrong with it.
+///
+/// Proves: S-021, S-027
+#[test]
+fn the_envelope_in_the_update_example_is_refused_as_unsupported() {
+    let (Some(message), Some(trusted)) = (published("teep/cbor-26/update.hex.txt"), appendix_e())
+    else {
+        return;
+    };
+    let start = message
+        .windows(3)
+        .position(|w| w == [0x59, 0x01, 0x4e])
+        .unwrap()
+        + 3;
+    let bytes = &message[start..];
+    assert_eq!(bytes.len(), 334);
+    survives("update", bytes);
+    let envelope = decode(bytes);
+    let wrapped = [&[0x58, 0xd4][..], envelope.manifest_bytes()].concat();
+    assert!(envelope.digest().matches(&wrapped));
+    let refusal = envelope.verify(&trusted).unwrap_err();
+    assert_eq!(
+        refusal,
+        Refusal::Signature(SignatureError::NoSupportedAlgorithm)
+    );
+    assert_eq!(refusal.reason(), Reason::AlgorithmUnsupported);
+    // The old label of install is read as what the number means now.
+    assert!(envelope.unverified_manifest().unwrap().invoke.is_some());
+}
+
+/// Proves: R-12
+#[test]
+fn the_claims_in_the_query_response_example_survive() {
+    let Some(message) = published("teep/cbor-26/query_response.hex.txt") else {
+        return;
+    };
+    let start = message
+        .windows(3)
+        .position(|w| w == [0x81, 0xa2, 0x00])
+        .unwrap()
+        + 1;
+    let mut reader =
+        cbor::Reader::new(&message[start..], "tc-list", &cbor::Limits::MESSAGE).unwrap();
+    let claims = SystemPropertyClaims::decode(&mut reader).unwrap();
+    assert_eq!(
+        claims.component.to_string(),
+        "0x0102030405060708090a0b0c0d0e0f"
+    );
+    assert_eq!(
+        claims.image_digest.as_ref().unwrap().bytes[..2],
+        [0xa7, 0xfd]
+    );
+    let mut again = Vec::new();
+    claims.encode(&mut cbor::Encoder::new(&mut again));
+    assert_eq!(again, &message[start..]);
+}
+
+/// The examples of draft-ietf-suit-manifest are signed with ES256 (-7), which is not supported yet: they
+/// are refused for that, after their digests have been found to hold. Those without a COSE object are
+/// refused because nobody signed them.
+///
+/// Proves: S-022, S-027
+#[test]
+fn the_examples_of_the_manifest_draft_survive_and_are_refused_for_their_algorithm() {
+    for number in 0..=5 {
+        for kind in 0..=2 {
+            let path = format!("suit/manifest/example{number}.{kind}.hex");
+            if kind == 2 && number != 2 {
+                continue;
+            }
+            let (Some(bytes), Some(trusted)) = (published(&path), appendix_e()) else {
+                return;
+            };
+            survives(&path, &bytes);
+            let expected = match kind {
+                0 => Refusal::NotAuthenticated,
+                _ => Refusal::Signature(SignatureError::NoSupportedAlgorithm),
+            };
+            assert_eq!(
+                decode(&bytes).verify(&trusted).unwrap_err(),
+                expected,
+                "{path}"
+            );
+        }
+    }
+}
+
+/// Proves: S-010
+#[test]
+fn the_severed_members_of_example_2_have_the_digests_in_its_manifest() {
+    let Some(bytes) = published("suit/manifest/example2.2.hex") else {
+        return;
+    };
+    let envelope = decode(&bytes);
+    let manifest = envelope.unverified_manifest().unwrap();
+    for member in [Member::Install, Member::Text] {
+        let severed = envelope.severed(member).unwrap();
+        let digest = SuitDigest::sha256_of_wrapped(severed);
+        assert_eq!(manifest.member(member), Some(Severable::Severed(digest)));
+    }
+    let text = suit::text::Text::decode(envelope.severed(Member::Text).unwrap(), &Limits::DEFAULT);
+    let text = text.unwrap();
+    assert_eq!(text.encode(), envelope.severed(Member::Text).unwrap());
+    assert_eq!(text.languages[0].1.components.len(), 1);
+}
+
+/// Proves: S-004
+#[test]
+fn the_examples_of_the_trust_domains_draft_survive_and_verify() {
+    for name in [
+        "example0_dependent",
+        "example1_process",
+        "example2_integrated",
+    ] {
+        let path = format!("suit/trust-domains/{name}.hex");
+        let (Some(bytes), Some(trusted)) = (published(&path), appendix_e()) else {
+            return;
+        };
+        survives(&path, &bytes);
+        let authenticated = verified(&bytes, &trusted);
+        for (uri, payload) in authenticated.envelope().payloads() {
+            survives(uri, payload);
+            verified(payload, &trusted);
+        }
+    }
+}
+
+/// Those with a MAC are refused: no MAC key is ever provisioned here. The dependency example's outer
+/// manifest is signed by a delegate whose key is not a trusted one.
+///
+/// Proves: S-027
+#[test]
+fn the_examples_of_the_firmware_encryption_draft_survive() {
+    let expected = [
+        ("aes-kw-content", Some(Refusal::CoseStructure)),
+        ("aes-kw-slot", Some(Refusal::CoseStructure)),
+        ("aes-kw", Some(Refusal::CoseStructure)),
+        ("es-ecdh-content", None),
+        (
+            "es-ecdh-dependency",
+            Some(Refusal::Signature(SignatureError::Wrong)),
+        ),
+    ];
+    for (name, refusal) in expected {
+        let path = format!("suit/firmware-encryption/suit-manifest-{name}.hex.signed");
+        let (Some(bytes), Some(trusted)) = (published(&path), appendix_e()) else {
+            return;
+        };
+        survives(&path, &bytes);
+        assert_eq!(decode(&bytes).verify(&trusted).err(), refusal, "{name}");
+    }
+}
+
+/// Proves: S-009, S-020
+#[test]
+fn a_manifest_is_readable_by_itself_too() {
+    let Some(bytes) = published("suit/manifest/example2.1.hex") else {
+        return;
+    };
+    let envelope = decode(&bytes);
+    let manifest = Manifest::decode(envelope.manifest_bytes(), &Limits::DEFAULT).unwrap();
+    assert_eq!(manifest, envelope.unverified_manifest().unwrap());
+    assert!(matches!(manifest.install, Some(Severable::Severed(_))));
+    assert_eq!(envelope.severed(Member::Install), None);
+}
