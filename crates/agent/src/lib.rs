@@ -1,6 +1,199 @@
-//! The TEEP Agent: a core without I/O that installs, updates and removes Trusted Components.
+//! The TEEP Agent: installs, updates and removes Trusted Components inside a TEE.
+//!
+//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by four small
+//! [`ports`], and what the normal world must do is returned as a [`Step`]. So the same Agent runs in a
+//! unit test, in the software TEE and in a real one.
+//!
+//! The contract, in one sentence: **whatever [`Agent::handle`] returns is done before it is called
+//! again.** In steps, as the Broker does them:
+//!
+//! 1. [`Agent::request_ta`], [`Agent::unrequest_ta`] or [`Agent::request_policy_check`] says whether a
+//!    TAM is to be contacted, and where.
+//! 2. The Broker POSTs an empty body there and hands the answer in as [`Input::Message`].
+//! 3. [`Step::Send`]: POST these bytes, hand the answer in as [`Input::Message`].
+//! 4. [`Step::Fetch`]: fetch this URI, hand its bytes in as [`Input::Payload`] in pieces of any size; at
+//!    each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
+//!    [`Input::PayloadFailed`].
+//! 5. [`Step::Idle`], or an empty answer of the TAM: done.
+//!
+//! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, attestation of the TAM,
+//! encryption, dependencies between manifests.
+//!
+//! ```
+//! # use teep_agent::{Agent, Provisioning, ports::Tee};
+//! # fn example(tee: &mut dyn Tee, provisioning: Provisioning) -> Result<(), teep_agent::AgentError> {
+//! Agent::provision(provisioning, tee)?; // once, by the manufacturer
+//! let mut agent = Agent::start(tee)?;
+//! let component = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/ta".parse().unwrap();
+//! if let Some(tam_uri) = agent.request_ta(&component, None, tee)? {
+//!     println!("POST an empty body to {tam_uri}");
+//! }
+//! # Ok(()) }
+//! ```
 
 #![no_std]
 extern crate alloc;
 
+mod authorize;
+mod bounds;
+mod handle;
+mod install;
+mod inventory;
 pub mod ports;
+mod query;
+mod report;
+mod request;
+mod update;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use inventory::{InstalledComponent, InstalledManifest, Provisioning};
+
+use inventory::Inventory;
+use ports::{PortError, Tee};
+
+/// A TEEP Agent with what it remembers. Everything durable lies in the TEE, so dropping it loses at
+/// most an exchange under way.
+pub struct Agent {
+    inventory: Inventory,
+    /// An Update that waits for a payload.
+    update: Option<update::Running>,
+    /// How many TAMs the current round of policy checks has named.
+    policy_checks: usize,
+}
+
+/// What the Broker hands in.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A TEEP message from a TAM (`ProcessTeepMessage` of RFC 9397 section 6.2.1).
+    Message(&'a [u8]),
+    /// The next bytes of the payload that [`Step::Fetch`] asked for.
+    Payload(&'a [u8]),
+    /// The payload is complete.
+    PayloadEnd,
+    /// The payload cannot be had.
+    PayloadFailed,
+}
+
+/// What the Broker does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// POST this TEEP message to the TAM.
+    Send(Vec<u8>),
+    /// Fetch this URI reference (relative to the TAM's URI) and hand in its bytes.
+    Fetch {
+        /// As it stands in the manifest.
+        uri: String,
+    },
+    /// Hand in the next piece of the payload.
+    MorePayload,
+    /// Nothing: the exchange is over.
+    Idle,
+}
+
+/// Why the Agent could not do its work. Whatever a TAM or manifest does wrong is no such error: it is
+/// answered with a TEEP Error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// The TEE failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The Agent's record cannot be read: it was damaged, or written by another version.
+    #[error("the Agent's record cannot be read: {0}")]
+    Record(teep_cose::cbor::Malformed),
+    /// A trust anchor in the Agent's record cannot be read.
+    #[error("a trust anchor in the Agent's record cannot be read")]
+    Anchor,
+    /// The Agent was never provisioned.
+    #[error("the Agent has not been provisioned: it trusts no TAM and no signer yet")]
+    NotProvisioned,
+    /// The Agent was provisioned before; doing so again would forget sequence numbers.
+    #[error("the Agent has been provisioned before")]
+    AlreadyProvisioned,
+    /// A payload was handed in that nobody asked for.
+    #[error("no payload was asked for")]
+    NoPayloadWanted,
+    /// The normal world asks for more components than the Agent notes down (RFC 9397 section 9.3).
+    #[error("too many components are requested at once")]
+    TooManyRequests,
+    /// No TAM is configured and the caller named none.
+    #[error("no TAM is configured and none was named")]
+    NoTam,
+}
+
+impl From<teep_cose::cbor::Malformed> for AgentError {
+    fn from(error: teep_cose::cbor::Malformed) -> Self {
+        Self::Record(error)
+    }
+}
+
+impl From<teep_cose::Error> for AgentError {
+    fn from(_: teep_cose::Error) -> Self {
+        Self::Anchor
+    }
+}
+
+impl Agent {
+    /// Writes the Agent's first record: whom it trusts and what the device asserts to be.
+    ///
+    /// # Errors
+    /// [`AgentError::AlreadyProvisioned`] if there is a record, [`AgentError::Port`].
+    pub fn provision(provisioning: Provisioning, tee: &mut dyn Tee) -> Result<(), AgentError> {
+        if tee.load()?.is_some() {
+            return Err(AgentError::AlreadyProvisioned);
+        }
+        let inventory = Inventory {
+            provisioning,
+            ..Inventory::default()
+        };
+        Ok(tee.store(&inventory.encode())?)
+    }
+
+    /// Starts the Agent from its record, and frees what an interrupted installation left behind.
+    ///
+    /// # Errors
+    /// [`AgentError`] if there is no record or it cannot be read.
+    pub fn start(tee: &mut dyn Tee) -> Result<Self, AgentError> {
+        let record = tee.load()?.ok_or(AgentError::NotProvisioned)?;
+        let inventory = Inventory::decode(&record)?;
+        install::clean_up(&inventory, tee)?;
+        Ok(Self {
+            inventory,
+            update: None,
+            policy_checks: 0,
+        })
+    }
+
+    /// What the Agent was provisioned with.
+    #[must_use]
+    pub const fn provisioning(&self) -> &Provisioning {
+        &self.inventory.provisioning
+    }
+
+    /// The manifests that are installed, with their components.
+    #[must_use]
+    pub fn installed(&self) -> &[InstalledManifest] {
+        &self.inventory.installed
+    }
+
+    /// The installed component of this name: its image lies in the slot named there.
+    #[must_use]
+    pub fn component(&self, id: &suit::ComponentIdentifier) -> Option<&InstalledComponent> {
+        self.inventory.provider(id)?.component(id)
+    }
+
+    /// Hands in what the Broker has and learns what it must do next; see the crate documentation.
+    ///
+    /// # Errors
+    /// [`AgentError`] if the TEE itself failed or the contract was broken. Nothing is half installed
+    /// then, and the exchange is over.
+    pub fn handle(&mut self, input: Input<'_>, tee: &mut dyn Tee) -> Result<Step, AgentError> {
+        match input {
+            Input::Message(bytes) => handle::process_teep_message(self, bytes, tee),
+            Input::Payload(bytes) => update::payload(self, bytes, tee),
+            Input::PayloadEnd => update::payload_end(self, tee),
+            Input::PayloadFailed => update::payload_failed(self, tee),
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub trait StateStore {
     fn store(&mut self, record: &[u8]) -> Result<(), PortError>;
 }
 
-/// The number of a slot. Numbers are chosen by the Agent and never used twice.
+/// The number of a slot, chosen by the Agent. A number is used again only after its slot was removed.
 pub type SlotNumber = u64;
 
 /// Room for component images (and manifests), written once from start to end, then only read.

@@ -1,1 +1,99 @@
-//! The TEEP Broker: carries messages between a TEEP Agent and its TAM over HTTP
+//! The TEEP Broker: carries messages between a TEEP Agent in a TEE and its TAM.
+//!
+//! The Broker lives in the normal world and is trusted with nothing: it cannot read what the Agent
+//! keeps, and whatever it changes, drops or repeats, the Agent and the TAM notice or survive
+//! (RFC 9397 section 6.1). It knows the Agent as a function from [`Input`] to [`Step`], so it serves an
+//! Agent in the same process as well as one behind a TEE's call gate.
+//!
+//! Transport: draft-ietf-teep-otrp-over-http-15 (HTTP/1.1, HTTPS by rustls). Contract: one call of
+//! [`Broker::exchange`] is one exchange with one TAM, from the empty POST to the empty answer.
+//!
+//! ```no_run
+//! # use teep_broker::{Broker, Traffic};
+//! # use teep_agent::{Agent, ports::Tee};
+//! # fn example(agent: &mut Agent, tee: &mut dyn Tee) -> Result<(), Box<dyn std::error::Error>> {
+//! let component = "TEEP-Device/SecureFS/counter/ta".parse()?;
+//! if let Some(tam_uri) = agent.request_ta(&component, None, tee)? {
+//!     Broker::new().exchange(&tam_uri, &mut |input| agent.handle(input, tee), &mut |_| {})?;
+//! }
+//! # Ok(()) }
+//! ```
+
+mod http;
+mod payload;
+mod session;
+
+pub use session::Traffic;
+pub use teep_agent::{Input, Step};
+
+/// An HTTP client for TEEP: no redirects, no cookies, bounded answers.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    client: ureq::Agent,
+}
+
+/// Why an exchange ended without the TAM's last word.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError<E> {
+    /// The TAM's URI is none that the Broker can POST to.
+    #[error("the TAM's URI {uri:?} is not an absolute http or https URI")]
+    BadUri {
+        /// As the Agent gave it.
+        uri: String,
+    },
+    /// The TAM could not be reached, or the connection broke (H-19).
+    #[error("the TAM at {uri} cannot be reached: {source}")]
+    Unreachable {
+        /// Where it was tried.
+        uri: String,
+        /// What went wrong.
+        source: Box<ureq::Error>,
+    },
+    /// The TAM answered with something other than success (H-19).
+    #[error("the TAM at {uri} answered with HTTP status {status}{}", detail(.problem))]
+    Status {
+        /// Where it was tried.
+        uri: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the TAM said of it, if it said anything readable.
+        problem: Option<String>,
+    },
+    /// The TAM answered with content that is no TEEP message.
+    #[error("the TAM at {uri} answered with content of type {content_type:?} instead of {}", teep::MEDIA_TYPE)]
+    ContentType {
+        /// Where it was tried.
+        uri: String,
+        /// The type given, empty if none.
+        content_type: String,
+    },
+    /// The TAM kept answering beyond any exchange that makes sense.
+    #[error("the TAM at {uri} did not end the exchange after {limit} messages")]
+    Endless {
+        /// Where it was tried.
+        uri: String,
+        /// How many messages were exchanged.
+        limit: usize,
+    },
+    /// The Agent itself failed.
+    #[error("the TEEP Agent: {0}")]
+    Agent(E),
+}
+
+impl Broker {
+    /// A Broker with the time limits of a patient device.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { client: http::client() }
+    }
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn detail(problem: &Option<String>) -> String {
+    problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default()
+}

@@ -1,1 +1,174 @@
-//! The TAM's decisions: a core without I/O
+//! The TAM's decisions: what a message from a device means, and what the device gets.
+//!
+//! The TAM performs no I/O: values in, values out. The server around it loads what is known, asks a
+//! Verifier where Evidence is to be appraised, and commits what was decided, in one transaction, before
+//! the reply leaves. In steps, as the server does them:
+//!
+//! 1. An empty request: [`Tam::connect`] makes a QueryRequest; nothing is stored.
+//! 2. A message: [`Tam::open`] parses it and believes nothing.
+//! 3. The server loads a [`Snapshot`] for [`Received::agent`], [`Received::token`] and
+//!    [`Received::components`].
+//! 4. [`Tam::decide`] gives [`Outcome::Done`], or [`Outcome::Appraise`]: then the Evidence goes to a
+//!    Verifier and [`Tam::resume`] gives the rest.
+//! 5. The server commits [`Done::changes`]. If the token or challenge was spent by another replica in
+//!    between, the message is dropped; otherwise [`Done::reply`] goes out.
+//!
+//! `decide` has no effects, so it can simply be run again. Draft: draft-ietf-teep-protocol-26. Not yet
+//! here: the passport model without a nonce, attestation of the TAM itself, policies other than "the
+//! newest that is published".
+//!
+//! ```
+//! # use teep_tam::{Minter, Tam};
+//! # use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey, SignedMessage, cbor::Limits};
+//! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), teep_cose::Error> {
+//! let tam = Tam {
+//!     esp256: SigningKey::generate(Algorithm::Esp256, random),
+//!     ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+//!     minter: Minter::new(MacKey::new([7; 32]), Minter::LIFETIME_SECONDS),
+//!     verifiers: TrustAnchors::new(),
+//!     profile: eat::Profile::default(),
+//! };
+//! let query_request = tam.connect(1_800_000_000, random);
+//! assert_eq!(SignedMessage::decode(&query_request, &Limits::MESSAGE)?.signatures().len(), 2);
+//! # Ok(()) }
+//! ```
+
+#![no_std]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod decision;
+mod device;
+mod error_message;
+mod open;
+mod plan;
+mod query_request;
+mod query_response;
+mod success;
+mod token;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use teep::{Message, Numbers};
+use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+
+pub use decision::{Change, Decision, Done, Dropped};
+pub use device::{Device, Installed, Published, SentUpdate, Snapshot};
+pub use open::Received;
+pub use token::{Minter, TokenError};
+
+/// A TAM's keys and settings. Every replica has the same.
+#[derive(Debug, Clone)]
+pub struct Tam {
+    /// Signs for Agents that chose ESP256.
+    pub esp256: SigningKey,
+    /// Signs for Agents that chose Ed25519.
+    pub ed25519: SigningKey,
+    /// Makes and checks tokens and challenges.
+    pub minter: Minter,
+    /// Keys of the Verifiers whose Attestation Results count.
+    pub verifiers: TrustAnchors,
+    /// The EAT profile of Attestation Results.
+    pub profile: eat::Profile,
+}
+
+/// What [`Tam::decide`] came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Decided: commit the changes, send the reply.
+    Done(Done),
+    /// A Verifier must appraise Evidence first; then [`Tam::resume`].
+    Appraise(Appraise),
+}
+
+/// Evidence to be appraised, and the decision that waits for it.
+#[derive(Debug)]
+pub struct Appraise {
+    /// The media type of the Evidence.
+    pub format: String,
+    /// The Evidence, opaque to the TAM (T-056).
+    pub evidence: Vec<u8>,
+    /// What waits.
+    pub then: Waiting,
+}
+
+/// A QueryResponse whose signature holds and which waits for its Attestation Result.
+#[derive(Debug)]
+pub struct Waiting(Box<query_response::Authenticated>);
+
+impl Tam {
+    /// `ProcessConnect`: a QueryRequest for a device of which nothing is known (T-124). Nothing need be
+    /// stored: the challenge proves itself when it comes back.
+    #[must_use]
+    pub fn connect(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
+        query_request::make(self, now, random)
+    }
+
+    /// Parses a message from a device; nothing of it is believed yet.
+    ///
+    /// # Errors
+    /// [`Dropped`] for anything that is not a signed TEEP message an Agent may send (T-125).
+    pub fn open(&self, bytes: &[u8]) -> Result<Received, Dropped> {
+        open::open(bytes)
+    }
+
+    /// `ProcessTeepMessage`: decides what the message changes and what the device is answered.
+    ///
+    /// # Errors
+    /// [`Dropped`]: the message is ignored, nothing changes, the device gets no TEEP answer (T-125).
+    pub fn decide(
+        &self,
+        received: Received,
+        snapshot: &Snapshot,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<Outcome, Dropped> {
+        let (message, sender) = received.authenticate(snapshot)?;
+        match message {
+            Message::QueryResponse(response) => {
+                query_response::decide(self, response, sender, snapshot, now, random)
+            }
+            Message::Success(success) => {
+                success::decide(self, &success, &sender, snapshot, now).map(Outcome::Done)
+            }
+            Message::Error(error) => {
+                error_message::decide(self, &error, &sender, snapshot, now).map(Outcome::Done)
+            }
+            Message::QueryRequest(_) | Message::Update(_) => Err(Dropped::WrongDirection),
+        }
+    }
+
+    /// Goes on with what the Verifier said: an Attestation Result, or its reason for refusing, which may
+    /// be told to the device.
+    ///
+    /// # Errors
+    /// [`Dropped`], as [`Tam::decide`].
+    pub fn resume(
+        &self,
+        waiting: Waiting,
+        appraised: Result<&[u8], &str>,
+        snapshot: &Snapshot,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<Done, Dropped> {
+        query_response::resume(self, *waiting.0, appraised, snapshot, now, random)
+    }
+
+    /// Signs a message for an Agent that signs with `algorithm` itself.
+    // T-172 (8) the suite that the Agent chose serves both directions.
+    fn protect(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
+        let key = match algorithm {
+            Algorithm::Esp256 => &self.esp256,
+            Algorithm::Ed25519 => &self.ed25519,
+        };
+        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
+    }
+}
+
+const NUMBERS: &Numbers = &Numbers::IANA;
+
+#[cfg(test)]
+mod tests;

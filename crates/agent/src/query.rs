@@ -1,0 +1,129 @@
+//! A QueryRequest and its answer (draft sections 4.2, 4.3 and 7.2.1), top to bottom.
+
+use alloc::vec::Vec;
+
+use suit::{SuitDigest, report::SystemPropertyClaims};
+use teep::{
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Inconsistency,
+    Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
+};
+
+use crate::handle::{Refusal, refusal, send, unsupported_cipher_suites};
+use crate::ports::{PortError, Tee};
+use crate::{Agent, AgentError, Step};
+
+pub(crate) fn answer(
+    agent: &Agent,
+    request: &QueryRequest,
+    tee: &mut dyn Tee,
+) -> Result<Step, AgentError> {
+    let message = match check(request, tee) {
+        Ok(()) => Message::QueryResponse(respond(agent, request, tee)?),
+        Err(error) => Message::Error(*error),
+    };
+    Ok(send(&message, tee))
+}
+
+/// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
+fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), Refusal> {
+    let token = || request.token.clone();
+    // T-034 (4.2) no versions means version 0; T-086 (4.6) the Error names those that would do.
+    if !request.offered_versions().contains(&PROTOCOL_VERSION) {
+        let mut error = refusal(ErrorCode::UnsupportedMsgVersion, token(), "only version 0");
+        error.versions.push(PROTOCOL_VERSION);
+        return Err(error);
+    }
+    // T-165 (8) the Agent has one suite, that of its key.
+    let suite = CipherSuite::Sign1(tee.public_key().algorithm());
+    if !request.supported_teep_cipher_suites.contains(&suite) {
+        return Err(unsupported_cipher_suites(token(), tee));
+    }
+    // T-094 (4.6) name the extension; labels above 23 are optional by definition (T-123) and dropped.
+    if let Some(label) = request.unknown_labels.first() {
+        let reason = alloc::format!("option {label} is not supported");
+        return Err(refusal(ErrorCode::UnsupportedExtension, token(), &reason));
+    }
+    // T-015, T-028, T-030 (4.2) token, challenge and freshness mechanisms contradict each other; but a
+    // token beside the attestation bit is what the draft's own example has: it is echoed (P-02).
+    match request.inconsistency() {
+        None | Some(Inconsistency::TokenWithAttestation) => {}
+        Some(other) => {
+            return Err(refusal(
+                ErrorCode::PermanentError,
+                token(),
+                &alloc::format!("{other}"),
+            ));
+        }
+    }
+    // T-029 (4.2) no list means nonces; T-083, T-182 (4.6, 9) nonces are what this Agent has.
+    let nonce = FreshnessMechanism::Nonce;
+    if !request.freshness_mechanisms().contains(&nonce) {
+        let code = ErrorCode::UnsupportedFreshnessMechanisms;
+        let mut error = refusal(code, token(), "only nonces");
+        error.supported_freshness_mechanisms.push(nonce);
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn respond(
+    agent: &Agent,
+    request: &QueryRequest,
+    tee: &mut dyn Tee,
+) -> Result<QueryResponse, PortError> {
+    let asked = |item| request.data_item_requested.contains(item);
+    // T-039, T-040 (4.3) the token comes back, if there was one.
+    let mut response = QueryResponse {
+        token: request.token.clone(),
+        ..QueryResponse::default()
+    };
+    // T-043 (4.3) Evidence where attestation is asked for; T-032 (4.2) it carries the challenge;
+    // T-042 (4.3) and says what it is, since it is no Attestation Result.
+    if asked(DataItems::ATTESTATION) {
+        let challenge = request
+            .challenge
+            .as_ref()
+            .map(|challenge| challenge.as_bytes());
+        let agent_key = tee.public_key();
+        let evidence = tee.evidence(challenge, &agent_key)?;
+        response.attestation_payload = Some(AttestationPayload {
+            format: Some(evidence.format),
+            bytes: evidence.payload,
+        });
+    }
+    // T-046 (4.3) the list is there when asked for, even where it is empty (P-14).
+    if asked(DataItems::TRUSTED_COMPONENTS) {
+        response.tc_list = Some(installed_components(agent));
+    }
+    // T-049 (4.3) no extension is defined, so the list is empty (P-14).
+    if asked(DataItems::EXTENSIONS) {
+        response.ext_list = Some(Vec::new());
+    }
+    // T-047, T-048 (4.3) what applications asked for since.
+    let requested = agent.inventory.requested.iter().cloned();
+    response.requested_tc_list = requested
+        .map(|component_id| RequestedTrustedComponent {
+            component_id,
+            tc_manifest_sequence_number: None,
+            have_binary: false,
+        })
+        .collect();
+    response.unneeded_manifest_list = agent.inventory.unneeded.clone();
+    Ok(response)
+}
+
+fn installed_components(agent: &Agent) -> Vec<SystemPropertyClaims> {
+    let components = agent
+        .inventory
+        .installed
+        .iter()
+        .flat_map(|manifest| &manifest.components);
+    components
+        .map(|component| {
+            let mut claims = SystemPropertyClaims::new(component.component_id.clone());
+            claims.image_digest = Some(SuitDigest::from_sha256(component.digest));
+            claims.image_size = Some(component.size);
+            claims
+        })
+        .collect()
+}

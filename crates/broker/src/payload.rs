@@ -1,0 +1,56 @@
+//! Fetching a payload that a manifest names, piece by piece.
+
+use std::io::Read as _;
+
+use url::Url;
+
+use crate::Broker;
+use crate::session::Traffic;
+
+/// Pieces that are handed to the Agent.
+const CHUNK: usize = 64 << 10;
+
+impl Broker {
+    /// Fetches `reference`, relative to the TAM's URI (S-115), and gives its bytes to `chunk`.
+    ///
+    /// Returns false if it cannot be had: the Agent is told, and decides.
+    pub(crate) fn fetch<E>(
+        &self,
+        base: &Url,
+        reference: &str,
+        watch: &mut dyn FnMut(Traffic<'_>),
+        chunk: &mut dyn FnMut(&[u8]) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let failed = |watch: &mut dyn FnMut(Traffic<'_>), reason: String| {
+            watch(Traffic::FetchFailed { uri: reference, reason: &reason });
+            Ok(false)
+        };
+        // A manifest must not make the Broker read files or speak other protocols.
+        let uri = match base.join(reference) {
+            Ok(uri) if matches!(uri.scheme(), "http" | "https") => uri,
+            Ok(uri) => return failed(watch, format!("scheme {} is not fetched", uri.scheme())),
+            Err(error) => return failed(watch, error.to_string()),
+        };
+        let mut response = match self.client.get(uri.as_str()).call() {
+            Ok(response) if response.status().is_success() => response,
+            Ok(response) => return failed(watch, format!("HTTP status {}", response.status())),
+            Err(error) => return failed(watch, error.to_string()),
+        };
+        let total = response.body().content_length();
+        let mut reader = response.body_mut().as_reader();
+        let mut piece = vec![0; CHUNK];
+        let mut done = 0;
+        loop {
+            let count = match reader.read(&mut piece) {
+                Ok(0) => return Ok(true),
+                Ok(count) => count,
+                Err(error) => return failed(watch, error.to_string()),
+            };
+            done += count as u64;
+            watch(Traffic::Fetching { uri: uri.as_str(), done, total });
+            if !chunk(&piece[..count])? {
+                return Ok(true);
+            }
+        }
+    }
+}

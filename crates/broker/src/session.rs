@@ -1,0 +1,104 @@
+//! One exchange with one TAM: the loop between HTTP and the Agent.
+
+use url::Url;
+
+use crate::{Broker, BrokerError, Input, Step};
+
+/// What passes through the Broker, for those who watch: progress, recordings, decoded messages.
+#[derive(Debug, Clone, Copy)]
+pub enum Traffic<'a> {
+    /// An HTTP POST to the TAM; empty to begin.
+    Sent(&'a [u8]),
+    /// The TAM's answer; empty at the end.
+    Received(&'a [u8]),
+    /// A payload on its way.
+    Fetching {
+        /// From where.
+        uri: &'a str,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, if the server says.
+        total: Option<u64>,
+    },
+    /// A payload that cannot be had.
+    FetchFailed {
+        /// As the manifest names it.
+        uri: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// Messages in one exchange: QueryRequest, Update, and a few more for errors; against a TAM that never
+/// ends it (P-27).
+const MAX_MESSAGES: usize = 16;
+
+impl Broker {
+    /// Runs one exchange with the TAM at `tam_uri`, from an empty POST to the TAM's last word.
+    ///
+    /// `agent` is the Agent (see the contract of [`teep_agent`]); `watch` sees what passes.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; the caller then tells the Agent by `ProcessError` (H-18, H-19).
+    pub fn exchange<E>(
+        &self,
+        tam_uri: &str,
+        agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<(), BrokerError<E>> {
+        let base = Url::parse(tam_uri)
+            .ok()
+            .filter(|uri| matches!(uri.scheme(), "http" | "https") && uri.has_host())
+            .ok_or_else(|| BrokerError::BadUri { uri: tam_uri.into() })?;
+        // H-11 (5.1) begin with an empty POST.
+        let mut message = Vec::new();
+        for _ in 0..MAX_MESSAGES {
+            watch(Traffic::Sent(&message));
+            let answer = self.post(tam_uri, &message)?;
+            watch(Traffic::Received(&answer));
+            // H-14 (5.2) an empty answer ends the session.
+            if answer.is_empty() {
+                return Ok(());
+            }
+            // H-15 (5.2) anything else goes to the Agent, and its answer back to the TAM.
+            let mut step = agent(Input::Message(&answer)).map_err(BrokerError::Agent)?;
+            message = loop {
+                step = match step {
+                    Step::Send(message) => break message,
+                    Step::Fetch { uri } => self.feed(&base, &uri, agent, watch)?,
+                    // A payload that ended early was taken in full before; the Agent waits for its end.
+                    Step::MorePayload => agent(Input::PayloadEnd).map_err(BrokerError::Agent)?,
+                    Step::Idle => return Ok(()),
+                };
+            };
+        }
+        Err(BrokerError::Endless { uri: tam_uri.into(), limit: MAX_MESSAGES })
+    }
+
+    /// Fetches a payload and feeds it to the Agent; returns the Agent's next step.
+    fn feed<E>(
+        &self,
+        base: &Url,
+        uri: &str,
+        agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<Step, BrokerError<E>> {
+        // Set when the Agent has had enough of the payload and went on to something else.
+        let mut next = None;
+        let complete = self.fetch(base, uri, watch, &mut |bytes| {
+            match agent(Input::Payload(bytes)) {
+                Ok(Step::MorePayload) => Ok(true),
+                Ok(other) => {
+                    next = Some(other);
+                    Ok(false)
+                }
+                Err(error) => Err(BrokerError::Agent(error)),
+            }
+        })?;
+        match next {
+            Some(step) => Ok(step),
+            None if complete => agent(Input::PayloadEnd).map_err(BrokerError::Agent),
+            None => agent(Input::PayloadFailed).map_err(BrokerError::Agent),
+        }
+    }
+}

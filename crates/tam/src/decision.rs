@@ -1,0 +1,133 @@
+//! What a decision consists of: changes to commit, a reply, and why.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use suit::ComponentIdentifier;
+use teep::{ErrorCode, Token};
+use teep_cose::{PublicKey, Thumbprint};
+
+use crate::device::{Installed, SentUpdate};
+use crate::token::TokenError;
+
+/// A decision: commit `changes` in one transaction, then send `reply`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// The TEEP message for the device; `None` ends the exchange.
+    pub reply: Option<Vec<u8>>,
+    /// What to store, all or nothing.
+    pub changes: Vec<Change>,
+    /// What was decided, for log and operator.
+    pub decisions: Vec<Decision>,
+}
+
+/// One change to what the TAM knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A token or challenge has been used: it must not be there yet, else the whole decision is void
+    /// (T-023, T-024). It may be forgotten after `expires`.
+    Spend {
+        /// The token or challenge.
+        nonce: Vec<u8>,
+        /// Seconds since 1970.
+        expires: u64,
+    },
+    /// A device proved itself: what it is and what it says it has.
+    Seen {
+        /// The key of its Agent.
+        agent: PublicKey,
+        /// Its Universal Entity ID, from the Attestation Result.
+        ueid: Vec<u8>,
+        /// Its hardware model, from the Attestation Result.
+        hwmodel: Vec<u8>,
+        /// Its hardware version, from the Attestation Result.
+        hwversion: String,
+        /// What is installed, from its tc-list.
+        installed: Vec<Installed>,
+        /// Seconds since 1970.
+        at: u64,
+    },
+    /// An Update goes out; its token leads back to it.
+    Sent(SentUpdate),
+    /// An Update has been answered: it is no longer outstanding.
+    Answered {
+        /// Its token.
+        token: Token,
+        /// The Agent that answered.
+        agent: Thumbprint,
+        /// `None` for Success, else what the Agent reported.
+        error: Option<(ErrorCode, String)>,
+        /// Seconds since 1970.
+        at: u64,
+    },
+    /// An Update succeeded: what the device has now in place of what it had.
+    Installed {
+        /// The Agent.
+        agent: Thumbprint,
+        /// The manifests, with what they installed.
+        manifests: Vec<(ComponentIdentifier, u64, Vec<Installed>)>,
+        /// The components that are gone.
+        removed: Vec<ComponentIdentifier>,
+    },
+}
+
+/// What was decided and why, in order; for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The device's Evidence was appraised and bound to its key.
+    Attested,
+    /// A component goes out because an application asked for it.
+    Install(ComponentIdentifier, u64),
+    /// A component goes out because the device has another version.
+    Update(ComponentIdentifier, u64),
+    /// A manifest is unlinked because the device needs it no longer.
+    Unlink(ComponentIdentifier),
+    /// A component was asked for that nobody published, or not in the version asked for.
+    NotPublished(ComponentIdentifier),
+    /// The device has what it should have.
+    NothingToDo,
+    /// The device installed what it was sent.
+    Succeeded,
+    /// The device could not do it.
+    Failed(ErrorCode, String),
+    /// The device was refused.
+    Refused(ErrorCode, String),
+}
+
+/// Why a message was ignored. The device is not told (T-125); the operator's log is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Dropped {
+    /// Not a signed message (T-011 to T-013).
+    #[error("not a signed message: {0}")]
+    NotSigned(#[from] teep_cose::Error),
+    /// The payload is no TEEP message.
+    #[error("not a TEEP message: {0}")]
+    NotTeep(#[from] teep_cose::Malformed),
+    /// A COSE_Sign, which no cipher suite of ours asks of an Agent.
+    #[error("a COSE_Sign, where the cipher suites say COSE_Sign1 (T-172)")]
+    NotSign1,
+    /// Only a TAM sends this message.
+    #[error("a message that only a TAM sends")]
+    WrongDirection,
+    /// The message does not say which key signed it.
+    #[error("the message names no key, so the device cannot be known")]
+    NoKey,
+    /// The key is neither known nor carried in the message.
+    #[error("the device's key {0} is not known and the message does not carry it")]
+    UnknownKey(Thumbprint),
+    /// The signature does not verify (T-014).
+    #[error("signature: {0} (T-014)")]
+    Signature(#[from] teep_cose::SignatureError),
+    /// The token or challenge is not acceptable.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A Success or Error without the token of an Update that was sent to this device.
+    #[error("no Update with this token was sent to this device, or it was answered before (T-024)")]
+    NoSuchUpdate,
+    /// A SUIT Report that answers something else.
+    #[error("the SUIT Report's nonce is not the Update's token (T-144)")]
+    ReportNonce,
+    /// A SUIT Report that cannot be read.
+    #[error("the SUIT Report cannot be read: {0}")]
+    Report(teep_cose::Malformed),
+}

@@ -1,0 +1,183 @@
+//! What should this device have? Requested × installed × published → the contents of an Update.
+
+use alloc::vec::Vec;
+
+use suit::ComponentIdentifier;
+use teep::QueryResponse;
+
+use crate::decision::Decision;
+use crate::device::Published;
+
+/// The contents of an Update, with the reason for each.
+#[derive(Debug, Default)]
+pub(crate) struct Plan<'a> {
+    /// Manifests to install, each once.
+    pub(crate) manifests: Vec<&'a Published>,
+    /// Manifests to unlink.
+    pub(crate) unneeded: Vec<ComponentIdentifier>,
+    /// Why.
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// Plans for a device that is attested, from what it says and the newest of what is published.
+pub(crate) fn for_device<'a>(response: &QueryResponse, published: &'a [Published]) -> Plan<'a> {
+    let mut plan = Plan::default();
+    // What the device needs no longer goes, and is not updated on the way out.
+    for id in &response.unneeded_manifest_list {
+        plan.decisions.push(Decision::Unlink(id.clone()));
+        plan.unneeded.push(id.clone());
+    }
+    for requested in &response.requested_tc_list {
+        let id = &requested.component_id;
+        // T-050 (4.3) the number is a minimum; absent means any.
+        let minimum = requested.tc_manifest_sequence_number.unwrap_or_default();
+        match newest(id, published).filter(|found| found.sequence_number >= minimum) {
+            Some(found) => {
+                plan.add(found, Decision::Install(id.clone(), found.sequence_number));
+            }
+            None => plan.decisions.push(Decision::NotPublished(id.clone())),
+        }
+    }
+    for claims in response.tc_list.iter().flatten() {
+        let id = &claims.component;
+        let Some(found) = newest(id, published) else {
+            continue;
+        };
+        let wanted = found.component(id).map(|component| &component.digest[..]);
+        let has = claims.image_digest.as_ref().map(|digest| &digest.bytes[..]);
+        if wanted != has {
+            plan.add(found, Decision::Update(id.clone(), found.sequence_number));
+        }
+    }
+    if plan.manifests.is_empty() && plan.unneeded.is_empty() {
+        plan.decisions.push(Decision::NothingToDo);
+    }
+    plan
+}
+
+impl<'a> Plan<'a> {
+    fn add(&mut self, published: &'a Published, why: Decision) {
+        let id = &published.manifest_component_id;
+        let is_same = |known: &&Published| known.manifest_component_id == *id;
+        if self.unneeded.contains(id) || self.manifests.iter().any(is_same) {
+            return;
+        }
+        self.manifests.push(published);
+        self.decisions.push(why);
+    }
+}
+
+fn newest<'a>(id: &ComponentIdentifier, published: &'a [Published]) -> Option<&'a Published> {
+    let providers = published
+        .iter()
+        .filter(|published| published.component(id).is_some());
+    providers.max_by_key(|published| published.sequence_number)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::device::Installed;
+    use alloc::vec;
+    use suit::SuitDigest;
+    use suit::report::SystemPropertyClaims;
+    use teep::RequestedTrustedComponent;
+
+    fn id(name: &str) -> ComponentIdentifier {
+        ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
+    }
+
+    fn published(name: &str, sequence_number: u64, digest: u8) -> Published {
+        Published {
+            manifest_component_id: id(&alloc::format!("{name}.suit")),
+            sequence_number,
+            components: vec![Installed {
+                component_id: id(name),
+                digest: vec![digest; 32],
+            }],
+            envelope: vec![],
+        }
+    }
+
+    fn installed(name: &str, digest: u8) -> SystemPropertyClaims {
+        let mut claims = SystemPropertyClaims::new(id(name));
+        claims.image_digest = Some(SuitDigest::from_sha256([digest; 32]));
+        claims
+    }
+
+    fn requested(name: &str, minimum: Option<u64>) -> RequestedTrustedComponent {
+        RequestedTrustedComponent {
+            component_id: id(name),
+            tc_manifest_sequence_number: minimum,
+            have_binary: false,
+        }
+    }
+
+    /// Proves: T-139, T-141
+    #[test]
+    fn installs_what_is_requested_and_updates_what_differs() {
+        let response = QueryResponse {
+            requested_tc_list: vec![requested("a", None)],
+            tc_list: Some(vec![installed("b", 1), installed("c", 1)]),
+            ..QueryResponse::default()
+        };
+        let published = [
+            published("a", 1, 1),
+            published("b", 2, 2),
+            published("c", 1, 1),
+        ];
+        let plan = for_device(&response, &published);
+        assert_eq!(
+            plan.decisions,
+            [Decision::Install(id("a"), 1), Decision::Update(id("b"), 2)]
+        );
+        assert_eq!(plan.manifests.len(), 2);
+    }
+
+    /// Proves: T-050
+    #[test]
+    fn a_sequence_number_is_a_minimum() {
+        let response = |minimum| QueryResponse {
+            requested_tc_list: vec![requested("a", minimum)],
+            ..QueryResponse::default()
+        };
+        let published = [published("a", 5, 1)];
+        assert_eq!(
+            for_device(&response(Some(5)), &published).manifests.len(),
+            1
+        );
+        assert_eq!(for_device(&response(None), &published).manifests.len(), 1);
+        let plan = for_device(&response(Some(6)), &published);
+        assert_eq!(plan.decisions[0], Decision::NotPublished(id("a")));
+        assert!(plan.manifests.is_empty());
+    }
+
+    /// Proves: T-058
+    #[test]
+    fn what_is_unneeded_is_unlinked_and_not_updated() {
+        let response = QueryResponse {
+            tc_list: Some(vec![installed("a", 1)]),
+            unneeded_manifest_list: vec![id("a.suit")],
+            ..QueryResponse::default()
+        };
+        let published = [published("a", 2, 2)];
+        let plan = for_device(&response, &published);
+        assert_eq!(plan.unneeded, [id("a.suit")]);
+        assert!(plan.manifests.is_empty());
+    }
+
+    #[test]
+    fn a_manifest_goes_out_once_however_many_components_it_brings() {
+        let mut both = published("a", 2, 2);
+        both.components.push(Installed {
+            component_id: id("b"),
+            digest: vec![3; 32],
+        });
+        let response = QueryResponse {
+            requested_tc_list: vec![requested("a", None), requested("b", None)],
+            ..QueryResponse::default()
+        };
+        assert_eq!(for_device(&response, &[both]).manifests.len(), 1);
+    }
+}

@@ -1,0 +1,182 @@
+//! A QueryResponse (draft sections 4.3, 7.1.1): attested? then what should this device have?
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use eat::AttestationResult;
+use teep::{ErrorCode, Message, PROTOCOL_VERSION, QueryResponse, Text, Update};
+
+use crate::decision::{Change, Decision, Done, Dropped};
+use crate::device::{Installed, SentUpdate, Snapshot};
+use crate::open::Sender;
+use crate::{Appraise, Outcome, Tam, Waiting, plan};
+
+/// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    response: QueryResponse,
+    sender: Sender,
+}
+
+pub(crate) fn decide(
+    tam: &Tam,
+    response: QueryResponse,
+    sender: Sender,
+    snapshot: &Snapshot,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Result<Outcome, Dropped> {
+    // T-041, P-26 (4.3) absent means 0, the only version that is offered.
+    if response.version() != PROTOCOL_VERSION {
+        let code = ErrorCode::UnsupportedMsgVersion;
+        return Ok(Outcome::Done(refuse(
+            tam,
+            &sender,
+            code,
+            "only version 0 was offered",
+        )));
+    }
+    // T-132, T-134 (7.1.1) what the QueryRequest asked for must be there.
+    let Some(payload) = response.attestation_payload.clone() else {
+        let reason = "attestation-payload is missing";
+        return Ok(Outcome::Done(refuse(
+            tam,
+            &sender,
+            ErrorCode::PermanentError,
+            reason,
+        )));
+    };
+    if response.tc_list.is_none() {
+        let reason = "tc-list is missing";
+        return Ok(Outcome::Done(refuse(
+            tam,
+            &sender,
+            ErrorCode::PermanentError,
+            reason,
+        )));
+    }
+    let authenticated = Authenticated { response, sender };
+    // T-135 (7.1.1) no format, or that of the TEEP profile: an Attestation Result. Anything else is
+    // Evidence, T-136, for a Verifier.
+    match payload.format {
+        Some(format) if !eat::is_attestation_result(Some(&format), &tam.profile) => {
+            let then = Waiting(authenticated.into());
+            Ok(Outcome::Appraise(Appraise {
+                format,
+                evidence: payload.bytes,
+                then,
+            }))
+        }
+        _ => {
+            let result = Ok(&payload.bytes[..]);
+            resume(tam, authenticated, result, snapshot, now, random).map(Outcome::Done)
+        }
+    }
+}
+
+/// Goes on with the Attestation Result, or with the Verifier's reason for refusing.
+pub(crate) fn resume(
+    tam: &Tam,
+    Authenticated { response, sender }: Authenticated,
+    appraised: Result<&[u8], &str>,
+    snapshot: &Snapshot,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Result<Done, Dropped> {
+    // T-140 (7.1.1.1) attestation failed and no policy remedies it: say so.
+    let attestation_failed =
+        |reason: &str| Ok(refuse(tam, &sender, ErrorCode::AttestationRequired, reason));
+    let bytes = match appraised {
+        Ok(bytes) => bytes,
+        Err(reason) => return attestation_failed(reason),
+    };
+    // T-137 (7.1.1.1) signed by a Verifier that is trusted here, fresh, with all claims of the profile.
+    let result = match AttestationResult::verify(bytes, &tam.verifiers, now, &tam.profile) {
+        Ok(result) => result,
+        Err(error) => return attestation_failed(&alloc::format!("Attestation Result: {error}")),
+    };
+    // T-138 (7.1.1.1) it is about the key that signed this message, not about another device's.
+    if !result.confirms(&sender.agent) {
+        return attestation_failed("the Attestation Result confirms another key (cnf)");
+    }
+    // Section 9: it answers a challenge of ours that has not expired; single use by Change::Spend.
+    let Some(nonce) = result.nonce() else {
+        return attestation_failed("the Attestation Result has no nonce");
+    };
+    let expires = match tam.minter.check_challenge(nonce, now) {
+        Ok(expires) => expires,
+        Err(error) => return attestation_failed(&alloc::format!("{error}")),
+    };
+    let mut done = Done {
+        decisions: alloc::vec![Decision::Attested],
+        ..Done::default()
+    };
+    done.changes.push(Change::Spend {
+        nonce: nonce.to_vec(),
+        expires,
+    });
+    done.changes.push(seen(&response, &sender, &result, now));
+
+    // T-139, T-141 (7.1.1.1) install, update, unlink; nothing to do ends the exchange.
+    let plan = plan::for_device(&response, &snapshot.published);
+    done.decisions.extend(plan.decisions);
+    if plan.manifests.is_empty() && plan.unneeded.is_empty() {
+        return Ok(done);
+    }
+    let token = tam.minter.update_token(now, random);
+    let update = Update {
+        token: Some(token.clone()),
+        unneeded_manifest_list: plan.unneeded.clone(),
+        manifest_list: plan.manifests.iter().map(|p| p.envelope.clone()).collect(),
+        ..Update::default()
+    };
+    done.reply = Some(tam.protect(&Message::Update(update), sender.algorithm));
+    // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
+    let expires = tam.minter.check_update_token(&token, now)?;
+    let manifests = plan.manifests.iter().map(|published| {
+        let id = published.manifest_component_id.clone();
+        (id, published.sequence_number, published.components.clone())
+    });
+    done.changes.push(Change::Sent(SentUpdate {
+        token,
+        agent: sender.agent,
+        manifests: manifests.collect(),
+        unneeded: plan.unneeded,
+        expires,
+    }));
+    Ok(done)
+}
+
+fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, now: u64) -> Change {
+    let installed = response.tc_list.iter().flatten().map(|claims| Installed {
+        component_id: claims.component.clone(),
+        digest: claims
+            .image_digest
+            .as_ref()
+            .map(|digest| digest.bytes.clone())
+            .unwrap_or_default(),
+    });
+    Change::Seen {
+        agent: sender.key.clone(),
+        ueid: result.ueid.to_vec(),
+        hwmodel: result.hwmodel.to_vec(),
+        hwversion: result.hwversion.version.clone(),
+        installed: installed.collect(),
+        at: now,
+    }
+}
+
+/// An Update that carries nothing but an error: the only way a TAM can tell one (section 4.4).
+// T-063 (4.4) never 0; T-064 (4.4) the reason in at most 128 bytes of UTF-8.
+fn refuse(tam: &Tam, sender: &Sender, code: ErrorCode, reason: &str) -> Done {
+    let update = Update {
+        err_code: Some(code),
+        err_msg: Text::new(reason),
+        ..Update::default()
+    };
+    Done {
+        reply: Some(tam.protect(&Message::Update(update), sender.algorithm)),
+        changes: Vec::new(),
+        decisions: alloc::vec![Decision::Refused(code, String::from(reason))],
+    }
+}

@@ -1,0 +1,71 @@
+//! A Success (draft sections 4.5, 7.1.2): the device did what an Update asked.
+
+use alloc::vec::Vec;
+
+use suit::ComponentIdentifier;
+use suit::report::Report;
+use teep::{Success, Token};
+
+use crate::Tam;
+use crate::decision::{Change, Decision, Done, Dropped};
+use crate::device::{SentUpdate, Snapshot};
+use crate::open::Sender;
+
+pub(crate) fn decide(
+    tam: &Tam,
+    success: &Success,
+    sender: &Sender,
+    snapshot: &Snapshot,
+    now: u64,
+) -> Result<Done, Dropped> {
+    // P-09: the answer to an Update that only reported an error has no token and ends the exchange.
+    let Some(token) = &success.token else {
+        return Ok(Done::default());
+    };
+    let sent = answered(tam, token, &success.suit_reports, sender, snapshot, now)?;
+    let removed: Vec<ComponentIdentifier> = sent.unneeded.clone();
+    Ok(Done {
+        reply: None,
+        changes: alloc::vec![
+            Change::Answered {
+                token: token.clone(),
+                agent: sender.agent,
+                error: None,
+                at: now
+            },
+            Change::Installed {
+                agent: sender.agent,
+                manifests: sent.manifests.clone(),
+                removed,
+            },
+        ],
+        decisions: alloc::vec![Decision::Succeeded],
+    })
+}
+
+/// The Update that a Success or Error answers.
+pub(crate) fn answered<'a>(
+    tam: &Tam,
+    token: &Token,
+    reports: &[Vec<u8>],
+    sender: &Sender,
+    snapshot: &'a Snapshot,
+    now: u64,
+) -> Result<&'a SentUpdate, Dropped> {
+    // T-021 (4.2) ours and not expired; T-023, T-024, T-126 (4.2, 7.1) outstanding, that is not answered
+    // before; and sent to this very device.
+    tam.minter.check_update_token(token, now)?;
+    let sent = snapshot
+        .sent
+        .as_ref()
+        .filter(|sent| sent.token == *token && sent.agent == sender.agent && sender.known)
+        .ok_or(Dropped::NoSuchUpdate)?;
+    // T-133, T-144 (7.1.1, 7.1.2) a report about something else is no proof of this.
+    for report in reports {
+        let report = Report::decode(report).map_err(Dropped::Report)?;
+        if report.nonce.as_deref() != Some(token.as_bytes()) {
+            return Err(Dropped::ReportNonce);
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,189 @@
+//! Tokens and challenges that the TAM can check without having stored them.
+//!
+//! | Bytes | Hold |
+//! |---|---|
+//! | 1 | what it is for: challenge of a QueryRequest, or token of an Update |
+//! | 8 | when it was made, in seconds since 1970, big-endian |
+//! | 16 | random |
+//! | 32 | HMAC-SHA-256 over the bytes before, under a key that the TAM's replicas share |
+//!
+//! So an empty POST costs the TAM no write, and any replica can take the answer. The first valid use is
+//! recorded by the server until the token expires, which makes it single-use.
+
+use teep::{Challenge, Token};
+use teep_cose::mac::MacKey;
+
+/// Makes and checks tokens and challenges.
+#[derive(Debug, Clone)]
+pub struct Minter {
+    key: MacKey,
+    lifetime_seconds: u64,
+}
+
+/// Why a token or challenge is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not made by this TAM, or changed, or made for another use.
+    #[error("the token or challenge was not made by this TAM for this use (T-024)")]
+    NotOurs,
+    /// Made longer ago than the configured lifetime, or in the future.
+    #[error("the token or challenge has expired (T-021)")]
+    Expired,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Challenge = 1,
+    Update = 2,
+}
+
+impl Minter {
+    /// The recommended lifetime: the draft asks for several hours at least (T-130), since a device may
+    /// take long to install what an Update brings.
+    pub const LIFETIME_SECONDS: u64 = 6 * 3600;
+
+    /// A minter with the key that all replicas of this TAM share.
+    #[must_use]
+    pub const fn new(key: MacKey, lifetime_seconds: u64) -> Self {
+        Self {
+            key,
+            lifetime_seconds,
+        }
+    }
+
+    /// A challenge for a QueryRequest that asks for attestation.
+    #[must_use]
+    pub fn challenge(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Challenge {
+        Challenge::new(self.mint(Use::Challenge, now, random))
+            .expect("57 bytes are within 8 to 512")
+    }
+
+    /// A token for an Update.
+    #[must_use]
+    pub fn update_token(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Token {
+        Token::new(self.mint(Use::Update, now, random)).expect("57 bytes are within 8 to 64")
+    }
+
+    /// Checks that `nonce` is a challenge of this TAM that has not expired; returns when it will.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn check_challenge(&self, nonce: &[u8], now: u64) -> Result<u64, TokenError> {
+        self.check(Use::Challenge, nonce, now)
+    }
+
+    /// Checks that `token` is an Update token of this TAM that has not expired; returns when it will.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn check_update_token(&self, token: &Token, now: u64) -> Result<u64, TokenError> {
+        self.check(Use::Update, token.as_bytes(), now)
+    }
+
+    // T-006, T-017 (4.1.1, 4.2) from a secure random source; T-007, T-018 (4.1.1, 4.2) 16 random bytes
+    // make each differ from all others.
+    fn mint(&self, usage: Use, now: u64, random: &mut dyn rand_core::CryptoRng) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        bytes[0] = usage as u8;
+        bytes[1..9].copy_from_slice(&now.to_be_bytes());
+        random.fill_bytes(&mut bytes[9..BODY]);
+        let mac = self.key.mac(&[&bytes[..BODY]]);
+        bytes[BODY..].copy_from_slice(&mac);
+        bytes
+    }
+
+    fn check(&self, usage: Use, bytes: &[u8], now: u64) -> Result<u64, TokenError> {
+        if bytes.len() != LENGTH {
+            return Err(TokenError::NotOurs);
+        }
+        let (body, mac) = bytes.split_at(BODY);
+        if !self.key.verify(&[body], mac) || body[0] != usage as u8 {
+            return Err(TokenError::NotOurs);
+        }
+        let made = u64::from_be_bytes(body[1..9].try_into().expect("8 bytes"));
+        // T-020, T-021 (4.2) expired tokens are ignored; a little clock skew among replicas is allowed.
+        let expires = made.saturating_add(self.lifetime_seconds);
+        if now >= expires || made > now.saturating_add(SKEW_SECONDS) {
+            return Err(TokenError::Expired);
+        }
+        Ok(expires)
+    }
+}
+
+const BODY: usize = 1 + 8 + 16;
+const LENGTH: usize = BODY + 32;
+const SKEW_SECONDS: u64 = 60;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::tests::Counter;
+
+    fn minter() -> Minter {
+        Minter::new(MacKey::new([1; 32]), 100)
+    }
+
+    /// Proves: T-006, T-007, T-016, T-017, T-018
+    #[test]
+    fn every_token_is_new_and_within_the_sizes() {
+        let mut random = Counter::default();
+        let a = minter().update_token(1000, &mut random);
+        let b = minter().update_token(1000, &mut random);
+        assert_ne!(a, b);
+        assert_eq!(a.as_bytes().len(), 57);
+    }
+
+    /// Proves: T-020, T-021
+    #[test]
+    fn a_token_expires() {
+        let token = minter().update_token(1000, &mut Counter::default());
+        assert_eq!(minter().check_update_token(&token, 1000), Ok(1100));
+        assert_eq!(minter().check_update_token(&token, 1099), Ok(1100));
+        assert_eq!(
+            minter().check_update_token(&token, 1100),
+            Err(TokenError::Expired)
+        );
+        assert_eq!(
+            minter().check_update_token(&token, 900),
+            Err(TokenError::Expired)
+        );
+    }
+
+    /// Proves: T-019
+    #[test]
+    fn a_token_serves_only_what_it_was_made_for() {
+        let challenge = minter().challenge(1000, &mut Counter::default());
+        let token = Token::new(challenge.as_bytes()).unwrap();
+        assert_eq!(
+            minter().check_update_token(&token, 1000),
+            Err(TokenError::NotOurs)
+        );
+        assert_eq!(
+            minter().check_challenge(challenge.as_bytes(), 1000),
+            Ok(1100)
+        );
+    }
+
+    #[test]
+    fn a_changed_or_foreign_token_is_not_ours() {
+        let challenge = minter().challenge(1000, &mut Counter::default());
+        for at in 0..challenge.as_bytes().len() {
+            let mut changed = challenge.as_bytes().to_vec();
+            changed[at] ^= 1;
+            assert_eq!(
+                minter().check_challenge(&changed, 1000),
+                Err(TokenError::NotOurs)
+            );
+        }
+        let other = Minter::new(MacKey::new([2; 32]), 100);
+        assert_eq!(
+            other.check_challenge(challenge.as_bytes(), 1000),
+            Err(TokenError::NotOurs)
+        );
+        assert_eq!(
+            minter().check_challenge(&[], 1000),
+            Err(TokenError::NotOurs)
+        );
+    }
+}
