@@ -1,3 +1,53 @@
-//! What cargo cannot do.
+//! What cargo cannot do: set-up, building Trusted Applications, the requirements table, the whole test run.
+//!
+//! Run it as `cargo xtask COMMAND`; `cargo xtask` alone lists the commands.
 
-fn main() {}
+mod process;
+mod requirements;
+mod setup;
+mod ta;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        ["setup"] => setup::run(),
+        ["ta", rest @ ..] => ta::run(rest),
+        ["requirements", rest @ ..] => requirements::run(rest),
+        ["test"] => test::run_all(),
+        other => Err(format!("unknown command `{}`\n\n{HELP}", other.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .canonicalize()
+        .expect("cargo rebuilds xtask when the project has moved")
+}
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+  setup                     check for what building and testing needs, and install what is missing
+  ta                        build the examples' Trusted Applications into target/ta
+  ta PATH [--features LIST] [--name NAME] [--out DIR]
+                            build one Trusted Application as a WebAssembly component, DIR/NAME.wasm
+  requirements [--all]      print how far each specification is covered; write docs/requirements.txt
+  requirements --check      fail where docs/requirements.txt is not what the code says
+  test                      set-up, format check, lints, Trusted Applications, tests, requirements";
