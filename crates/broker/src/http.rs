@@ -27,7 +27,10 @@ pub(crate) fn client() -> ureq::Agent {
 impl Broker {
     /// POSTs a message (or nothing, to begin) and returns the TAM's message, empty if it has none.
     pub(crate) fn post<E>(&self, uri: &str, message: &[u8]) -> Result<Vec<u8>, BrokerError<E>> {
-        let unreachable = |source| BrokerError::Unreachable { uri: uri.into(), source: Box::new(source) };
+        let unreachable = |source| BrokerError::Unreachable {
+            uri: uri.into(),
+            source: Box::new(source),
+        };
         // H-11, H-12 (5.1, 5.2) Accept always; Content-Type only where there is content.
         let mut request = self.client.post(uri).header(ACCEPT, teep::MEDIA_TYPE);
         if !message.is_empty() {
@@ -43,7 +46,11 @@ impl Broker {
         if !status.is_success() {
             let problem = content_type.starts_with("application/problem+json");
             let problem = problem.then(|| String::from_utf8_lossy(&body).into_owned());
-            return Err(BrokerError::Status { uri: uri.into(), status: status.as_u16(), problem });
+            return Err(BrokerError::Status {
+                uri: uri.into(),
+                status: status.as_u16(),
+                problem,
+            });
         }
         read.map_err(|error| unreachable(error.into()))?;
         if body.len() as u64 > MAX_MESSAGE {
@@ -52,17 +59,20 @@ impl Broker {
         // H-24 (6.4) content carries its type; a page of some proxy is no TEEP message.
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if !body.is_empty() && !essence.eq_ignore_ascii_case(teep::MEDIA_TYPE) {
-            return Err(BrokerError::ContentType { uri: uri.into(), content_type });
+            return Err(BrokerError::ContentType {
+                uri: uri.into(),
+                content_type,
+            });
         }
         Ok(body)
     }
 }
 
-fn header_text<B>(
-    response: &ureq::http::Response<B>,
-    name: ureq::http::HeaderName,
-) -> String {
-    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+fn header_text<B>(response: &ureq::http::Response<B>, name: ureq::http::HeaderName) -> String {
+    let value = response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
 

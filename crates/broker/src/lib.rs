@@ -60,7 +60,10 @@ pub enum BrokerError<E> {
         problem: Option<String>,
     },
     /// The TAM answered with content that is no TEEP message.
-    #[error("the TAM at {uri} answered with content of type {content_type:?} instead of {}", teep::MEDIA_TYPE)]
+    #[error(
+        "the TAM at {uri} answered with content of type {content_type:?} instead of {}",
+        teep::MEDIA_TYPE
+    )]
     ContentType {
         /// Where it was tried.
         uri: String,
@@ -84,7 +87,9 @@ impl Broker {
     /// A Broker with the time limits of a patient device.
     #[must_use]
     pub fn new() -> Self {
-        Self { client: http::client() }
+        Self {
+            client: http::client(),
+        }
     }
 }
 
@@ -95,5 +100,12 @@ impl Default for Broker {
 }
 
 fn detail(problem: &Option<String>) -> String {
-    problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default()
+    problem
+        .as_ref()
+        .map(|problem| format!(": {problem}"))
+        .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

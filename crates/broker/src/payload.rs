@@ -22,7 +22,10 @@ impl Broker {
         chunk: &mut dyn FnMut(&[u8]) -> Result<bool, E>,
     ) -> Result<bool, E> {
         let failed = |watch: &mut dyn FnMut(Traffic<'_>), reason: String| {
-            watch(Traffic::FetchFailed { uri: reference, reason: &reason });
+            watch(Traffic::FetchFailed {
+                uri: reference,
+                reason: &reason,
+            });
             Ok(false)
         };
         // A manifest must not make the Broker read files or speak other protocols.
@@ -47,7 +50,11 @@ impl Broker {
                 Err(error) => return failed(watch, error.to_string()),
             };
             done += count as u64;
-            watch(Traffic::Fetching { uri: uri.as_str(), done, total });
+            watch(Traffic::Fetching {
+                uri: uri.as_str(),
+                done,
+                total,
+            });
             if !chunk(&piece[..count])? {
                 return Ok(true);
             }

@@ -49,7 +49,9 @@ impl Broker {
         let base = Url::parse(tam_uri)
             .ok()
             .filter(|uri| matches!(uri.scheme(), "http" | "https") && uri.has_host())
-            .ok_or_else(|| BrokerError::BadUri { uri: tam_uri.into() })?;
+            .ok_or_else(|| BrokerError::BadUri {
+                uri: tam_uri.into(),
+            })?;
         // H-11 (5.1) begin with an empty POST.
         let mut message = Vec::new();
         for _ in 0..MAX_MESSAGES {
@@ -72,7 +74,10 @@ impl Broker {
                 };
             };
         }
-        Err(BrokerError::Endless { uri: tam_uri.into(), limit: MAX_MESSAGES })
+        Err(BrokerError::Endless {
+            uri: tam_uri.into(),
+            limit: MAX_MESSAGES,
+        })
     }
 
     /// Fetches a payload and feeds it to the Agent; returns the Agent's next step.
@@ -85,16 +90,19 @@ impl Broker {
     ) -> Result<Step, BrokerError<E>> {
         // Set when the Agent has had enough of the payload and went on to something else.
         let mut next = None;
-        let complete = self.fetch(base, uri, watch, &mut |bytes| {
-            match agent(Input::Payload(bytes)) {
+        let complete = self.fetch(
+            base,
+            uri,
+            watch,
+            &mut |bytes| match agent(Input::Payload(bytes)) {
                 Ok(Step::MorePayload) => Ok(true),
                 Ok(other) => {
                     next = Some(other);
                     Ok(false)
                 }
                 Err(error) => Err(BrokerError::Agent(error)),
-            }
-        })?;
+            },
+        )?;
         match next {
             Some(step) => Ok(step),
             None if complete => agent(Input::PayloadEnd).map_err(BrokerError::Agent),
