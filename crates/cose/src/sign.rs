@@ -351,9 +351,13 @@ fn signature_kind(body: &[u8], limits: &Limits) -> Result<Kind, Error> {
     if reader.kind("COSE message")? != Kind::Array || reader.array("COSE message")? != 4 {
         return Err(not_signed());
     }
-    for _ in 0..3 {
-        reader.raw("COSE message")?;
+    reader.raw("protected header")?;
+    reader.raw("unprotected header")?;
+    // A payload is a byte string or nil (RFC 9052 section 4): `undefined` would pass for nil further on.
+    if !matches!(reader.kind("payload")?, Kind::Bytes | Kind::Null) {
+        return Err(not_signed());
     }
+    reader.raw("payload")?;
     Ok(reader.kind("signature")?)
 }
 
@@ -541,6 +545,15 @@ mod tests {
             0xd2, 0x84, 0x49, 0xa3, 1, 0x28, 2, 0x81, 5, 5, 0x41, 0, 0xa0, 0x41, 0, 0x41, 0,
         ];
         assert_eq!(decode(&critical), SignatureError::CriticalHeader.into());
+    }
+
+    #[test]
+    fn undefined_is_no_detached_payload() {
+        let mut bytes = Sign1::new(b"x").detached().sign(&key(Algorithm::Esp256, 1));
+        let nil = bytes.iter().position(|byte| *byte == 0xf6).unwrap();
+        bytes[nil] = 0xf7;
+        let error = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap_err();
+        assert_eq!(error, Error::Signature(SignatureError::NotSigned));
     }
 
     #[test]

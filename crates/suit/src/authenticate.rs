@@ -1,9 +1,11 @@
 //! Who vouches for an envelope (draft-ietf-suit-manifest sections 6.2 and 8.3).
 
+use teep_cose::sign::SignatureHeader;
 use teep_cose::{PublicKey, SignatureError, SignedMessage, TrustAnchors};
 
 use crate::envelope::Envelope;
 use crate::manifest::{Manifest, Section};
+use crate::report::Reason;
 use crate::sequence::{CommandSequence, Place};
 use crate::severable::{Member, Severable};
 use crate::text::Text;
@@ -56,7 +58,9 @@ impl<'a> Envelope<'a> {
             match self.block_signer(block, trusted) {
                 Ok(key) => return Ok(key),
                 // The most telling reason: that a signature is wrong, before that it could not be checked.
-                Err(refusal) if last.is_none() || refusal.reason() == WRONG => last = Some(refusal),
+                Err(refusal) if last.is_none() || refusal.reason() == Reason::Unauthorised => {
+                    last = Some(refusal)
+                }
                 Err(_) => {}
             }
         }
@@ -79,7 +83,18 @@ impl<'a> Envelope<'a> {
         }
         trusted
             .verify_detached(&message, self.digest_bytes)
-            .map_err(Refusal::Signature)
+            .map_err(|error| {
+                let is_ours = |header: &SignatureHeader| header.supported_algorithm().is_some();
+                match error {
+                    // S-027 the algorithm is not what is missing, but trust in somebody who uses it.
+                    SignatureError::NoSupportedAlgorithm
+                        if message.signatures().iter().any(is_ours) =>
+                    {
+                        Refusal::NoTrustedKey
+                    }
+                    other => Refusal::Signature(other),
+                }
+            })
     }
 
     /// Checks every severed member that the envelope has against the manifest.
@@ -191,5 +206,3 @@ impl<'a> Authenticated<'a> {
 fn is_tagged(block: &[u8]) -> bool {
     block.first().is_some_and(|byte| byte >> 5 == 6)
 }
-
-const WRONG: crate::report::Reason = crate::report::Reason::Unauthorised;

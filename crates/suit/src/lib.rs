@@ -1,4 +1,59 @@
-//! SUIT manifests: model, builder, resumable processor and report
+//! SUIT manifests: what a Trusted Component developer signs, and what a device does with it.
+//!
+//! The contract in one sentence: nothing of a manifest is read before a trusted key is found to have
+//! signed it, and nothing of it is run before all of it has been found to be allowed.
+//!
+//! 1. [`Envelope::decode`] takes the bytes apart, within [`Limits`];
+//! 2. [`Envelope::verify`] finds the signer among the trusted keys and gives an [`Authenticated`];
+//! 3. [`Authenticated::authorize`] checks sequence number, rights and commands and gives an
+//!    [`Authorized`](process::Authorized);
+//! 4. a [`Processor`](process::Processor) runs it, payload by payload.
+//!
+//! ```
+//! use suit::build::{Component, Description};
+//! use suit::{Envelope, Limits, Section};
+//! # let seed = [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &[7; 32]].concat();
+//! # let key = teep_cose::SigningKey::from_pkcs8(&seed)?;
+//! let envelope = Description {
+//!     sequence_number: 1,
+//!     manifest_component_id: Some("TEEP-Device/hello/suit".parse()?),
+//!     components: vec![Component::integrated("TEEP-Device/hello/ta".parse()?, "#ta", b"image".to_vec())],
+//!     uninstall: true,
+//!     ..Description::default()
+//! }
+//! .build()?
+//! .sign(&[&key]);
+//!
+//! let trusted = [key.public_key()].into_iter().collect();
+//! let received = Envelope::decode(&envelope, &Limits::DEFAULT)?;
+//! let authenticated = received.verify(&trusted)?;
+//! assert_eq!(authenticated.signer(), &key.public_key());
+//! assert_eq!(authenticated.manifest().sequence_number, 1);
+//! assert!(authenticated.section(Section::Install)?.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The texts are draft-ietf-suit-manifest-37, -trust-domains-12, -update-management-14,
+//! -firmware-encryption-26, -report-18 and -mti. The model and codec are of all of them; the processor
+//! does not do everything yet (see [`process`]), and not yet here are COSE_Mac0, ES256 (-7), digests
+//! other than SHA-256, and the insides of COSE_Encrypt, CoSWID and capability reports, which are kept
+//! as bytes.
+//!
+//! | What | Where |
+//! |---|---|
+//! | Envelope, integrated payloads | [`envelope`] |
+//! | Digest, signatures, severed members checked | [`authenticate`], [`digest`] |
+//! | Manifest, common, dependencies, sections | [`manifest`] |
+//! | Members that may be severed | [`severable`] |
+//! | Sequences, read one command at a time | [`sequence`] |
+//! | Conditions, directives | [`command`] |
+//! | Parameters | [`parameter`] |
+//! | Text for people | [`text`] |
+//! | Component identifiers | [`component`] |
+//! | The processor | [`process`] |
+//! | Reports, and what a device says of its components | [`report`], [`system_property`] |
+//! | Making and signing manifests | [`build`] |
+//! | Limits, and why something is refused | [`limits`], [`refusal`] |
 
 #![no_std]
 extern crate alloc;
@@ -6,6 +61,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod authenticate;
+pub mod build;
 pub mod command;
 pub mod component;
 mod deterministic;
@@ -19,6 +75,7 @@ pub mod refusal;
 pub mod report;
 pub mod sequence;
 pub mod severable;
+pub mod system_property;
 pub mod text;
 
 pub use authenticate::Authenticated;
@@ -30,9 +87,10 @@ pub use limits::Limits;
 pub use manifest::{Manifest, Section};
 pub use parameter::{Parameter, Parameters};
 pub use refusal::Refusal;
-pub use report::{Reason, Report, SystemPropertyClaims};
+pub use report::{Reason, Report};
 pub use sequence::CommandSequence;
 pub use severable::{Member, Severable};
+pub use system_property::SystemPropertyClaims;
 
 /// What `minicbor` calls an error when it writes to a `Vec` cannot happen.
 pub(crate) const INFALLIBLE: &str = "writing to a Vec does not fail";

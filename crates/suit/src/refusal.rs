@@ -20,15 +20,15 @@ pub enum Refusal {
     /// Nobody signed the manifest.
     #[error("S-022: the envelope has no authentication block: sign the manifest")]
     NotAuthenticated,
-    /// More authentication blocks than allowed.
-    #[error("S-161: the envelope has more authentication blocks than allowed")]
-    TooManyBlocks,
     /// An authentication block is a COSE structure other than a tagged COSE_Sign1 or COSE_Sign.
     #[error("S-027: an authentication block is neither a tagged COSE_Sign1 nor a tagged COSE_Sign")]
     CoseStructure,
     /// No authentication block is by a trusted key; the reason of the last that was tried.
     #[error("S-024: no authentication block is by a trusted key: {0}")]
     Signature(SignatureError),
+    /// An authentication block is of a supported algorithm, but no trusted key is.
+    #[error("S-024: no trusted key is of the algorithm that the manifest was signed with")]
+    NoTrustedKey,
     /// A command that no specification gives.
     #[error("S-071: command {code} is unknown (at byte {offset})")]
     UnknownCommand {
@@ -84,7 +84,7 @@ impl Refusal {
             },
             Self::ManifestDigest
             | Self::NotAuthenticated
-            | Self::TooManyBlocks
+            | Self::NoTrustedKey
             | Self::MemberUnauthenticated(_)
             | Self::MemberDigest(_) => Reason::Unauthorised,
             Self::UnknownCommand { .. } | Self::NotShared { .. } => Reason::CommandUnsupported,

@@ -1,5 +1,6 @@
-//! SUIT_Report (draft-ietf-suit-report section 4) and system-property claims.
+//! SUIT_Report (draft-ietf-suit-report section 4).
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,10 +8,8 @@ use core::fmt;
 use teep_cose::cbor::{Encoder, Kind, Limits, Malformed, Problem, Reader};
 
 use crate::deterministic::{self, MapEncoder};
-use crate::parameter::{
-    CLASS_IDENTIFIER as CLASS, IMAGE_DIGEST, IMAGE_SIZE, VENDOR_IDENTIFIER as VENDOR,
-};
-use crate::{ComponentIdentifier, INFALLIBLE, SuitDigest};
+pub use crate::system_property::SystemPropertyClaims;
+use crate::{INFALLIBLE, SuitDigest};
 
 /// What came of processing a manifest, for its author or a TAM to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub struct Record {
     /// Index of the component that the command was for.
     pub component_index: u64,
     /// Parameters with their encoded values.
-    pub properties: Vec<(i64, Vec<u8>)>,
+    pub properties: BTreeMap<i64, Vec<u8>>,
 }
 
 /// How processing ended.
@@ -186,10 +185,10 @@ impl Record {
         let section = reader.int("suit-record-manifest-section")?;
         let offset = reader.uint("suit-record-section-offset")?;
         let component_index = reader.uint("suit-record-component-index")?;
-        let mut properties = Vec::new();
+        let mut properties = BTreeMap::new();
         for _ in 0..reader.map("suit-record-properties")? {
             let label = reader.int("suit-record-properties")?;
-            properties.push((label, reader.raw("suit-record-properties")?.to_vec()));
+            properties.insert(label, reader.raw("suit-record-properties")?.to_vec());
         }
         for _ in 0..extensions {
             reader.raw("suit-record extension")?;
@@ -374,101 +373,6 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a device says of one component: its identifier and the parameters that describe it
-/// (`system-property-claims`). TEEP lists installed components so (`tc-list`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SystemPropertyClaims {
-    /// Key 0: the component.
-    pub component: ComponentIdentifier,
-    /// Parameter 1: the vendor as a UUID.
-    pub vendor_identifier: Option<[u8; 16]>,
-    /// Parameter 2: the class as a UUID.
-    pub class_identifier: Option<[u8; 16]>,
-    /// Parameter 3: the digest of the installed image.
-    pub image_digest: Option<SuitDigest>,
-    /// Parameter 14: the length of the installed image in bytes.
-    pub image_size: Option<u64>,
-    /// Every other parameter: its label and its encoded value.
-    pub others: Vec<(i64, Vec<u8>)>,
-}
-
-impl SystemPropertyClaims {
-    /// Claims that name the component only; R-12 wants one parameter at least beside it.
-    #[must_use]
-    pub fn new(component: ComponentIdentifier) -> Self {
-        Self {
-            component,
-            ..Self::default()
-        }
-    }
-
-    /// Reads the map.
-    ///
-    /// Parameter 1 in its other form (a tagged Private Enterprise Number) is kept among
-    /// [`SystemPropertyClaims::others`].
-    ///
-    /// # Errors
-    /// [`Malformed`] if the next item is no such map, has no component, or no parameter.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let missing_component = reader.fault("system-component-id", Problem::Missing);
-        let missing_parameter = reader.fault("system-property-claims", Problem::Missing);
-        let mut claims = Self::default();
-        let mut component = None;
-        let count = reader.map("system-property-claims")?;
-        // R-12 a parameter beside the component: a claim that claims nothing is no claim.
-        if count < 2 {
-            return Err(missing_parameter);
-        }
-        for _ in 0..count {
-            let label = reader.int("system-property-claims")?;
-            match label {
-                COMPONENT => component = Some(ComponentIdentifier::decode(reader)?),
-                VENDOR if reader.kind("vendor-identifier")? == Kind::Bytes => {
-                    claims.vendor_identifier = Some(uuid(reader, "vendor-identifier")?);
-                }
-                CLASS => claims.class_identifier = Some(uuid(reader, "class-identifier")?),
-                IMAGE_DIGEST => {
-                    let mut inner = reader.embedded("image-digest", &Limits::MESSAGE)?;
-                    claims.image_digest = Some(SuitDigest::decode(&mut inner)?);
-                }
-                IMAGE_SIZE => claims.image_size = Some(reader.uint("image-size")?),
-                _ => claims
-                    .others
-                    .push((label, reader.raw("parameter")?.to_vec())),
-            }
-        }
-        claims.component = component.ok_or(missing_component)?;
-        Ok(claims)
-    }
-
-    /// Writes the map, deterministically.
-    pub fn encode(&self, encoder: &mut Encoder<&mut Vec<u8>>) {
-        let mut map = MapEncoder::default();
-        map.entry(COMPONENT, |e| self.component.encode(e));
-        if let Some(vendor) = &self.vendor_identifier {
-            map.bytes(VENDOR, vendor);
-        }
-        if let Some(class) = &self.class_identifier {
-            map.bytes(CLASS, class);
-        }
-        if let Some(digest) = &self.image_digest {
-            map.bytes(IMAGE_DIGEST, &digest.to_bytes());
-        }
-        if let Some(size) = self.image_size {
-            map.unsigned(IMAGE_SIZE, size);
-        }
-        for (label, value) in &self.others {
-            map.raw(*label, value);
-        }
-        map.finish(encoder);
-    }
-}
-
-fn uuid(reader: &mut Reader<'_>, field: &'static str) -> Result<[u8; 16], Malformed> {
-    let bytes = reader.bytes_of(field, 16..=16, "a UUID of 16 bytes")?;
-    Ok(bytes.try_into().expect("checked to be 16 bytes"))
-}
-
 // Keys, draft-ietf-suit-report section 4.
 const NONCE: i64 = 2;
 const RECORDS: i64 = 3;
@@ -478,8 +382,6 @@ const RECORD: i64 = 6;
 const REASON: i64 = 7;
 const CAPABILITY_REPORT: i64 = 8;
 const REFERENCE: i64 = 99;
-/// Key of the component in system-property claims.
-const COMPONENT: i64 = 0;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -507,14 +409,14 @@ mod tests {
             section: 20,
             offset: 7,
             component_index: 1,
-            properties: vec![(14, vec![0x14]), (28, vec![0x41, 0])],
+            properties: [(14, vec![0x14]), (28, vec![0x41, 0])].into(),
         };
         let mut claims = SystemPropertyClaims::new("TEEP-Device/ta".parse().unwrap());
         claims.image_size = Some(20);
         claims.vendor_identifier = Some([1; 16]);
         claims.class_identifier = Some([2; 16]);
         claims.image_digest = Some(SuitDigest::sha256(b"ta"));
-        claims.others = vec![(28, vec![0x41, 0])];
+        claims.others = [(28, vec![0x41, 0])].into();
         Report {
             reference: Reference {
                 uri: "https://example.org/ta.suit".into(),
@@ -534,7 +436,6 @@ mod tests {
         }
     }
 
-    /// Proves
     #[test]
     fn reports_survive() {
         for report in [success(), failure()] {
@@ -572,23 +473,6 @@ mod tests {
             assert_eq!(Reason::from_number(number as i64), Some(reason));
         }
         assert_eq!(Reason::from_number(13), None);
-    }
-
-    /// Proves: R-12
-    #[test]
-    fn claims_need_a_component_and_a_parameter() {
-        let decode = |bytes: &[u8]| {
-            SystemPropertyClaims::decode(&mut Reader::new(bytes, "t", &Limits::MESSAGE).unwrap())
-        };
-        assert!(decode(&[0xa2, 0, 0x80, 14, 1]).is_ok());
-        assert_eq!(
-            decode(&[0xa1, 0, 0x80]).unwrap_err().problem,
-            Problem::Missing
-        );
-        assert_eq!(
-            decode(&[0xa2, 5, 0, 14, 1]).unwrap_err().field,
-            "system-component-id"
-        );
     }
 
     proptest! {

@@ -39,10 +39,7 @@ pub(super) fn execute(
         Command::Directive(Directive::Write, _) => write(machine, program, index, store)?,
         Command::Directive(Directive::Copy, _) => copy(machine, program, index, store)?,
         Command::Directive(Directive::Unlink, _) => unlink(machine, program, index, store)?,
-        // S-121 who installs does not run what is not installed yet.
-        Command::Directive(Directive::Invoke, _) if machine.procedure == Procedure::Invocation => {
-            return Ok(Outcome::Invoke);
-        }
+        Command::Directive(Directive::Invoke, _) => return invoke(machine, program, index),
         // S-071 cannot happen for any other: the manifest was checked for it.
         _ => return Err(Fault::Command.into()),
     }
@@ -83,7 +80,7 @@ fn fetch(
         let mut receiving = Receiving::begin(index, component, String::new(), limit, store)?;
         receiving.append(component, payload, store)?;
         // S-007 the signature does not cover it: it waits for its image-match as if from outside.
-        machine.contents[index] = Some(receiving.finish(component, false, store)?);
+        machine.stored_content(index, receiving.finish(component, false, store)?);
         return Ok(Outcome::Done);
     }
     // S-114 a fragment must not leave the device: else the envelope's maker learns who asks, and another
@@ -111,7 +108,7 @@ fn write(
     machine.contents[index] = None;
     let mut receiving = Receiving::begin(index, component, String::new(), limit, store)?;
     receiving.append(component, content, store)?;
-    machine.contents[index] = Some(receiving.finish(component, true, store)?);
+    machine.stored_content(index, receiving.finish(component, true, store)?);
     Ok(())
 }
 
@@ -146,7 +143,7 @@ fn copy(
         offset += count as u64;
         count = store.read(from, offset, &mut buffer)?;
     }
-    machine.contents[index] = Some(receiving.finish(to, checked, store)?);
+    machine.stored_content(index, receiving.finish(to, checked, store)?);
     Ok(())
 }
 
@@ -164,9 +161,24 @@ fn unlink(
     }
 }
 
+/// S-121 hands over to the component.
+fn invoke(machine: &Machine, program: &Authorized, index: usize) -> Result<Outcome, Stop> {
+    // Who installs does not run what is not installed yet.
+    if machine.procedure != Procedure::Invocation {
+        return Err(Fault::Command.into());
+    }
+    // S-066 (4.2) what was loaded is validated before it is run.
+    if machine.contents[index].is_some_and(|content| !content.checked) {
+        return Err(Fault::Unchecked(program.components[index].clone()).into());
+    }
+    Ok(Outcome::Invoke)
+}
+
 /// S-162 how many bytes the component may get: what the manifest says, if the device allows as much.
 fn size_limit(machine: &Machine, program: &Authorized, index: usize) -> Result<u64, Fault> {
-    let allowed = program.limits.payload_bytes;
+    let limits = &program.limits;
+    let left = limits.procedure_bytes.saturating_sub(machine.stored);
+    let allowed = limits.payload_bytes.min(left);
     match machine.settings[index].find(parameter::IMAGE_SIZE, program)? {
         Some(Parameter::ImageSize(size)) if size > allowed => Err(Fault::TooLong(allowed)),
         Some(Parameter::ImageSize(size)) => Ok(size),

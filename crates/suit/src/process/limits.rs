@@ -18,6 +18,9 @@ pub struct Limits {
     /// Bytes of one component's content, however it arrives: against a full storage. A fetch ends as
     /// soon as it goes over (S-162).
     pub payload_bytes: u64,
+    /// Bytes that one procedure stores in all components together, each time it stores them: against a
+    /// manifest that copies or fetches the same large component over and over.
+    pub procedure_bytes: u64,
     /// Records kept for the report: against a report that does not fit into a message.
     pub records: usize,
 }
@@ -31,6 +34,7 @@ impl Default for Limits {
             uri_bytes: 2048,
             content_bytes: 64 << 10,
             payload_bytes: 256 << 20,
+            procedure_bytes: 1 << 30,
             records: 32,
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Machine {
     current: Option<(Section, bool)>,
     frames: Vec<Frame>,
     steps: usize,
+    /// Bytes stored so far.
+    pub(super) stored: u64,
 }
 
 /// A sequence that the procedure will execute.
@@ -139,6 +141,7 @@ impl Machine {
             current: None,
             frames: Vec::new(),
             steps: 0,
+            stored: 0,
         }
     }
 
@@ -184,8 +187,14 @@ impl Machine {
 
     /// The content that a fetch waited for is in its component.
     pub(super) fn received(&mut self, program: &Authorized, index: usize, content: Content) {
-        self.contents[index] = Some(content);
+        self.stored_content(index, content);
         self.advance(program);
+    }
+
+    /// Content was stored in a component.
+    pub(super) fn stored_content(&mut self, index: usize, content: Content) {
+        self.stored = self.stored.saturating_add(content.size);
+        self.contents[index] = Some(content);
     }
 
     /// A failure at the current command.
@@ -266,8 +275,8 @@ impl Machine {
     /// The components for the commands that follow in this sequence.
     fn select(&mut self, selection: Selection) {
         if let Some(frame) = self.frames.last_mut() {
+            // A command that is for no component is met at the first turn, and has no other.
             frame.selection = selection;
-            frame.turn = 0;
             frame.offset = frame.next;
         }
     }

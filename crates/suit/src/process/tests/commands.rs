@@ -20,7 +20,10 @@ fn fetching(digest: &[u8], length: usize) -> Draft {
 fn a_payload_is_fetched_streamed_and_matched() {
     let mut store = Memory::default();
     let log = fetching(IMAGE, IMAGE.len()).update(&mut store).unwrap();
-    let fetch = Progress::Fetch { uri: URI.to_string(), component: component(0) };
+    let fetch = Progress::Fetch {
+        uri: URI.to_string(),
+        component: component(0),
+    };
     assert_eq!(log, [fetch]);
     assert_eq!(store.staged[&component(0)], IMAGE);
     // The digest was taken on the way: the content is not read again.
@@ -51,11 +54,24 @@ fn chunks_of_any_size_give_the_same() {
 /// Proves: S-073, S-104
 #[test]
 fn another_digest_or_size_fails() {
-    let failure = fetching(b"other", IMAGE.len()).update(&mut Memory::default()).unwrap_err();
-    assert_eq!((failure.reason, failure.fault), (Reason::ConditionFailed, Fault::OtherDigest));
-    let failure = fetching(IMAGE, IMAGE.len() + 1).update(&mut Memory::default()).unwrap_err();
+    let failure = fetching(b"other", IMAGE.len())
+        .update(&mut Memory::default())
+        .unwrap_err();
+    assert_eq!(
+        (failure.reason, failure.fault),
+        (Reason::ConditionFailed, Fault::OtherDigest)
+    );
+    let failure = fetching(IMAGE, IMAGE.len() + 1)
+        .update(&mut Memory::default())
+        .unwrap_err();
     assert_eq!(failure.reason, Reason::ConditionFailed);
-    assert_eq!(failure.fault, Fault::OtherSize { expected: 21, actual: 20 });
+    assert_eq!(
+        failure.fault,
+        Fault::OtherSize {
+            expected: 21,
+            actual: 20
+        }
+    );
     assert_eq!(failure.record.section, 20);
 }
 
@@ -63,16 +79,24 @@ fn another_digest_or_size_fails() {
 #[test]
 fn a_fetch_ends_at_the_first_byte_too_many() {
     let mut store = Memory::default();
-    let failure = fetching(IMAGE, IMAGE.len() - 1).update(&mut store).unwrap_err();
-    assert_eq!((failure.reason, &failure.fault), (Reason::OperationFailed, &Fault::TooLong(19)));
+    let failure = fetching(IMAGE, IMAGE.len() - 1)
+        .update(&mut store)
+        .unwrap_err();
+    assert_eq!(
+        (failure.reason, &failure.fault),
+        (Reason::OperationFailed, &Fault::TooLong(19))
+    );
     assert!(store.staged[&component(0)].len() < IMAGE.len());
 
     // Larger than the device allows: refused before the store is asked for room.
-    let limits = Limits { payload_bytes: 19, ..Limits::default() };
-    for draft in [fetching(IMAGE, IMAGE.len()), Draft::new(&[(
-        INSTALL,
-        sequence(&[set(&[uri(URI)]), plain(FETCH)]),
-    )])] {
+    let limits = Limits {
+        payload_bytes: 19,
+        ..Limits::default()
+    };
+    for draft in [
+        fetching(IMAGE, IMAGE.len()),
+        Draft::new(&[(INSTALL, sequence(&[set(&[uri(URI)]), plain(FETCH)]))]),
+    ] {
         let mut store = Memory::default();
         let authorized = authorize(&draft.envelope(), &limits).unwrap();
         let mut processor = Processor::new(authorized, Procedure::Update, identity());
@@ -117,6 +141,10 @@ fn an_integrated_payload_never_leaves_the_device() {
     assert_eq!(store.staged[&component(0)], IMAGE);
 
     // The signature does not cover it, the digest does.
+    let mut unchecked = draft.clone();
+    unchecked.sections[0].1 = sequence(&[set(&[uri("#ta")]), plain(FETCH)]);
+    let failure = unchecked.update(&mut Memory::default()).unwrap_err();
+    assert_eq!(failure.fault, Fault::Unchecked(component(0)));
     draft.payloads = alloc::vec![("#ta", b"Hello, Secure World?".to_vec())];
     let failure = draft.update(&mut Memory::default()).unwrap_err();
     assert_eq!(failure.fault, Fault::OtherDigest);
@@ -146,7 +174,10 @@ fn any_asserted_identifier_will_do_and_no_other() {
     }
     let number = [&[0xd8, 112][..], &bytes(&[0x83, 0])].concat();
     let draft = Draft::new(&[(VALIDATE, sequence(&[set(&[(1, number)]), plain(1)]))]);
-    assert_eq!(draft.update(&mut Memory::default()).unwrap_err().fault, Fault::OtherDevice);
+    assert_eq!(
+        draft.update(&mut Memory::default()).unwrap_err().fault,
+        Fault::OtherDevice
+    );
 }
 
 /// Proves: S-104, S-106
@@ -164,13 +195,17 @@ fn what_was_installed_before_is_read_once() {
     let mut store = installed();
     match_and(IMAGE_MATCH, &long).update(&mut store).unwrap();
     assert_eq!(store.reads, 6);
-    let failure = match_and(IMAGE_MATCH, b"x").update(&mut installed()).unwrap_err();
+    let failure = match_and(IMAGE_MATCH, b"x")
+        .update(&mut installed())
+        .unwrap_err();
     assert_eq!(failure.fault, Fault::OtherDigest);
     match_and(25, b"x").update(&mut installed()).unwrap();
     let failure = match_and(25, &long).update(&mut installed()).unwrap_err();
     assert_eq!(failure.fault, Fault::SameDigest);
     // What is not there matches nothing.
-    let failure = match_and(IMAGE_MATCH, b"").update(&mut Memory::default()).unwrap_err();
+    let failure = match_and(IMAGE_MATCH, b"")
+        .update(&mut Memory::default())
+        .unwrap_err();
     assert_eq!(failure.reason, Reason::ConditionFailed);
     assert_eq!(failure.fault, Fault::Store(StoreError::NotThere));
     match_and(25, b"").update(&mut Memory::default()).unwrap();
@@ -189,8 +224,18 @@ fn content_is_compared_whole() {
         Draft::new(&[(VALIDATE, sequence(&commands))]).update(&mut store)
     };
     check(&long).unwrap();
-    for wrong in [&long[..2999], &[5; 3001], &[&long[..2999], &[6]].concat(), &[]] {
-        assert_eq!(check(wrong).unwrap_err().fault, Fault::OtherContent, "{}", wrong.len());
+    for wrong in [
+        &long[..2999],
+        &[5; 3001],
+        &[&long[..2999], &[6]].concat(),
+        &[],
+    ] {
+        assert_eq!(
+            check(wrong).unwrap_err().fault,
+            Fault::OtherContent,
+            "{}",
+            wrong.len()
+        );
     }
 }
 
@@ -199,9 +244,15 @@ fn content_is_compared_whole() {
 fn slots_and_abort_always_fail() {
     let slot = [set(&[(5, uint(0))]), plain(5)];
     let draft = Draft::new(&[(VALIDATE, sequence(&slot))]);
-    assert_eq!(draft.update(&mut Memory::default()).unwrap_err().fault, Fault::OtherSlot);
+    assert_eq!(
+        draft.update(&mut Memory::default()).unwrap_err().fault,
+        Fault::OtherSlot
+    );
     let draft = Draft::new(&[(VALIDATE, sequence(&[plain(ABORT)]))]);
-    assert_eq!(draft.update(&mut Memory::default()).unwrap_err().fault, Fault::AbortCommand);
+    assert_eq!(
+        draft.update(&mut Memory::default()).unwrap_err().fault,
+        Fault::AbortCommand
+    );
 }
 
 /// Proves: S-120, S-118
@@ -288,7 +339,10 @@ fn uninstalling_unlinks_and_can_be_repeated() {
 #[test]
 fn invocation_validates_first_and_hands_over_the_arguments() {
     let mut draft = Draft::new(&[
-        (VALIDATE, sequence(&[set(&[digest_of(IMAGE)]), plain(IMAGE_MATCH)])),
+        (
+            VALIDATE,
+            sequence(&[set(&[digest_of(IMAGE)]), plain(IMAGE_MATCH)]),
+        ),
         (LOAD, sequence(&[set(&[(23, bytes(b"-v"))])])),
         (INVOKE, sequence(&[plain(23)])),
     ]);
@@ -298,10 +352,32 @@ fn invocation_validates_first_and_hands_over_the_arguments() {
     };
     let mut processor = draft.processor(Procedure::Invocation).unwrap();
     let log = drive(&mut processor, &mut store, &server(), 7).unwrap();
-    assert_eq!(log, [Progress::Invoke { component: component(0), args: b"-v".to_vec() }]);
+    assert_eq!(
+        log,
+        [Progress::Invoke {
+            component: component(0),
+            args: b"-v".to_vec()
+        }]
+    );
     store.installed.insert(component(0), b"changed".to_vec());
     let mut processor = draft.processor(Procedure::Invocation).unwrap();
-    assert_eq!(processor.run(&mut store).unwrap_err().fault, Fault::OtherDigest);
+    assert_eq!(
+        processor.run(&mut store).unwrap_err().fault,
+        Fault::OtherDigest
+    );
+    // Nor what was loaded and not checked.
+    let mut unchecked = draft.clone();
+    unchecked.sections[0].1 = sequence(&[set(&[uri(URI)])]);
+    unchecked.sections[1].1 = sequence(&[plain(FETCH)]);
+    let mut processor = unchecked.processor(Procedure::Invocation).unwrap();
+    processor.run(&mut store).unwrap();
+    processor.payload(IMAGE, &mut store).unwrap();
+    processor.payload_end(&mut store).unwrap();
+    // Before it is handed over, not after.
+    assert_eq!(
+        processor.run(&mut store).unwrap_err().fault,
+        Fault::Unchecked(component(0))
+    );
     // Never while installing.
     draft.sections = alloc::vec![(INSTALL, sequence(&[plain(23)]))];
     assert_eq!(draft.update(&mut store).unwrap_err().fault, Fault::Command);
@@ -311,7 +387,10 @@ fn invocation_validates_first_and_hands_over_the_arguments() {
 #[test]
 fn a_failing_store_or_server_ends_the_procedure_for_good() {
     let draft = fetching(IMAGE, IMAGE.len());
-    let mut store = Memory { full: true, ..Memory::default() };
+    let mut store = Memory {
+        full: true,
+        ..Memory::default()
+    };
     let mut processor = draft.processor(Procedure::Update).unwrap();
     let failure = drive(&mut processor, &mut store, &server(), 7).unwrap_err();
     assert_eq!(failure.fault, Fault::Store(StoreError::Full));
@@ -322,8 +401,12 @@ fn a_failing_store_or_server_ends_the_procedure_for_good() {
 
     let mut processor = draft.processor(Procedure::Update).unwrap();
     let failure = drive(&mut processor, &mut store, &Server::new(), 7).unwrap_err();
-    assert_eq!((failure.reason, &failure.fault), (Reason::OperationFailed, &Fault::NotFetched));
-    let shown = "suit-install, command 21 on component 0, at byte 67: the payload could not be fetched";
+    assert_eq!(
+        (failure.reason, &failure.fault),
+        (Reason::OperationFailed, &Fault::NotFetched)
+    );
+    let shown =
+        "suit-install, command 21 on component 0, at byte 68: the payload could not be fetched";
     assert_eq!(failure.to_string(), shown);
 }
 
@@ -332,8 +415,14 @@ fn a_payload_that_nobody_asked_for_is_refused() {
     let draft = fetching(IMAGE, IMAGE.len());
     let mut store = Memory::default();
     let mut processor = draft.processor(Procedure::Update).unwrap();
-    assert_eq!(processor.payload(b"x", &mut store).unwrap_err().fault, Fault::NotAskedFor);
+    assert_eq!(
+        processor.payload(b"x", &mut store).unwrap_err().fault,
+        Fault::NotAskedFor
+    );
     let mut processor = draft.processor(Procedure::Update).unwrap();
-    assert_eq!(processor.payload_end(&mut store).unwrap_err().fault, Fault::NotAskedFor);
+    assert_eq!(
+        processor.payload_end(&mut store).unwrap_err().fault,
+        Fault::NotAskedFor
+    );
     assert_eq!(store, Memory::default());
 }

@@ -122,6 +122,8 @@ pub(super) fn drive(
 pub(super) struct Draft {
     pub(super) sequence_number: u64,
     pub(super) components: Vec<u8>,
+    /// Whether it depends on another manifest, as the component with index 1.
+    pub(super) dependent: bool,
     pub(super) shared: Option<Vec<u8>>,
     pub(super) sections: Vec<(u8, Vec<u8>)>,
     pub(super) payloads: Vec<(&'static str, Vec<u8>)>,
@@ -133,6 +135,7 @@ impl Draft {
         Self {
             sequence_number: 3,
             components: alloc::vec![0],
+            dependent: false,
             shared: None,
             sections: sections.to_vec(),
             payloads: Vec::new(),
@@ -142,8 +145,23 @@ impl Draft {
     pub(super) fn envelope(&self) -> Vec<u8> {
         let mut common = Vec::new();
         let mut e = Encoder::new(&mut common);
-        e.map(1 + u64::from(self.shared.is_some())).unwrap();
-        e.u8(2).unwrap().array(self.components.len() as u64).unwrap();
+        let members = 1 + u64::from(self.shared.is_some()) + u64::from(self.dependent);
+        e.map(members).unwrap();
+        if self.dependent {
+            e.u8(1).unwrap().map(1).unwrap().u8(1).unwrap();
+            e.map(1)
+                .unwrap()
+                .u8(1)
+                .unwrap()
+                .array(1)
+                .unwrap()
+                .bytes(b"dependency")
+                .unwrap();
+        }
+        e.u8(2)
+            .unwrap()
+            .array(self.components.len() as u64)
+            .unwrap();
         for component in &self.components {
             e.array(1).unwrap().bytes(&[*component]).unwrap();
         }
@@ -197,7 +215,12 @@ pub(super) fn sign(
     let block = Sign1::new(&digest).detached().sign(&key());
     let mut wrapper = Vec::new();
     let mut e = Encoder::new(&mut wrapper);
-    e.array(2).unwrap().bytes(&digest).unwrap().bytes(&block).unwrap();
+    e.array(2)
+        .unwrap()
+        .bytes(&digest)
+        .unwrap()
+        .bytes(&block)
+        .unwrap();
     let mut envelope = Vec::new();
     let mut e = Encoder::new(&mut envelope);
     e.map(2 + (severed.len() + payloads.len()) as u64).unwrap();
@@ -247,7 +270,9 @@ pub(super) type Pair = (i64, Vec<u8>);
 /// An encoded sequence.
 pub(super) fn sequence(commands: &[Pair]) -> Vec<u8> {
     let mut out = Vec::new();
-    Encoder::new(&mut out).array(2 * commands.len() as u64).unwrap();
+    Encoder::new(&mut out)
+        .array(2 * commands.len() as u64)
+        .unwrap();
     for (code, argument) in commands {
         Encoder::new(&mut out).i64(*code).unwrap();
         out.extend(argument);
@@ -268,10 +293,13 @@ pub(super) fn select_all() -> Pair {
     (12, alloc::vec![0xf5])
 }
 
+/// Parameters, in the order that encoding demands whatever the order here.
 pub(super) fn set(parameters: &[Pair]) -> Pair {
+    let mut parameters = parameters.to_vec();
+    parameters.sort_by_key(|(label, _)| (*label < 0, label.unsigned_abs()));
     let mut out = Vec::new();
     Encoder::new(&mut out).map(parameters.len() as u64).unwrap();
-    for (label, value) in parameters {
+    for (label, value) in &parameters {
         Encoder::new(&mut out).i64(*label).unwrap();
         out.extend(value);
     }
@@ -281,7 +309,8 @@ pub(super) fn set(parameters: &[Pair]) -> Pair {
 pub(super) fn try_each(alternatives: &[Vec<u8>], or_nothing: bool) -> Pair {
     let mut out = Vec::new();
     let mut e = Encoder::new(&mut out);
-    e.array(alternatives.len() as u64 + u64::from(or_nothing)).unwrap();
+    e.array(alternatives.len() as u64 + u64::from(or_nothing))
+        .unwrap();
     for alternative in alternatives {
         e.bytes(alternative).unwrap();
     }

@@ -1,0 +1,214 @@
+//! What the builder makes is what the draft shows, and what a device takes.
+
+use crate::vectors::{ed25519, p256, published, trust};
+use suit::build::{BuildError, Component, Description, Source};
+use suit::text::{LanguageText, Text, key};
+use suit::{ComponentIdentifier, Envelope, Limits, Member, Section, Severable};
+
+const DEVICE: &str = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74";
+const IMAGE: &[u8] = b"Hello, Secure World!";
+
+pub(crate) fn id(text: &str) -> ComponentIdentifier {
+    text.parse().unwrap()
+}
+
+/// What scenarios 1 and 2 of draft-ietf-teep-protocol Appendix E have in common.
+pub(crate) fn scenario(component: Component) -> Description<'static> {
+    let uuid = |text: &str| {
+        let id = id(text);
+        <[u8; 16]>::try_from(&id.segments()[0][..]).unwrap()
+    };
+    Description {
+        sequence_number: 3,
+        manifest_component_id: Some(id(&format!("{DEVICE}/suit"))),
+        vendor_identifier: Some(uuid("c0ddd5f1-5243-5660-87db-4f5b0aa26c2f")),
+        class_identifier: Some(uuid("db42f709-3d8c-55ba-a8c5-265fc5820f4e")),
+        components: vec![component],
+        uninstall: true,
+        ..Description::default()
+    }
+}
+
+pub(crate) fn fetched() -> Component {
+    let uri = "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.ta";
+    Component::fetched(id(&format!("{DEVICE}/ta")), uri, IMAGE)
+}
+
+pub(crate) fn integrated() -> Component {
+    Component::integrated(id(&format!("{DEVICE}/ta")), "#tc", IMAGE.to_vec())
+}
+
+#[test]
+fn scenarios_1_and_2_have_the_draft_s_manifest_bytes() {
+    for (name, component) in [("suit_uri", fetched()), ("suit_integrated", integrated())] {
+        let Some(bytes) = published(&format!("teep/cbor-26/{name}.hex.txt")) else {
+            return;
+        };
+        let example = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+        let ours = scenario(component).build().unwrap();
+        assert_eq!(ours.manifest_bytes(), example.manifest_bytes(), "{name}");
+        assert_eq!(&ours.digest(), example.digest(), "{name}");
+        // The whole envelope differs in the signature only: ECDSA signatures are not the same twice.
+        let ours = ours.sign(&[&p256(1)]);
+        assert_eq!(ours.len(), bytes.len(), "{name}");
+        let ours = Envelope::decode(&ours, &Limits::DEFAULT).unwrap();
+        let last = example.blocks()[0].len() - 64;
+        assert_eq!(
+            ours.blocks()[0][..last],
+            example.blocks()[0][..last],
+            "{name}"
+        );
+        assert_eq!(
+            ours.payloads().collect::<Vec<_>>(),
+            example.payloads().collect::<Vec<_>>()
+        );
+    }
+}
+
+/// Proves: S-022, S-023, S-024, S-027
+#[test]
+fn any_one_signer_is_enough_and_a_stranger_is_not() {
+    let (author, auditor, stranger) = (p256(1), ed25519(2), ed25519(3));
+    let bytes = scenario(fetched())
+        .build()
+        .unwrap()
+        .sign(&[&author, &auditor]);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    assert_eq!(envelope.blocks().len(), 2);
+    for trusted in [&author, &auditor] {
+        let authenticated = envelope.verify(&trust(&[&stranger, trusted])).unwrap();
+        assert_eq!(authenticated.signer(), &trusted.public_key());
+    }
+    let wrong = suit::Refusal::Signature(teep_cose::SignatureError::Wrong);
+    assert_eq!(envelope.verify(&trust(&[&stranger])).unwrap_err(), wrong);
+    let nobody = envelope.verify(&trust(&[])).unwrap_err();
+    assert_eq!(nobody, suit::Refusal::NoTrustedKey);
+    assert_eq!(nobody.reason(), suit::Reason::Unauthorised);
+}
+
+/// Proves: S-009, S-010
+#[test]
+fn severed_members_are_found_again_or_missed_when_needed() {
+    let text = Text {
+        languages: vec![(
+            "en",
+            LanguageText {
+                manifest: vec![(
+                    key::MANIFEST_DESCRIPTION,
+                    "An example that says hello to all.",
+                )],
+                components: vec![],
+            },
+        )],
+    };
+    let whole = Description {
+        text: Some(text.clone()),
+        validate: true,
+        reference_uri: Some("https://example.org/ta.suit".into()),
+        ..scenario(fetched())
+    };
+    let severed = Description {
+        sever: vec![Member::Install, Member::Text],
+        ..whole.clone()
+    };
+    let trusted = trust(&[&ed25519(1)]);
+    for description in [&whole, &severed] {
+        let bytes = description.build().unwrap().sign(&[&ed25519(1)]);
+        let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+        assert_eq!(envelope.encode(), bytes);
+        let authenticated = envelope.verify(&trusted).unwrap();
+        assert_eq!(authenticated.text().unwrap(), Some(text.clone()));
+        let install = authenticated.section(Section::Install).unwrap().unwrap();
+        assert_eq!(&bytes[install.span()], install.bytes());
+        assert_eq!(install.iter().count(), 3);
+        assert!(authenticated.section(Section::Validate).unwrap().is_some());
+        assert_eq!(authenticated.section(Section::Load).unwrap(), None);
+    }
+    // Without the members, the same manifest is authentic still, but cannot install.
+    let manifest = severed.build().unwrap().manifest_bytes().to_vec();
+    let bytes = suit::build::Unsigned::of_bytes(manifest).sign(&[&ed25519(1)]);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let authenticated = envelope.verify(&trusted).unwrap();
+    let absent = Err(suit::Refusal::MemberAbsent(Member::Install));
+    assert_eq!(authenticated.section(Section::Install), absent);
+    assert!(authenticated.text().is_err());
+    assert!(matches!(
+        authenticated.manifest().install,
+        Some(Severable::Severed(_))
+    ));
+}
+
+/// Proves: S-039
+#[test]
+fn with_several_components_every_sequence_begins_with_an_index() {
+    let other = Component::integrated(id("TEEP-Device/config"), "#config", b"{}".to_vec());
+    let description = Description {
+        components: vec![fetched(), other],
+        validate: true,
+        ..scenario(fetched())
+    };
+    let unsigned = description.build().unwrap();
+    let manifest = suit::Manifest::decode(unsigned.manifest_bytes(), &Limits::DEFAULT).unwrap();
+    let Some(Severable::Inline(install)) = manifest.install else {
+        panic!()
+    };
+    let sequences = [
+        manifest.common.shared_sequence,
+        Some(install),
+        manifest.validate,
+        manifest.uninstall,
+    ];
+    for sequence in sequences {
+        let codes: Vec<_> = sequence
+            .unwrap()
+            .iter()
+            .map(|command| command.unwrap().1.code())
+            .collect();
+        assert_eq!(
+            codes.iter().filter(|code| **code == 12).count(),
+            2,
+            "{codes:?}"
+        );
+        assert_eq!(codes[0], 12);
+    }
+}
+
+/// Proves: S-013
+#[test]
+fn says_what_is_wrong_with_a_description() {
+    let good = || scenario(integrated());
+    let build = |change: fn(&mut Description<'static>)| {
+        let mut description = good();
+        change(&mut description);
+        description.build().unwrap_err()
+    };
+    let ta = || id(&format!("{DEVICE}/ta"));
+    assert_eq!(build(|d| d.components.clear()), BuildError::NoComponents);
+    assert_eq!(
+        build(|d| d.components.push(integrated())),
+        BuildError::ComponentTwice(ta())
+    );
+    assert_eq!(
+        build(|d| d.components.push(Component {
+            id: id("other"),
+            ..integrated()
+        })),
+        BuildError::NameTwice(id("other"))
+    );
+    assert_eq!(
+        build(|d| d.components[0].source = Source::Uri("#tc".into())),
+        BuildError::Name(ta())
+    );
+    assert_eq!(
+        build(|d| d.components[0].size += 1),
+        BuildError::OtherPayload(ta())
+    );
+    assert_eq!(
+        build(|d| d.sever.push(Member::Text)),
+        BuildError::NothingToSever(Member::Text)
+    );
+    assert_eq!(
+        build(|d| d.sever.push(Member::Install)),
+        BuildError::TooSmallToSever(Member::Install)
+    );
+}
