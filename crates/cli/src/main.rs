@@ -1,3 +1,74 @@
-//! The command `teep`.
+//! The command `teep`: each subcommand is a module of the same name.
 
-fn main() {}
+mod completions;
+mod demo;
+mod device;
+mod exit;
+mod inspect;
+mod key;
+mod output;
+mod random;
+mod suit;
+mod tam;
+mod verifier;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Failure, Fault};
+
+/// Installs, updates, runs and removes Trusted Components over TEEP (RFC 9397)
+#[derive(Debug, Parser)]
+#[command(name = "teep", version, after_help = exit::EXIT_CODES)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole life of a Trusted Component, on loopback
+    Demo(demo::Arguments),
+    /// Run a TAM, and work on one that runs
+    Tam(tam::Arguments),
+    /// Tell the TAM's Verifier of devices
+    Verifier(verifier::Arguments),
+    /// Work on a device with a software TEE
+    Device(device::Arguments),
+    /// Show what TEEP, COSE, SUIT or EAT bytes hold
+    Inspect(inspect::Arguments),
+    /// Make and show keys
+    Key(key::Arguments),
+    /// Build, show and verify SUIT manifests
+    Suit(suit::Arguments),
+    /// Print completions for a shell
+    Completions(completions::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.fault() != Fault::ReaderGone {
+                let bad = output::BAD;
+                output::note(&format!("{bad}error:{bad:#} {failure}"));
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Tam(args) => tam::run(args),
+        Command::Verifier(args) => verifier::run(args),
+        Command::Device(args) => device::run(args),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Key(arguments) => key::run(&arguments),
+        Command::Suit(arguments) => suit::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}

@@ -1,1 +1,349 @@
-//! The TAM as a server: TEEP over HTTP, SQL store, REST API
+//! The TAM as a server: TEEP over HTTP, a store, payload files, and a REST API for its operator.
+//!
+//! | Path | For | What |
+//! |---|---|---|
+//! | `POST /tam` | devices | TEEP over HTTP |
+//! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
+//! | `/api/…` | the operator, with the bearer token | signers, components, payloads, endorsements, devices |
+//!
+//! The contract: a reply leaves only after everything that it rests on is committed, in one transaction; a
+//! crash at any moment loses nothing that was answered, and a token counts once however many replicas share
+//! the store. All of a TAM lies in one folder: `keys/` (see the source of `keys.rs`), `tam.sqlite` and
+//! `payloads/`. Without being told otherwise the server listens on the loopback interface only.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let config = teep_server::Config {
+//!     listen: ([127, 0, 0, 1], 0).into(),
+//!     ..teep_server::Config::in_folder(folder.path())
+//! };
+//! let server = teep_server::open(config).await?;
+//! println!("devices talk to {}", server.tam_uri());
+//! server.run(async { /* until the operator says so */ }).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Not yet here: TLS (put a proxy in front), PostgreSQL and object storage, outside Verifiers, operators with
+//! roles, a web console, OTrP.
+
+mod api;
+mod body;
+mod hexadecimal;
+mod keys;
+mod listen;
+mod payloads;
+mod problem;
+mod publish;
+mod session;
+mod store;
+mod teep_http;
+mod verifier;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use teep_tam::{Minter, Tam};
+use teep_verifier::Verifier;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::keys::Keys;
+use crate::payloads::Payloads;
+use crate::problem::Problem;
+use crate::store::Store;
+pub use crate::store::StoreError;
+
+/// How a TAM is run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Folder for keys, database and payloads; made if it is not there.
+    pub folder: PathBuf,
+    /// The TAM's URI as devices know it, if that is another than `http://ADDRESS/tam`.
+    pub tam_uri: Option<String>,
+    /// Bounds on what clients may take up.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Port 8080 of the loopback interface, and the default limits.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            folder: folder.into(),
+            tam_uri: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what clients may take up, each against exhaustion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at the same time; more must wait. Against exhaustion of file descriptors.
+    pub connections: usize,
+    /// Requests at the same time; more get 503. Against memory exhaustion.
+    pub requests: usize,
+    /// Bytes of a TEEP message.
+    pub message_bytes: usize,
+    /// Bytes of a payload.
+    pub payload_bytes: u64,
+    /// For the head of a request, for a whole message, or for the next piece of a payload, to arrive.
+    /// Against clients that hold on.
+    pub body_time: Duration,
+    /// For requests that are under way when the server is told to stop.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    /// 900 connections, 512 requests, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
+    fn default() -> Self {
+        Self {
+            connections: 900,
+            requests: 512,
+            message_bytes: 1 << 20,
+            payload_bytes: 64 << 20,
+            body_time: Duration::from_secs(30),
+            shutdown_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why the server does not start or had to stop, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The folder or a file in it cannot be used.
+    #[error("{path}: {source}: choose a folder that this user may write to")]
+    Folder {
+        /// Folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file does not hold the key it should.
+    #[error("{0} does not hold the key that belongs there: restore it from a backup")]
+    KeyFile(PathBuf),
+    /// Others may read a secret.
+    #[error("{0} can be read by other users: run `chmod 600` on it, or replace the key")]
+    KeyFileOpen(PathBuf),
+    /// Another process holds the database.
+    #[error("{0} is locked by another process: stop that one, or choose another folder")]
+    DatabaseLocked(PathBuf),
+    /// The database cannot be used.
+    #[error("{path}: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// The address cannot be listened on.
+    #[error("{address}: {source}: stop what uses this address, or listen on another one")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("the listener failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A TAM that listens already and answers once it runs.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    service: Arc<Service>,
+    operator_token_file: PathBuf,
+}
+
+/// What all requests share.
+pub(crate) struct Service {
+    pub(crate) tam: Tam,
+    pub(crate) verifier: Verifier,
+    pub(crate) store: Store,
+    pub(crate) payloads: Payloads,
+    pub(crate) operator_token: Zeroizing<String>,
+    pub(crate) tam_uri: String,
+    pub(crate) limits: Limits,
+    requests: Semaphore,
+}
+
+/// Opens the folder, makes what is missing in it, and starts to listen.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn open(config: Config) -> Result<Server, ServerError> {
+    let folder = &config.folder;
+    keys::make_private_folder(folder)?;
+    let keys = Keys::load_or_make(&folder.join("keys"))?;
+    let payloads_folder = folder.join("payloads");
+    keys::make_private_folder(&payloads_folder)?;
+    let payloads =
+        Payloads::open(payloads_folder.clone()).map_err(|source| ServerError::Folder {
+            path: payloads_folder,
+            source,
+        })?;
+    let store = open_store(&folder.join("tam.sqlite")).await?;
+
+    let listen_failed = |source| ServerError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(listen_failed)?;
+    let address = listener.local_addr().map_err(listen_failed)?;
+    let service = Service {
+        tam: Tam {
+            esp256: keys.esp256,
+            ed25519: keys.ed25519,
+            minter: Minter::new(keys.replica, Minter::LIFETIME_SECONDS),
+            verifiers: [keys.verifier.public_key()].into_iter().collect(),
+            profile: eat::Profile::default(),
+        },
+        verifier: Verifier::new(keys.verifier),
+        store,
+        payloads,
+        operator_token: keys.operator_token,
+        tam_uri: config
+            .tam_uri
+            .unwrap_or_else(|| format!("http://{address}/tam")),
+        limits: config.limits,
+        requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
+    };
+    let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
+    Ok(Server {
+        listener,
+        address,
+        service: Arc::new(service),
+        operator_token_file,
+    })
+}
+
+async fn open_store(file: &Path) -> Result<Store, ServerError> {
+    let failed = |source: StoreError| match source.is_busy() {
+        true => ServerError::DatabaseLocked(file.into()),
+        false => ServerError::Database {
+            path: file.into(),
+            source,
+        },
+    };
+    let store = Store::open(file).await.map_err(failed)?;
+    store.forget_expired(now()).await.map_err(failed)?;
+    Ok(store)
+}
+
+impl Server {
+    /// The address that is listened on; the port is the real one, even if 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URI by which devices reach the TAM.
+    #[must_use]
+    pub fn tam_uri(&self) -> &str {
+        &self.service.tam_uri
+    }
+
+    /// The file with the token that the REST API asks for.
+    #[must_use]
+    pub fn operator_token_file(&self) -> &Path {
+        &self.operator_token_file
+    }
+
+    /// Answers requests until `stop` is ready, then lets those under way come to their end for
+    /// [`Limits::shutdown_time`], and closes the store.
+    ///
+    /// # Errors
+    /// [`ServerError::Serve`] if the listener fails.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let router = self.router();
+        let Self {
+            listener,
+            service,
+            address,
+            ..
+        } = self;
+        tracing::info!(%address, tam_uri = %service.tam_uri, "the TAM listens");
+        let janitor = tokio::spawn(forget_expired(Arc::clone(&service)));
+        let result = listen::serve(listener, router, &service.limits, stop).await;
+        janitor.abort();
+        service.store.close().await;
+        result.map_err(ServerError::Serve)
+    }
+
+    /// All resources, as [`Server::run`] serves them.
+    pub fn router(&self) -> Router {
+        let service = &self.service;
+        Router::new()
+            .route(
+                "/tam",
+                axum::routing::post(teep_http::post).fallback(teep_http::other_method),
+            )
+            .merge(api::router(service))
+            .fallback(async || Problem::not_found("see the documentation for the paths that exist"))
+            .layer(middleware::from_fn_with_state(Arc::clone(service), admit))
+            // H-03 on every response, refusals included.
+            .layer(middleware::map_response(teep_http::harden))
+            .with_state(Arc::clone(service))
+    }
+}
+
+/// Refuses at once what would be too much, rather than letting everybody wait.
+async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    match service.requests.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Problem::overloaded().into_response(),
+    }
+}
+
+/// The janitor: what has expired goes, so that the store does not grow without end.
+async fn forget_expired(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(JANITOR_PAUSE).await;
+        match service.store.forget_expired(now()).await {
+            Ok(rows) => tracing::debug!(rows, "forgot what has expired"),
+            Err(error) => {
+                tracing::warn!(%error, "could not forget what has expired; will try again")
+            }
+        }
+    }
+}
+
+/// Seconds since 1970. A clock before that reads as 0: every token is then from the future, and refused.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// The system's secure random source. There is no going on without it, so its failure panics.
+pub(crate) fn random() -> impl rand_core::CryptoRng {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("tam_uri", &self.tam_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+const JANITOR_PAUSE: Duration = Duration::from_secs(60);

@@ -105,8 +105,8 @@ pub enum Refusal {
     Malformed(eat::Error),
     /// No endorsement for the attestation key.
     #[error(
-        "no device is endorsed with the attestation key {0}: upload its endorsement with \
-         `teep verifier endorse`, if the device is yours"
+        "this device is not endorsed: if it is yours, give the Verifier its endorsement with \
+         `teep verifier endorse` (attestation key {0})"
     )]
     NotEndorsed(Thumbprint),
     /// Names an endorsed key but is not signed by it.

@@ -1,0 +1,326 @@
+//! The command line of `teep device`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use suit::ComponentIdentifier;
+use teep_agent::{Provisioning, Step};
+use teep_cose::{Algorithm, TrustAnchors};
+use uuid::Uuid;
+
+use super::{Device, DeviceError, Setup, Watch, decoded};
+use crate::exit::Failure;
+use crate::{key, output};
+
+/// Arguments of `teep device`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub
+  teep device request TEEP-Device/counter/ta
+  teep device run TEEP-Device/counter/ta 1 5
+  teep device poll --every 60")]
+pub(crate) struct Arguments {
+    /// The device's folder
+    #[arg(long, env = "TEEP_DEVICE", default_value = "device", global = true)]
+    folder: PathBuf,
+    /// Print as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Decode every message that passes, to standard error
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Write every message that passes into this folder
+    #[arg(long, value_name = "FOLDER", global = true)]
+    record: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a device: its TEE generates its keys, its Agent learns whom to trust
+    Init(Init),
+    /// An application needs a component: ask the TAM for it (RequestTA)
+    Request(Request),
+    /// No application needs a component any longer: tell the TAM (UnrequestTA)
+    Unrequest(Component),
+    /// Ask each TAM whether there is anything new (RequestPolicyCheck)
+    Poll(Poll),
+    /// List what is installed
+    List,
+    /// Call a Trusted Application inside the TEE
+    Run(Run),
+    /// Hand a recorded TEEP message to the Agent, as a hostile Broker could, and show its answer
+    Deliver(Deliver),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor.
+
+Example:
+  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub")]
+struct Init {
+    /// Where the TAM is found; the first given is asked first
+    #[arg(long, value_name = "URI", required = true)]
+    tam: Vec<String>,
+    /// A TAM's public key (PEM): trust in a TAM is trust in its key
+    #[arg(long, value_name = "FILE", required = true)]
+    tam_key: Vec<PathBuf>,
+    /// A Trusted Component Signer's public key (PEM)
+    #[arg(long, value_name = "FILE", required = true)]
+    signer: Vec<PathBuf>,
+    /// What the Agent signs its messages with
+    #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
+    algorithm: key::KeyAlgorithm,
+    /// The vendor's domain, from which the SUIT vendor identifier is made
+    #[arg(long, default_value = "teep.example")]
+    vendor: String,
+    /// The device class, from which the SUIT class identifier is made
+    #[arg(long, default_value = "software-tee")]
+    class: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep device request TEEP-Device/counter/ta")]
+struct Request {
+    /// The component's name, segments joined by /
+    component: ComponentIdentifier,
+    /// Ask this TAM instead of the device's own
+    #[arg(long, value_name = "URI")]
+    tam: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep device unrequest TEEP-Device/counter/ta")]
+struct Component {
+    /// The component's name, segments joined by /
+    component: ComponentIdentifier,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep device poll --every 60")]
+struct Poll {
+    /// Do it again and again, this many seconds apart, until interrupted
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    every: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The answer goes to standard output as it comes.
+
+Examples:
+  teep device run TEEP-Device/counter/ta 1 5
+  teep device run --hex TEEP-Device/counter/ta 1 35")]
+struct Run {
+    /// Input and output are hexadecimal
+    #[arg(long)]
+    hex: bool,
+    /// The component's name, segments joined by /
+    component: ComponentIdentifier,
+    /// The number of the Trusted Application's command
+    command: u32,
+    /// Input for the command
+    #[arg(default_value = "")]
+    input: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep device deliver recorded/005-received.cbor")]
+struct Deliver {
+    /// A TEEP message, as `--record` writes it
+    file: PathBuf,
+}
+
+/// Runs `teep device`.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { folder, json, verbose, record, command } = arguments;
+    let mut watch = Watch::new(verbose, record);
+    let mut watch = |traffic: teep_broker::Traffic<'_>| watch.note(traffic);
+    match command {
+        Command::Init(init) => create(&folder, &init, json),
+        Command::Request(Request { component, tam }) => {
+            let mut device = Device::open(&folder)?;
+            let asked = device.request(&component, tam.as_deref(), &mut watch)?;
+            let there = device.provides(&component);
+            match (there, asked) {
+                (true, true) => output::print(&format!("{component} is installed")),
+                (true, false) => output::print(&format!("{component} was installed before")),
+                (false, _) => Err(Failure::refused(format!(
+                    "{component} was not installed; `-v` shows what the TAM said"
+                ))),
+            }
+        }
+        Command::Unrequest(Component { component }) => {
+            let mut device = Device::open(&folder)?;
+            let asked = device.unrequest(&component, &mut watch)?;
+            match (device.provides(&component), asked) {
+                (false, true) => output::print(&format!("{component} is removed")),
+                (false, false) => output::print(&format!("{component} was not installed")),
+                (true, _) => Err(Failure::refused(format!(
+                    "{component} is still installed; `-v` shows what the TAM said"
+                ))),
+            }
+        }
+        Command::Poll(Poll { every: None }) => Ok(Device::open(&folder)?.poll(&mut watch)?),
+        Command::Poll(Poll { every: Some(seconds) }) => loop {
+            // A TAM that is away now may be back next time; the device is free for others in between.
+            if let Err(error) = Device::open(&folder).and_then(|mut device| device.poll(&mut watch)) {
+                output::note(&format!("policy check: {error}"));
+            }
+            std::thread::sleep(Duration::from_secs(seconds));
+        },
+        Command::List => list(&Device::open(&folder)?, json),
+        Command::Run(run) => call(&mut Device::open(&folder)?, &run),
+        Command::Deliver(Deliver { file }) => {
+            let message = output::read(&file, 1 << 20)?;
+            match Device::open(&folder)?.deliver(&message)? {
+                Step::Send(answer) => output::print(&decoded(&answer)),
+                Step::Fetch { uri } => output::print(&format!("the Agent wants to fetch {uri}")),
+                Step::MorePayload | Step::Idle => output::print("the Agent has no answer"),
+            }
+        }
+    }
+}
+
+fn create(folder: &std::path::Path, init: &Init, json: bool) -> Result<(), Failure> {
+    let keys = |files: &[PathBuf]| -> Result<TrustAnchors, Failure> {
+        files.iter().map(|file| key::read_public(file)).collect()
+    };
+    let setup = Setup {
+        provision: provision(init.algorithm.into()),
+        provisioning: Provisioning {
+            tam_uris: init.tam.clone(),
+            tams: keys(&init.tam_key)?,
+            signers: keys(&init.signer)?,
+            identity: identity(&init.vendor, &init.class),
+        },
+    };
+    let device = Device::create(folder, setup)?;
+    let endorsement = folder.join("endorsement.cbor");
+    output::create(&endorsement, &device.endorsement().encode(), false)?;
+    let identity = &device.provisioning().identity;
+    let uuid = |ids: &[[u8; 16]]| {
+        ids.first().map(|id| Uuid::from_bytes(*id).to_string()).unwrap_or_default()
+    };
+    let rows = [
+        ("device", folder.display().to_string()),
+        ("agent key", device.agent_key().thumbprint().to_string()),
+        ("attestation key", device.endorsement().attestation_key.thumbprint().to_string()),
+        ("endorsement", endorsement.display().to_string()),
+        ("vendor id", uuid(&identity.vendor)),
+        ("class id", uuid(&identity.class)),
+    ];
+    if json {
+        let object = rows.iter().map(|(name, value)| (name.replace(' ', "_"), json!(value)));
+        return output::print_json(&serde_json::Value::Object(object.collect()));
+    }
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect();
+    output::print(&output::table(&rows))
+}
+
+/// What a device of the software TEE is, to its Verifier.
+pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
+    tee_wasm::Provision {
+        agent_algorithm,
+        attestation_algorithm: Algorithm::Esp256,
+        // Assigned by nobody: RFC 9711 section 4.2.3 lets a maker choose a random one.
+        oemid: eat::OemId::Random(*b"teep software TE"),
+        hwmodel: b"software TEE".as_slice().try_into().expect("12 bytes are within 1 to 32"),
+        hwversion: eat::Version::multipart(env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// S-103 (8.4.8.1) vendor = UUID5(DNS, domain), class = UUID5(vendor, name).
+pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
+    let vendor = Uuid::new_v5(&Uuid::NAMESPACE_DNS, vendor.as_bytes());
+    let class = Uuid::new_v5(&vendor, class.as_bytes());
+    suit::process::Identity {
+        vendor: vec![vendor.into_bytes()],
+        class: vec![class.into_bytes()],
+        device: Vec::new(),
+    }
+}
+
+fn list(device: &Device, json: bool) -> Result<(), Failure> {
+    if json {
+        let manifests = device.installed().iter().map(|manifest| {
+            let components = manifest.components.iter().map(|component| {
+                json!({
+                    "component_id": component.component_id.to_string(),
+                    "size": component.size,
+                    "sha256": hex(&component.digest),
+                })
+            });
+            json!({
+                "manifest_component_id": manifest.manifest_component_id.to_string(),
+                "sequence_number": manifest.sequence_number,
+                "signer": manifest.signer.to_string(),
+                "components": components.collect::<Vec<_>>(),
+            })
+        });
+        return output::print_json(&serde_json::Value::Array(manifests.collect()));
+    }
+    if device.installed().is_empty() {
+        output::note("nothing is installed");
+        return Ok(());
+    }
+    let mut rows = vec![["COMPONENT", "SEQUENCE", "BYTES", "SHA-256", "MANIFEST"].map(String::from).to_vec()];
+    for manifest in device.installed() {
+        for component in &manifest.components {
+            rows.push(vec![
+                component.component_id.to_string(),
+                manifest.sequence_number.to_string(),
+                component.size.to_string(),
+                hex(&component.digest[..8]),
+                manifest.manifest_component_id.to_string(),
+            ]);
+        }
+    }
+    output::print(&output::table(&rows))
+}
+
+fn call(device: &mut Device, run: &Run) -> Result<(), Failure> {
+    if !run.hex {
+        let answer = device.call(&run.component, run.command, run.input.as_bytes())?;
+        return output::print_bytes(&answer);
+    }
+    let input = unhex(&run.input)
+        .ok_or_else(|| Failure::usage("the input is no hexadecimal: two digits for each byte"))?;
+    let answer = device.call(&run.component, run.command, &input)?;
+    output::print(&hex(&answer))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        use tee_wasm::TeeError;
+        use teep_broker::BrokerError;
+        match &error {
+            DeviceError::Broker(BrokerError::Unreachable { .. }) => Self::unreachable(error),
+            DeviceError::Broker(BrokerError::BadUri { .. })
+            | DeviceError::Tee(TeeError::Missing(_) | TeeError::Exists(_))
+            | DeviceError::NotInstalled(_)
+            | DeviceError::Agent(teep_agent::AgentError::NoTam) => Self::usage(error),
+            DeviceError::Broker(_) | DeviceError::Call(..) | DeviceError::NotRunnable(..) => {
+                Self::refused(error)
+            }
+            _ => Self::own(error),
+        }
+    }
+}

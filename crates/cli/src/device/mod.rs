@@ -1,0 +1,215 @@
+//! A device: its TEE, the TEEP Agent in it and the Broker beside it.
+//!
+//! `teep device` works on it; the demo does too.
+
+mod arguments;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+use suit::ComponentIdentifier;
+use tee_wasm::{DeviceIdentity, SoftwareTee, TrustedApplication};
+use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
+use teep_broker::{Broker, BrokerError, Traffic};
+use teep_cose::digest::sha256;
+use teep_verifier::Endorsement;
+
+pub(crate) use arguments::{Arguments, identity, provision, run};
+pub(crate) use watch::{Watch, decoded};
+
+/// A device whose TEE is open: nobody else can use it meanwhile.
+pub(crate) struct Device {
+    tee: SoftwareTee,
+    agent: Agent,
+}
+
+/// What a device is made with.
+pub(crate) struct Setup {
+    pub(crate) provision: tee_wasm::Provision,
+    pub(crate) provisioning: Provisioning,
+}
+
+/// Why a device could not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeviceError {
+    /// The TEE could not be opened or made.
+    #[error(transparent)]
+    Tee(#[from] tee_wasm::TeeError),
+    /// The Agent failed.
+    #[error("the TEEP Agent: {0}")]
+    Agent(#[from] AgentError),
+    /// The exchange with the TAM failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError<AgentError>),
+    /// The component is not installed.
+    #[error("{0} is not installed on this device: `teep device request {0}` asks for it")]
+    NotInstalled(ComponentIdentifier),
+    /// The component is no Trusted Application that this TEE can run.
+    #[error("{0} cannot be run: {1}")]
+    NotRunnable(ComponentIdentifier, tee_wasm::LoadError),
+    /// What lies in the slot is not what was installed.
+    #[error("{0}: its image is not what was installed; the TEE's storage is damaged")]
+    Damaged(ComponentIdentifier),
+    /// The Trusted Application was called and did not answer.
+    #[error("{0}: {1}")]
+    Call(ComponentIdentifier, tee_wasm::TaError),
+    /// The TEE's own storage failed.
+    #[error("the TEE: {0}")]
+    Port(#[from] teep_agent::ports::PortError),
+    /// A file could not be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl Device {
+    /// Makes a device in `folder`: its TEE generates its keys, its Agent learns whom to trust.
+    pub(crate) fn create(folder: &Path, setup: Setup) -> Result<Self, DeviceError> {
+        let mut tee = SoftwareTee::create(folder, &setup.provision, software(folder)?)?;
+        Agent::provision(setup.provisioning, &mut tee)?;
+        Self::start(tee)
+    }
+
+    /// Opens the device in `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, DeviceError> {
+        Self::start(SoftwareTee::open(folder, software(folder)?)?)
+    }
+
+    fn start(mut tee: SoftwareTee) -> Result<Self, DeviceError> {
+        let agent = Agent::start(&mut tee)?;
+        let mut device = Self { tee, agent };
+        device.forget_removed()?;
+        Ok(device)
+    }
+
+    /// What a Verifier must know of this device.
+    pub(crate) fn endorsement(&self) -> Endorsement {
+        let DeviceIdentity { attestation_key, ueid, oemid, hwmodel, hwversion } =
+            self.tee.identity().clone();
+        Endorsement { attestation_key, ueid, oemid, hwmodel, hwversion }
+    }
+
+    /// The public key of the device's Agent.
+    pub(crate) fn agent_key(&self) -> teep_cose::PublicKey {
+        teep_agent::ports::Keys::public_key(&self.tee)
+    }
+
+    /// What is installed.
+    pub(crate) fn installed(&self) -> &[InstalledManifest] {
+        self.agent.installed()
+    }
+
+    /// Whether the component is installed.
+    pub(crate) fn provides(&self, id: &ComponentIdentifier) -> bool {
+        self.agent.component(id).is_some()
+    }
+
+    /// What the Agent was provisioned with.
+    pub(crate) fn provisioning(&self) -> &Provisioning {
+        self.agent.provisioning()
+    }
+
+    /// `RequestTA`, and the exchange that it leads to. False if the component was there already.
+    pub(crate) fn request(
+        &mut self,
+        component: &ComponentIdentifier,
+        tam_uri: Option<&str>,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<bool, DeviceError> {
+        match self.agent.request_ta(component, tam_uri, &mut self.tee)? {
+            Some(uri) => self.exchange(&uri, watch).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// `UnrequestTA`, and the exchange that it leads to. False if the component was not there.
+    pub(crate) fn unrequest(
+        &mut self,
+        component: &ComponentIdentifier,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<bool, DeviceError> {
+        match self.agent.unrequest_ta(component, &mut self.tee)? {
+            Some(uri) => self.exchange(&uri, watch).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A policy check: an exchange with each TAM of the device (H-16). The first failure ends it.
+    pub(crate) fn poll(&mut self, watch: &mut dyn FnMut(Traffic<'_>)) -> Result<(), DeviceError> {
+        while let Some(uri) = self.agent.request_policy_check() {
+            self.exchange(&uri, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Hands bytes to the Agent as if a TAM had sent them, as a hostile Broker could; returns its answer.
+    pub(crate) fn deliver(&mut self, message: &[u8]) -> Result<Step, DeviceError> {
+        let step = self.agent.handle(Input::Message(message), &mut self.tee)?;
+        self.forget_removed()?;
+        Ok(step)
+    }
+
+    /// Calls a Trusted Application inside the TEE.
+    pub(crate) fn call(
+        &mut self,
+        id: &ComponentIdentifier,
+        command: u32,
+        input: &[u8],
+    ) -> Result<Vec<u8>, DeviceError> {
+        let component =
+            self.agent.component(id).ok_or_else(|| DeviceError::NotInstalled(id.clone()))?;
+        let (slot, digest) = (component.slot, component.digest);
+        let image = self.tee.slot(slot)?;
+        // S-066 (M 4.2) what runs is what was verified when it was installed.
+        if sha256(&image) != digest {
+            return Err(DeviceError::Damaged(id.clone()));
+        }
+        let application = TrustedApplication::load(&image)
+            .map_err(|error| DeviceError::NotRunnable(id.clone(), error))?;
+        let storage = self.tee.ta_storage(&storage_identity(id))?;
+        application
+            .invoke(command, input, storage, &tee_wasm::Limits::default())
+            .map_err(|error| DeviceError::Call(id.clone(), error))
+    }
+
+    fn exchange(
+        &mut self,
+        uri: &str,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<(), DeviceError> {
+        let Self { tee, agent } = self;
+        let result = Broker::new().exchange(uri, &mut |input| agent.handle(input, tee), watch);
+        if result.is_err() {
+            // H-18, H-19 (5.6) the Agent is told, and gives up what was under way.
+            agent.process_error(tee);
+        }
+        self.forget_removed()?;
+        Ok(result?)
+    }
+
+    /// Deletes what removed Trusted Applications had stored: their successors must not find it.
+    fn forget_removed(&mut self) -> Result<(), DeviceError> {
+        let components = self.agent.installed().iter().flat_map(|manifest| &manifest.components);
+        let identities: Vec<_> =
+            components.map(|component| storage_identity(&component.component_id)).collect();
+        let identities: Vec<&[u8]> = identities.iter().map(Vec::as_slice).collect();
+        Ok(self.tee.retain_ta_storage(&identities)?)
+    }
+}
+
+/// A Trusted Application's storage belongs to its component identifier, so that it survives an update.
+fn storage_identity(id: &ComponentIdentifier) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    id.encode(&mut teep_cose::cbor::Encoder::new(&mut bytes));
+    bytes
+}
+
+/// The software that runs in the TEE: this program, measured.
+fn software(folder: &Path) -> Result<eat::SuitReference, DeviceError> {
+    tee_wasm::running_program(concat!("urn:teep:software-tee:", env!("CARGO_PKG_VERSION")))
+        .map_err(|error| DeviceError::File { path: folder.into(), error })
+}

@@ -1,0 +1,137 @@
+//! `teep suit verify`: is the manifest signed by one of these keys, and are its payloads the right
+//! ones?
+
+use serde_json::json;
+use suit::command::TryEach;
+use suit::{
+    Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Refusal,
+    Section, SuitDigest,
+};
+use teep_cose::TrustAnchors;
+
+use super::{MAX_ENVELOPE, VerifyArguments};
+use crate::exit::Failure;
+use crate::{inspect, key, output};
+
+/// Runs `teep suit verify`.
+pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
+    let keys = arguments.key.iter().map(|file| key::read_public(file));
+    let trusted = keys.collect::<Result<TrustAnchors, _>>()?;
+    let read = output::read(&arguments.file, 4 * MAX_ENVELOPE)?;
+    let bytes = inspect::input_bytes(&read);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT)
+        .map_err(|error| Failure::usage(format!("no SUIT envelope: {error}")))?;
+    let authenticated = envelope.verify(&trusted).map_err(Failure::refused)?;
+    let digests = ImageDigests::of(&authenticated).map_err(Failure::refused)?;
+    for (name, payload) in envelope.payloads() {
+        // S-007 (8.2) no signature covers it: a digest in the manifest has to.
+        if !digests.cover(payload) {
+            return Err(Failure::refused(format!(
+                "the integrated payload {name:?} has no digest that the manifest names"
+            )));
+        }
+    }
+    let signer = authenticated.signer();
+    let manifest = authenticated.manifest();
+    let id = manifest
+        .manifest_component_id
+        .as_ref()
+        .map(ToString::to_string);
+    if arguments.json {
+        return output::print_json(&json!({
+            "verified": true,
+            "signer": signer.thumbprint().to_string(),
+            "algorithm": signer.algorithm().name(),
+            "manifest_component_id": id,
+            "sequence_number": manifest.sequence_number,
+            "digest": envelope.digest().to_string(),
+        }));
+    }
+    output::print(&output::table(&[
+        vec![
+            "verified".into(),
+            format!("signed by {} {}", signer.algorithm(), signer.thumbprint()),
+        ],
+        vec!["manifest".into(), id.unwrap_or_else(|| "no name".into())],
+        vec![
+            "sequence number".into(),
+            manifest.sequence_number.to_string(),
+        ],
+    ]))
+}
+
+/// Every image-digest that a manifest sets anywhere.
+#[derive(Default)]
+struct ImageDigests {
+    digests: Vec<SuitDigest>,
+    /// Images come encrypted, so that their digests are not those of the payloads.
+    encrypted: bool,
+}
+
+impl ImageDigests {
+    fn of(authenticated: &Authenticated<'_>) -> Result<Self, Refusal> {
+        let mut found = Self::default();
+        if let Some(shared) = &authenticated.manifest().common.shared_sequence {
+            found.add_sequence(shared)?;
+        }
+        for section in Section::ALL {
+            match authenticated.section(section) {
+                Ok(Some(sequence)) => found.add_sequence(&sequence)?,
+                // Severed and left out is legal: then its digests are not known.
+                Ok(None) | Err(Refusal::MemberAbsent(_)) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(found)
+    }
+
+    fn add_sequence(&mut self, sequence: &CommandSequence<'_>) -> Result<(), Refusal> {
+        let mut offset = sequence.start();
+        // The envelope's check has bounded commands and nesting.
+        while let Some((command, next)) = sequence.command_at(offset)? {
+            match &command {
+                Command::SetParameters(parameters) | Command::OverrideParameters(parameters) => {
+                    self.add(parameters);
+                }
+                Command::OverrideMultiple(overrides) => {
+                    overrides
+                        .iter()
+                        .for_each(|(_, parameters)| self.add(parameters));
+                }
+                Command::TryEach(TryEach { alternatives, .. }) => {
+                    alternatives
+                        .iter()
+                        .try_for_each(|sequence| self.add_sequence(sequence))?;
+                }
+                Command::RunSequence(sequence) => self.add_sequence(sequence)?,
+                _ => {}
+            }
+            offset = next;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, parameters: &Parameters<'_>) {
+        for parameter in parameters.iter() {
+            match parameter {
+                Parameter::ImageDigest(digest) => self.digests.push(digest.clone()),
+                Parameter::EncryptionInfo(_) => self.encrypted = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a payload is one of the images, or an envelope whose manifest is.
+    fn cover(&self, payload: &[u8]) -> bool {
+        let is_dependency = || {
+            let envelope = Envelope::decode(payload, &Limits::DEFAULT).ok();
+            envelope.is_some_and(|dependency| {
+                let digest = SuitDigest::sha256_of_wrapped(dependency.manifest_bytes());
+                self.digests.contains(&digest)
+            })
+        };
+        self.encrypted
+            || self.digests.iter().any(|digest| digest.matches(payload))
+            || is_dependency()
+    }
+}

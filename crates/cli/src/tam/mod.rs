@@ -1,0 +1,202 @@
+//! `teep tam`: runs a TAM, and works on one that runs.
+
+mod client;
+mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::exit::Failure;
+use crate::{key, output};
+
+pub(crate) use client::{Client, Server};
+
+/// Arguments of `teep tam`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  teep tam serve --folder tam
+  teep tam signer add signer.pem.pub --name 'Example Ltd'
+  teep tam publish counter-1.suit
+  teep tam devices")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    server: Server,
+    /// Print as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a TAM, with its Verifier, until interrupted
+    Serve(serve::Serve),
+    /// Upload a signed SUIT manifest, and its payload if that is not in it
+    Publish(Publish),
+    /// List the Trusted Components that are published
+    Components,
+    /// List the devices that proved themselves
+    Devices,
+    /// Authorize signers of Trusted Components, and list them
+    #[command(subcommand)]
+    Signer(SignerCommand),
+    /// Write the TAM's public keys to files, for provisioning devices
+    Keys(Keys),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A manifest that names its payload by the URI /payloads/SHA256 needs the payload uploaded, too.
+
+Examples:
+  teep tam publish counter-1.suit
+  teep tam publish counter-2.suit --payload counter-2.wasm")]
+struct Publish {
+    /// A SUIT envelope, as `teep suit build` writes it
+    envelope: PathBuf,
+    /// The payload that devices fetch from this TAM
+    #[arg(long, value_name = "FILE")]
+    payload: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SignerCommand {
+    /// Authorize a signer
+    #[command(after_help = "Example:\n  teep tam signer add signer.pem.pub --name 'Example Ltd'")]
+    Add {
+        /// The signer's public key (PEM)
+        key: PathBuf,
+        /// A name for people
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List the authorized signers
+    List,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep tam keys --out .")]
+struct Keys {
+    /// The folder for tam-esp256.pub and tam-ed25519.pub
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    out: PathBuf,
+}
+
+/// Media type of an envelope (draft-ietf-suit-manifest, IANA considerations).
+const ENVELOPE: &str = "application/suit-envelope+cose";
+
+/// Runs `teep tam`.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { server, json, command } = arguments;
+    let client = || Client::new(&server);
+    match command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Publish(Publish { envelope, payload }) => {
+            let envelope = output::read(&envelope, 1 << 20)?;
+            let payload = payload.map(|file| output::read(&file, 64 << 20)).transpose()?;
+            let published = publish(&client()?, &envelope, payload.as_deref())?;
+            show_one(&published, json)
+        }
+        Command::Components => {
+            let columns = ["components", "sequence_number", "manifest_component_id", "signer", "size"];
+            show_list(&client()?.list("/api/components", "components")?, &columns, json)
+        }
+        Command::Devices => {
+            let columns = ["agent", "hwversion", "last_seen", "installed", "last_error"];
+            show_list(&client()?.list("/api/devices", "devices")?, &columns, json)
+        }
+        Command::Signer(SignerCommand::Add { key, name }) => {
+            show_one(&authorize(&client()?, &key::read_public(&key)?, &name)?, json)
+        }
+        Command::Signer(SignerCommand::List) => {
+            show_list(&client()?.list("/api/signers", "signers")?, &["thumbprint", "name"], json)
+        }
+        Command::Keys(Keys { out }) => {
+            for (name, pem) in public_keys(&client()?)? {
+                let file = out.join(format!("tam-{}.pub", name.to_lowercase()));
+                output::create(&file, pem.as_bytes(), false)?;
+                output::print(&file.display().to_string())?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Uploads a payload, if there is one, and then its manifest.
+pub(crate) fn publish(
+    client: &Client,
+    envelope: &[u8],
+    payload: Option<&[u8]>,
+) -> Result<Value, Failure> {
+    if let Some(payload) = payload {
+        client.put("/api/payloads", "application/octet-stream", payload)?;
+    }
+    client.post("/api/components", ENVELOPE, envelope)
+}
+
+/// Authorizes a signer.
+pub(crate) fn authorize(
+    client: &Client,
+    signer: &teep_cose::PublicKey,
+    name: &str,
+) -> Result<Value, Failure> {
+    let body = serde_json::json!({ "pem": signer.to_pem(), "name": name });
+    client.post("/api/signers", "application/json", body.to_string().as_bytes())
+}
+
+/// The TAM's public keys: name of the algorithm, PEM.
+pub(crate) fn public_keys(client: &Client) -> Result<Vec<(String, String)>, Failure> {
+    let tam = client.get("/api/tam")?;
+    let keys = tam.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    let member = |key: &Value, name: &str| Some(key.get(name)?.as_str()?.to_owned());
+    keys.iter()
+        .map(|key| Some((member(key, "algorithm")?, member(key, "pem")?)))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Failure::refused("the TAM's answer about its keys cannot be understood"))
+}
+
+pub(crate) fn show_one(value: &Value, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::print_json(value);
+    }
+    let rows = value.as_object().into_iter().flatten();
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.replace('_', " "), cell(value)]).collect();
+    output::print(&output::table(&rows))
+}
+
+pub(crate) fn show_list(items: &[Value], columns: &[&str], json: bool) -> Result<(), Failure> {
+    if json {
+        return output::print_json(&Value::Array(items.to_vec()));
+    }
+    if items.is_empty() {
+        output::note("none");
+        return Ok(());
+    }
+    let mut rows = vec![columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect()];
+    for item in items {
+        rows.push(columns.iter().map(|name| cell(item.get(name).unwrap_or(&Value::Null))).collect());
+    }
+    output::print(&output::table(&rows))
+}
+
+/// A value as a table shows it: lists joined, long digests cut, absent values as a dash.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{}…", &text[..12])
+        }
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".into(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => match members.get("component_id") {
+            Some(id) => cell(id),
+            None => value.to_string(),
+        },
+        other => other.to_string(),
+    }
+}

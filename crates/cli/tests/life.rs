@@ -1,0 +1,190 @@
+//! The whole life of a Trusted Component through the program itself: the demo, and what a kill -9 at any
+//! moment leaves behind.
+//!
+//! Needs the sample Trusted Application: `cargo xtask ta` builds it, and `make test` does so first.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+const TEEP: &str = env!("CARGO_BIN_EXE_teep");
+const COMPONENT: &str = "TEEP-Device/counter/ta";
+
+/// Proves: T-003, T-047, T-048, T-057, T-069, T-124, T-136, T-137, T-138, T-139, T-141, T-143, T-161, T-162, T-163,
+/// T-186, T-187, A-01, A-11
+#[test]
+fn the_demo_succeeds() {
+    let output = run(Command::new(TEEP).arg("demo").arg("--ta").arg(ta_folder()));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Every state was as it should be."), "{text}");
+    assert!(!text.contains('✗'), "{text}");
+}
+
+/// A TAM in its own process and folder.
+struct Tam {
+    child: Child,
+    url: String,
+}
+
+impl Tam {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(TEEP)
+            .args(["tam", "serve", "--listen", "127.0.0.1:0", "--folder"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("TAM at ").and_then(|uri| uri.strip_suffix("/tam"));
+        Self { child, url: url.expect("the TAM says where it listens").into() }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A developer, a TAM's folder and a device's folder, provisioned for each other.
+struct Stage {
+    root: tempfile::TempDir,
+}
+
+impl Stage {
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn teep(&self, tam: &Tam) -> Command {
+        let mut command = Command::new(TEEP);
+        command
+            .current_dir(self.root.path())
+            .env("TEEP_TAM_URL", &tam.url)
+            .env("TEEP_DEVICE", self.path("device"));
+        command
+    }
+
+    /// The last argument is the component's version; the manifest brings its payload with it.
+    fn publish(&self, tam: &Tam, version: u8) {
+        let payload = ta_folder().join(format!("counter-{version}.wasm"));
+        std::fs::write(
+            self.path("counter.toml"),
+            include_str!("counter.toml")
+                .replace("VERSION", &version.to_string())
+                .replace("PAYLOAD", payload.to_str().unwrap()),
+        )
+        .unwrap();
+        let envelope = format!("counter-{version}.suit");
+        run(self.teep(tam).args(["suit", "build", "counter.toml", "--out", &envelope]));
+        run(self.teep(tam).args(["tam", "publish", &envelope]));
+    }
+
+    fn provision(&self, tam: &Tam) {
+        run(self.teep(tam).args(["key", "generate", "signer.pem"]));
+        run(self.teep(tam).args(["tam", "keys"]));
+        run(self.teep(tam).args(["tam", "signer", "add", "signer.pem.pub"]));
+        let uri = format!("{}/tam", tam.url);
+        run(self.teep(tam).args(["device", "init", "--tam", &uri, "--signer", "signer.pem.pub"]).args([
+            "--tam-key",
+            "tam-esp256.pub",
+            "--tam-key",
+            "tam-ed25519.pub",
+        ]));
+        run(self.teep(tam).args(["verifier", "endorse", "device/endorsement.cbor"]));
+    }
+
+    /// What the counter says its version is; `None` if it is not installed.
+    fn version(&self, tam: &Tam) -> Option<String> {
+        let listed = run(self.teep(tam).args(["device", "list", "--json"])).stdout;
+        if !String::from_utf8(listed).unwrap().contains(COMPONENT) {
+            return None;
+        }
+        let answer = run(self.teep(tam).args(["device", "run", COMPONENT, "3"]));
+        Some(String::from_utf8(answer.stdout).unwrap().trim().to_owned())
+    }
+}
+
+/// Proves: S-041
+#[test]
+fn a_device_survives_kill_9_at_any_moment() {
+    let stage = Stage { root: tempfile::tempdir().unwrap() };
+    let tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam);
+    stage.publish(&tam, 1);
+    let tam_uri = format!("{}/tam", tam.url);
+    let mut versions = Vec::new();
+    for round in 0..24_u64 {
+        if round == 12 {
+            run(stage.teep(&tam).args(["device", "request", COMPONENT]));
+            stage.publish(&tam, 2);
+        }
+        // The first half is killed while it installs, the second while it updates.
+        let command: &[&str] = if round < 12 {
+            &["device", "request", COMPONENT, "--tam", &tam_uri]
+        } else {
+            &["device", "poll"]
+        };
+        let mut device = stage.teep(&tam).args(command).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(round % 12 * 4));
+        device.kill().unwrap();
+        device.wait().unwrap();
+        // Whatever it was doing: the device starts, and has a whole version that runs, or none.
+        versions.push(stage.version(&tam));
+    }
+    assert!(versions[..12].iter().flatten().all(|version| version == "counter 1"), "{versions:?}");
+    assert!(versions[12..].iter().all(Option::is_some), "an installed version got lost: {versions:?}");
+    run(stage.teep(&tam).args(["device", "poll"]));
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 2"));
+    tam.kill();
+}
+
+#[test]
+fn a_tam_survives_kill_9_at_any_moment() {
+    let stage = Stage { root: tempfile::tempdir().unwrap() };
+    let mut tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam);
+    stage.publish(&tam, 1);
+    for round in 0..8_u64 {
+        let uri = format!("{}/tam", tam.url);
+        let mut device = stage
+            .teep(&tam)
+            .args(["device", "request", COMPONENT, "--tam", &uri])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(round * 6));
+        tam.kill();
+        // With a TAM or without, the device ends by itself.
+        device.wait().unwrap();
+        tam = Tam::start(&stage.path("tam"));
+        let published = run(stage.teep(&tam).args(["tam", "components", "--json"])).stdout;
+        assert!(String::from_utf8(published).unwrap().contains(COMPONENT));
+    }
+    let uri = format!("{}/tam", tam.url);
+    run(stage.teep(&tam).args(["device", "request", COMPONENT, "--tam", &uri]));
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
+    tam.kill();
+}
+
+fn ta_folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ta");
+    folder.canonicalize().expect("target/ta is missing: run `cargo xtask ta` first")
+}
+
+/// Runs to a successful end.
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}

@@ -1,0 +1,140 @@
+//! The REST API of the TAM's operator, and the payloads for devices.
+//!
+//! Everything under `/api` asks for `Authorization: Bearer TOKEN`. Answers are JSON, refusals
+//! `application/problem+json`. Lists that may be long come in pages: `?after=` takes what `next` gave.
+
+mod components;
+mod devices;
+mod endorsements;
+mod payloads;
+mod signers;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, put};
+use axum::{Json, Router};
+use subtle::ConstantTimeEq as _;
+use teep_cose::digest::sha256;
+use teep_cose::{PublicKey, Thumbprint};
+
+use crate::problem::Problem;
+use crate::{Service, hexadecimal};
+
+type Routes = MethodRouter<Arc<Service>>;
+
+/// All resources but `/tam`.
+pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
+    let route = |routes: Routes, allowed: &'static str| {
+        routes.fallback(async move || Problem::method_not_allowed(allowed))
+    };
+    let operator = Router::new()
+        .route("/api/tam", route(get(tam), "GET"))
+        .route(
+            "/api/components",
+            route(get(components::list).post(components::publish), "GET, POST"),
+        )
+        .route("/api/payloads", route(put(payloads::store), "PUT"))
+        .route("/api/devices", route(get(devices::list), "GET"))
+        .route(
+            "/api/devices/{thumbprint}/decisions",
+            route(get(devices::decisions), "GET"),
+        )
+        .route(
+            "/api/signers",
+            route(get(signers::list).post(signers::add), "GET, POST"),
+        )
+        .route(
+            "/api/signers/{thumbprint}",
+            route(axum::routing::delete(signers::remove), "DELETE"),
+        )
+        .route(
+            "/api/endorsements",
+            route(get(endorsements::list).post(endorsements::add), "GET, POST"),
+        )
+        .route(
+            "/api/endorsements/{thumbprint}",
+            route(axum::routing::delete(endorsements::remove), "DELETE"),
+        )
+        // What is not there is told only to those who may know.
+        .route(
+            "/api/{*path}",
+            axum::routing::any(async || Problem::not_found("no such resource")),
+        )
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(service),
+            authorize,
+        ));
+    operator.route(
+        "/payloads/{sha256}",
+        route(get(payloads::load), "GET, HEAD"),
+    )
+}
+
+/// Lets requests with the operator's token through.
+async fn authorize(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    if !is_operator(request.headers(), &service.operator_token) {
+        return Problem::unauthorized().into_response();
+    }
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Compares digests, in constant time: neither the token's content nor its length can be measured.
+fn is_operator(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let (scheme, given) = given.split_at_checked(BEARER.len()).unwrap_or_default();
+    scheme.eq_ignore_ascii_case(BEARER)
+        && bool::from(sha256(given.trim_ascii()).ct_eq(&sha256(token.as_bytes())))
+}
+
+/// `GET /api/tam`: what a device must be provisioned with.
+async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
+    let tam = &service.tam;
+    let keys = [&tam.esp256, &tam.ed25519].map(|key| describe(&key.public_key()));
+    Json(serde_json::json!({
+        "tam_uri": service.tam_uri,
+        "keys": keys,
+        "verifier": describe(&service.verifier.key.public_key()),
+    }))
+}
+
+fn describe(key: &PublicKey) -> serde_json::Value {
+    serde_json::json!({
+        "algorithm": key.algorithm().to_string(),
+        "thumbprint": key.thumbprint().to_string(),
+        "cose_key": hexadecimal::encode(&key.to_cose_key()),
+        "pem": key.to_pem(),
+    })
+}
+
+/// A thumbprint in a path.
+fn thumbprint(text: &str) -> Result<Thumbprint, Problem> {
+    hexadecimal::thumbprint(text)
+        .ok_or_else(|| Problem::bad_request("a thumbprint has 64 hexadecimal digits"))
+}
+
+/// The thumbprint after which a page begins: `?after=THUMBPRINT`.
+fn after(uri: &Uri) -> Result<Option<Thumbprint>, Problem> {
+    match uri.query().filter(|query| !query.is_empty()) {
+        None => Ok(None),
+        Some(query) => match query.strip_prefix("after=") {
+            Some(text) => thumbprint(text).map(Some),
+            None => Err(Problem::bad_request("the only query parameter is after")),
+        },
+    }
+}
+
+const BEARER: &[u8] = b"Bearer ";
+/// Entries of a page.
+const PAGE: u32 = 1000;

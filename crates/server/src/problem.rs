@@ -1,0 +1,125 @@
+//! What went wrong, for an HTTP client: `application/problem+json` (RFC 9457).
+
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::store::StoreError;
+
+/// A refusal that the client may know. It holds nothing secret, and nothing from within the TAM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    title: &'static str,
+    detail: String,
+    requirement: Option<&'static str>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+impl Problem {
+    /// `title` is the same for all cases of its kind; `detail` says what is wrong with this one, and what
+    /// to do.
+    pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            title,
+            detail: detail.into(),
+            requirement: None,
+            header: None,
+        }
+    }
+
+    /// Names the requirement that was not met.
+    pub(crate) fn requirement(self, number: &'static str) -> Self {
+        Self {
+            requirement: Some(number),
+            ..self
+        }
+    }
+
+    /// 400.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "The request cannot be understood",
+            detail,
+        )
+    }
+
+    /// 401 of RFC 6750.
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "send the header Authorization: Bearer, with the token from the TAM's folder, \
+                      keys/operator.token";
+        let problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "The operator's token is needed",
+            detail,
+        );
+        Self {
+            header: Some((WWW_AUTHENTICATE, "Bearer realm=\"teep\"")),
+            ..problem
+        }
+    }
+
+    /// 404.
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is no such thing here", what)
+    }
+
+    /// 405 with the methods that there are.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("use {allowed}");
+        let problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "The method is not allowed here",
+            detail,
+        );
+        Self {
+            header: Some((ALLOW, allowed)),
+            ..problem
+        }
+    }
+
+    /// 503: too many requests at once.
+    pub(crate) fn overloaded() -> Self {
+        let detail = "the TAM is busy: try again in a few seconds";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "The TAM is busy", detail);
+        Self {
+            header: Some((RETRY_AFTER, "5")),
+            ..problem
+        }
+    }
+
+    /// 500. What happened stands in the log only.
+    pub(crate) fn internal() -> Self {
+        let detail = "try again later; the operator finds the reason in the TAM's log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The TAM failed", detail)
+    }
+}
+
+/// The store's failures are the TAM's own: told to the log, not outside.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::internal()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "requirement": self.requirement,
+        });
+        let content_type = (CONTENT_TYPE, "application/problem+json");
+        let mut response = (self.status, [content_type], body.to_string()).into_response();
+        if let Some((name, value)) = self.header {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}

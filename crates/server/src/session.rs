@@ -1,0 +1,91 @@
+//! One message from a device, from its bytes to the bytes of the answer.
+
+use teep_cose::Thumbprint;
+use teep_tam::{Appraise, Dropped, Outcome};
+
+use crate::store::StoreError;
+use crate::store::session::CommitError;
+use crate::{Service, now, random, verifier};
+
+/// `ProcessConnect`: an empty request gets a QueryRequest, and costs no access to the store.
+pub(crate) fn connect(service: &Service) -> Vec<u8> {
+    service.tam.connect(now(), &mut random())
+}
+
+/// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.
+///
+/// # Errors
+/// [`StoreError`]: the TAM itself failed. A message that is to be ignored is no error.
+pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match once(service, bytes).await {
+            Ok(reply) => return Ok(reply),
+            // T-125 (7.1) ignored: nothing has changed, the device learns nothing, the operator does.
+            Err(Ended::Dropped(reason)) => {
+                tracing::info!(%reason, "T-125: message dropped");
+                return Ok(None);
+            }
+            // T-023, T-024 (4.2) another replica took the same token first: this decision is void.
+            Err(Ended::Commit(CommitError::Void(reason))) => {
+                tracing::info!(%reason, "T-125: message dropped");
+                return Ok(None);
+            }
+            // A decision has no effects before its commit, so it can simply be made again.
+            Err(Ended::Store(error) | Ended::Commit(CommitError::Store(error)))
+                if error.is_busy() && attempt < ATTEMPTS =>
+            {
+                attempt += 1;
+            }
+            Err(Ended::Store(error) | Ended::Commit(CommitError::Store(error))) => {
+                return Err(error);
+            }
+        }
+    }
+}
+
+async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended> {
+    let received = service.tam.open(bytes)?;
+    let agent = received.agent();
+    let snapshot = service.store.snapshot(&received).await?;
+    let done = match service
+        .tam
+        .decide(received, &snapshot, now(), &mut random())?
+    {
+        Outcome::Done(done) => done,
+        Outcome::Appraise(Appraise {
+            format,
+            evidence,
+            then,
+        }) => {
+            let result = verifier::appraise(service, &format, &evidence).await?;
+            let result = result.as_deref().map_err(String::as_str);
+            service
+                .tam
+                .resume(then, result, &snapshot, now(), &mut random())?
+        }
+    };
+    service.store.commit(&agent, &done, now()).await?;
+    log(&agent, &done.decisions);
+    Ok(done.reply)
+}
+
+fn log(agent: &Thumbprint, decisions: &[teep_tam::Decision]) {
+    for decision in decisions {
+        tracing::info!(%agent, "{}", crate::store::decisions::words(decision));
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Dropped(#[from] Dropped),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// How often a decision is made before a busy store counts as failed.
+const ATTEMPTS: usize = 3;

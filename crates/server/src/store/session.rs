@@ -1,0 +1,286 @@
+//! The two transactions of a device's message: "snapshot" before the decision, "device message" after.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
+use suit::ComponentIdentifier;
+use teep::Token;
+use teep_cose::Thumbprint;
+use teep_tam::{Change, Device, Done, Installed, Received, SentUpdate, Snapshot};
+
+use super::{Store, StoreError, integer, unsigned};
+use super::{components, decisions, decode_key, devices};
+use crate::hexadecimal;
+
+/// Why a decision was not committed. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// What the decision rests on is no longer so.
+    #[error("{0}")]
+    Void(&'static str),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CommitError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Store {
+    /// Transaction "snapshot": all that the decision on a message may depend on, at one moment.
+    pub(crate) async fn snapshot(&self, received: &Received) -> Result<Snapshot, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let snapshot = Snapshot {
+            device: device(&mut transaction, &received.agent()).await?,
+            sent: match received.token() {
+                Some(token) => sent_update(&mut transaction, token).await?,
+                None => None,
+            },
+            published: components::newest(&mut transaction, &received.components()).await?,
+        };
+        // Nothing was written, so there is nothing that a failing rollback could lose.
+        transaction.rollback().await?;
+        Ok(snapshot)
+    }
+
+    /// Transaction "device message": everything that a message changes, all or nothing. The reply may leave
+    /// only after it.
+    ///
+    /// # Errors
+    /// [`CommitError::Void`] if a token was spent or an Update answered in between: then the message is to
+    /// be dropped.
+    pub(crate) async fn commit(
+        &self,
+        agent: &Thumbprint,
+        done: &Done,
+        now: u64,
+    ) -> Result<(), CommitError> {
+        if done.changes.is_empty() && done.decisions.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin_write().await?;
+        for change in &done.changes {
+            apply(&mut transaction, change).await?;
+        }
+        decisions::record(&mut transaction, agent, &done.decisions, now).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+async fn apply(
+    transaction: &mut Transaction<'static, Sqlite>,
+    change: &Change,
+) -> Result<(), CommitError> {
+    match change {
+        Change::Spend { nonce, expires } => {
+            // T-023, T-024 (4.2) single use, across replicas too: the second finds the row.
+            let spent = sqlx::query(
+                "INSERT INTO spent (nonce, expires) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(nonce)
+            .bind(integer(*expires))
+            .execute(&mut **transaction)
+            .await?;
+            require(
+                spent.rows_affected(),
+                "the token or challenge was used before (T-024)",
+            )?;
+        }
+        Change::Seen {
+            agent,
+            ueid,
+            hwmodel,
+            hwversion,
+            installed,
+            at,
+        } => {
+            let seen = devices::Seen {
+                ueid,
+                hwmodel,
+                hwversion,
+                at: *at,
+            };
+            devices::seen(transaction, agent, &seen).await?;
+            devices::reported(transaction, &agent.thumbprint(), installed).await?;
+            // T-131 (7.1) what was sent before and is unanswered is void.
+            sqlx::query("DELETE FROM sent WHERE agent = ?")
+                .bind(agent.thumbprint().as_ref())
+                .execute(&mut **transaction)
+                .await?;
+        }
+        Change::Sent(update) => {
+            sqlx::query("INSERT INTO sent (token, agent, content, expires) VALUES (?, ?, ?, ?)")
+                .bind(update.token.as_bytes())
+                .bind(update.agent.as_ref())
+                .bind(Content::of(update).to_json())
+                .bind(integer(update.expires))
+                .execute(&mut **transaction)
+                .await?;
+        }
+        Change::Answered {
+            token,
+            agent,
+            error,
+            at,
+        } => {
+            let answered = sqlx::query("DELETE FROM sent WHERE token = ? AND agent = ?")
+                .bind(token.as_bytes())
+                .bind(agent.as_ref())
+                .execute(&mut **transaction)
+                .await?;
+            require(
+                answered.rows_affected(),
+                "the Update was answered before (T-024)",
+            )?;
+            let error = error
+                .as_ref()
+                .map(|(code, message)| format!("{code}: {message}"));
+            devices::answered(transaction, agent, error.as_deref(), *at).await?;
+        }
+        Change::Installed {
+            agent,
+            manifests,
+            removed,
+        } => {
+            for id in removed {
+                devices::removed(transaction, agent, id).await?;
+            }
+            for (id, sequence_number, components) in manifests {
+                devices::removed(transaction, agent, id).await?;
+                devices::installed(transaction, agent, (id, *sequence_number), components).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn require(rows: u64, otherwise: &'static str) -> Result<(), CommitError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(CommitError::Void(otherwise))
+    }
+}
+
+async fn device(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+) -> Result<Option<Device>, StoreError> {
+    let key: Option<Vec<u8>> = sqlx::query_scalar("SELECT key FROM devices WHERE agent = ?")
+        .bind(agent.as_ref())
+        .fetch_optional(connection)
+        .await?;
+    key.map(|key| {
+        Ok(Device {
+            agent: decode_key(&key)?,
+        })
+    })
+    .transpose()
+}
+
+async fn sent_update(
+    connection: &mut SqliteConnection,
+    token: &Token,
+) -> Result<Option<SentUpdate>, StoreError> {
+    let row = sqlx::query("SELECT agent, content, expires FROM sent WHERE token = ?")
+        .bind(token.as_bytes())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let content: String = row.try_get("content")?;
+    let (manifests, unneeded) = Content::from_json(&content)?.into_parts()?;
+    Ok(Some(SentUpdate {
+        token: token.clone(),
+        agent: super::decode_thumbprint(row.try_get("agent")?)?,
+        manifests,
+        unneeded,
+        expires: unsigned(row.try_get("expires")?)?,
+    }))
+}
+
+/// What an Update does, in the words that people read: identifiers as text, which loses nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Content {
+    pub(crate) install: Vec<ManifestContent>,
+    pub(crate) unlink: Vec<String>,
+}
+
+/// One manifest of an Update.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ManifestContent {
+    pub(crate) manifest_component_id: String,
+    pub(crate) sequence_number: u64,
+    pub(crate) components: Vec<ComponentContent>,
+}
+
+/// One component of a manifest.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ComponentContent {
+    pub(crate) component_id: String,
+    /// Hexadecimal.
+    pub(crate) digest: String,
+}
+
+type Manifests = Vec<(ComponentIdentifier, u64, Vec<Installed>)>;
+
+impl Content {
+    fn of(update: &SentUpdate) -> Self {
+        let component = |installed: &Installed| ComponentContent {
+            component_id: installed.component_id.to_string(),
+            digest: hexadecimal::encode(&installed.digest),
+        };
+        let manifests = update
+            .manifests
+            .iter()
+            .map(|(id, number, components)| ManifestContent {
+                manifest_component_id: id.to_string(),
+                sequence_number: *number,
+                components: components.iter().map(component).collect(),
+            });
+        Self {
+            install: manifests.collect(),
+            unlink: update.unneeded.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always become JSON")
+    }
+
+    pub(crate) fn from_json(json: &str) -> Result<Self, StoreError> {
+        serde_json::from_str(json).map_err(|_| DAMAGED)
+    }
+
+    fn into_parts(self) -> Result<(Manifests, Vec<ComponentIdentifier>), StoreError> {
+        let id = |text: String| text.parse::<ComponentIdentifier>().map_err(|_| DAMAGED);
+        let component = |content: ComponentContent| {
+            let digest = hexadecimal::decode_32(&content.digest).ok_or(DAMAGED)?;
+            Ok(Installed {
+                component_id: id(content.component_id)?,
+                digest: digest.to_vec(),
+            })
+        };
+        let manifests = self.install.into_iter().map(|manifest| {
+            let components = manifest.components.into_iter().map(component);
+            let components = components.collect::<Result<_, StoreError>>()?;
+            Ok((
+                id(manifest.manifest_component_id)?,
+                manifest.sequence_number,
+                components,
+            ))
+        });
+        let manifests = manifests.collect::<Result<_, StoreError>>()?;
+        Ok((
+            manifests,
+            self.unlink.into_iter().map(id).collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
+const DAMAGED: StoreError = StoreError::Damaged("the content of an Update");
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

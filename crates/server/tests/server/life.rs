@@ -1,0 +1,232 @@
+//! A device's whole exchange with the TAM, with real messages and signatures.
+
+use eat::{Claims, Confirmation, Evidence, SuitReference};
+use suit::SystemPropertyClaims;
+use teep::{
+    AttestationPayload, Message, Numbers, QueryResponse, RequestedTrustedComponent, Success, Update,
+};
+use teep_cose::cbor::Limits;
+use teep_cose::{Sign1, SignedMessage, SigningKey};
+use teep_verifier::Endorsement;
+
+use crate::api::{authorize, hello, id, key};
+use crate::client::{Answer, TestServer};
+
+/// The TEE of a device, as far as a TAM can see it.
+struct Device {
+    agent: SigningKey,
+    attestation: SigningKey,
+}
+
+impl Device {
+    fn new() -> Self {
+        Self {
+            agent: key(),
+            attestation: key(),
+        }
+    }
+
+    fn endorsement(&self) -> Vec<u8> {
+        Endorsement {
+            attestation_key: self.attestation.public_key(),
+            ueid: eat::Ueid::from_random(&[5; 32]),
+            oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
+            hwmodel: b"model 1".as_slice().try_into().unwrap(),
+            hwversion: eat::Version::multipart("1.3.4"),
+        }
+        .encode()
+    }
+
+    fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
+        let claims = Claims {
+            eat_nonce: Some(challenge.try_into().unwrap()),
+            cnf: Some(Confirmation::of_key(self.agent.public_key())),
+            manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+            ..Claims::default()
+        };
+        Evidence::sign(&claims, &self.attestation)
+    }
+
+    fn sign(&self, message: &Message) -> Vec<u8> {
+        Sign1::new(&message.encode(&Numbers::IANA))
+            .with_kid()
+            .with_key()
+            .sign(&self.agent)
+    }
+
+    /// Answers a QueryRequest with this challenge, asking for `hello/ta`.
+    fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
+        let response = QueryResponse {
+            attestation_payload: Some(AttestationPayload {
+                format: Some(eat::EVIDENCE_MEDIA_TYPE.into()),
+                bytes: self.evidence(challenge),
+            }),
+            tc_list: Some(has.to_vec()),
+            requested_tc_list: vec![RequestedTrustedComponent {
+                component_id: id("hello/ta"),
+                tc_manifest_sequence_number: None,
+                have_binary: false,
+            }],
+            ..QueryResponse::default()
+        };
+        self.sign(&Message::QueryResponse(response))
+    }
+}
+
+fn payload(answer: &Answer) -> Message {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let signed = SignedMessage::decode(&answer.body, &Limits::MESSAGE).unwrap();
+    Message::decode(
+        signed.unverified_payload().unwrap(),
+        &Numbers::IANA,
+        &Limits::MESSAGE,
+    )
+    .unwrap()
+}
+
+async fn challenge(server: &TestServer) -> Vec<u8> {
+    match payload(&server.teep(b"").await) {
+        Message::QueryRequest(request) => request.challenge.unwrap().as_bytes().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn update(answer: &Answer) -> Update {
+    match payload(answer) {
+        Message::Update(update) => update,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Proves: T-024, T-124, T-125, T-142
+#[tokio::test]
+async fn a_device_is_attested_updated_and_remembered() {
+    let server = TestServer::start().await;
+    let (signer, device) = (key(), Device::new());
+    authorize(&server, &signer).await;
+    let envelope = hello(1, b"image", &signer);
+    assert_eq!(
+        server.api("POST /api/components", &envelope).await.status,
+        201
+    );
+
+    // Not endorsed yet: refused with the reason, and not remembered.
+    let response = device.query_response(&challenge(&server).await, &[]);
+    let refused = update(&server.teep(&response).await);
+    assert_eq!(refused.err_code, Some(teep::ErrorCode::AttestationRequired));
+    assert_eq!(
+        server.api("GET /api/devices", b"").await.json()["devices"],
+        serde_json::json!([])
+    );
+
+    assert_eq!(
+        server
+            .api("POST /api/endorsements", &device.endorsement())
+            .await
+            .status,
+        201
+    );
+    let response = device.query_response(&challenge(&server).await, &[]);
+    let sent = update(&server.teep(&response).await);
+    assert_eq!(sent.manifest_list, [envelope]);
+    // A replayed QueryResponse is dropped: its challenge has been used.
+    assert_eq!(server.teep(&response).await.status, 204);
+
+    // The Update is outstanding across a restart.
+    let server = server.restart().await;
+    let devices = server.api("GET /api/devices", b"").await.json();
+    let record = &devices["devices"][0];
+    assert_eq!(
+        record["agent"],
+        device.agent.public_key().thumbprint().to_string()
+    );
+    assert_eq!(record["hwmodel"], "model 1");
+    assert_eq!(
+        record["outstanding"][0]["install"][0]["manifest_component_id"],
+        "hello/suit"
+    );
+
+    let success = Success {
+        token: sent.token,
+        ..Success::default()
+    };
+    let success = device.sign(&Message::Success(success));
+    // The token alone is not enough: it was sent to another device.
+    let signed = SignedMessage::decode(&success, &Limits::MESSAGE).unwrap();
+    let forged = Sign1::new(signed.unverified_payload().unwrap())
+        .with_kid()
+        .with_key();
+    assert_eq!(server.teep(&forged.sign(&key())).await.status, 204);
+    for _ in 0..2 {
+        assert_eq!(server.teep(&success).await.status, 204);
+    }
+    let devices = server.api("GET /api/devices", b"").await.json();
+    let record = &devices["devices"][0];
+    assert_eq!(record["outstanding"], serde_json::json!([]));
+    assert_eq!(record["installed"][0]["component_id"], "hello/ta");
+    assert_eq!(record["installed"][0]["sequence_number"], 1);
+    let path = format!(
+        "GET /api/devices/{}/decisions",
+        device.agent.public_key().thumbprint()
+    );
+    let decisions = server.api(&path, b"").await.json();
+    let words: Vec<_> = decisions["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(words, ["succeeded", "install", "attested"]);
+}
+
+/// Proves: T-186
+#[tokio::test]
+async fn what_a_withdrawn_signer_signed_is_not_relayed() {
+    let server = TestServer::start().await;
+    let (signer, device) = (key(), Device::new());
+    authorize(&server, &signer).await;
+    assert_eq!(
+        server
+            .api("POST /api/components", &hello(1, b"image", &signer))
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        server
+            .api("POST /api/endorsements", &device.endorsement())
+            .await
+            .status,
+        201
+    );
+    let thumbprint = signer.public_key().thumbprint();
+    assert_eq!(
+        server
+            .api(&format!("DELETE /api/signers/{thumbprint}"), b"")
+            .await
+            .status,
+        204
+    );
+    let response = device.query_response(&challenge(&server).await, &[]);
+    assert_eq!(
+        server.teep(&response).await.status,
+        204,
+        "attested, but there is nothing to send"
+    );
+    // Without its endorsement, the device is no longer accepted at all.
+    let thumbprint = device.attestation.public_key().thumbprint();
+    let list = server.api("GET /api/endorsements", b"").await.json();
+    assert_eq!(
+        list["endorsements"][0]["attestation_key"],
+        thumbprint.to_string()
+    );
+    assert_eq!(
+        server
+            .api(&format!("DELETE /api/endorsements/{thumbprint}"), b"")
+            .await
+            .status,
+        204
+    );
+    let response = device.query_response(&challenge(&server).await, &[]);
+    assert!(update(&server.teep(&response).await).err_code.is_some());
+}
