@@ -130,7 +130,7 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
         return output::print_json(&as_json(&key));
     }
     if args.cose {
-        return output::print(&hex(&key.to_cose_key()));
+        return output::print(&output::hex(&key.to_cose_key()));
     }
     let facts = output::table(&[
         vec!["algorithm".into(), key.algorithm().to_string()],
@@ -144,7 +144,7 @@ fn as_json(key: &PublicKey) -> serde_json::Value {
         "algorithm": key.algorithm().name(),
         "thumbprint": key.thumbprint().to_string(),
         "public_key": key.to_pem(),
-        "cose_key": hex(&key.to_cose_key()),
+        "cose_key": output::hex(&key.to_cose_key()),
     })
 }
 
@@ -172,11 +172,6 @@ fn read_pem(file: &Path) -> Result<Zeroizing<String>, Failure> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("{}: not a PEM file", file.display())))?;
     Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn public_file(private: &Path) -> PathBuf {

@@ -119,6 +119,17 @@ pub(crate) fn create(path: &Path, content: &[u8], secret: bool) -> Result<(), Fa
         .map_err(|error| Failure::own(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Bytes from hexadecimal, two digits each; `None` if it is anything else.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

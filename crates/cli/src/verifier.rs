@@ -40,24 +40,35 @@ struct Endorse {
 
 /// Runs `teep verifier`.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { server, json, command } = arguments;
+    let Arguments {
+        server,
+        json,
+        command,
+    } = arguments;
     let client = Client::new(&server)?;
     match command {
         Command::Endorse(Endorse { endorsement }) => {
             let bytes = output::read(&endorsement, 64 << 10)?;
-            let endorsement = Endorsement::decode(&bytes).map_err(|error| {
-                Failure::usage(format!("{}: {error}", endorsement.display()))
-            })?;
+            let endorsement = Endorsement::decode(&bytes)
+                .map_err(|error| Failure::usage(format!("{}: {error}", endorsement.display())))?;
             show_one(&endorse(&client, &endorsement)?, json)
         }
         Command::Endorsements => {
             let columns = ["attestation_key", "ueid", "hwmodel", "hwversion"];
-            show_list(&client.list("/api/endorsements", "endorsements")?, &columns, json)
+            show_list(
+                &client.list("/api/endorsements", "endorsements")?,
+                &columns,
+                json,
+            )
         }
     }
 }
 
 /// Gives the Verifier an endorsement.
 pub(crate) fn endorse(client: &Client, endorsement: &Endorsement) -> Result<Value, Failure> {
-    client.post("/api/endorsements", "application/cbor", &endorsement.encode())
+    client.post(
+        "/api/endorsements",
+        "application/cbor",
+        &endorsement.encode(),
+    )
 }

@@ -39,9 +39,17 @@ impl Tam {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("TAM at ").and_then(|uri| uri.strip_suffix("/tam"));
-        Self { child, url: url.expect("the TAM says where it listens").into() }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("TAM at ")
+            .and_then(|uri| uri.strip_suffix("/tam"));
+        Self {
+            child,
+            url: url.expect("the TAM says where it listens").into(),
+        }
     }
 
     fn kill(mut self) {
@@ -80,22 +88,38 @@ impl Stage {
         )
         .unwrap();
         let envelope = format!("counter-{version}.suit");
-        run(self.teep(tam).args(["suit", "build", "counter.toml", "--out", &envelope]));
+        run(self
+            .teep(tam)
+            .args(["suit", "build", "counter.toml", "--out", &envelope]));
         run(self.teep(tam).args(["tam", "publish", &envelope]));
     }
 
     fn provision(&self, tam: &Tam) {
         run(self.teep(tam).args(["key", "generate", "signer.pem"]));
         run(self.teep(tam).args(["tam", "keys"]));
-        run(self.teep(tam).args(["tam", "signer", "add", "signer.pem.pub"]));
+        run(self
+            .teep(tam)
+            .args(["tam", "signer", "add", "signer.pem.pub"]));
         let uri = format!("{}/tam", tam.url);
-        run(self.teep(tam).args(["device", "init", "--tam", &uri, "--signer", "signer.pem.pub"]).args([
-            "--tam-key",
-            "tam-esp256.pub",
-            "--tam-key",
-            "tam-ed25519.pub",
-        ]));
-        run(self.teep(tam).args(["verifier", "endorse", "device/endorsement.cbor"]));
+        run(self
+            .teep(tam)
+            .args([
+                "device",
+                "init",
+                "--tam",
+                &uri,
+                "--signer",
+                "signer.pem.pub",
+            ])
+            .args([
+                "--tam-key",
+                "tam-esp256.pub",
+                "--tam-key",
+                "tam-ed25519.pub",
+            ]));
+        run(self
+            .teep(tam)
+            .args(["verifier", "endorse", "device/endorsement.cbor"]));
     }
 
     /// What the counter says its version is; `None` if it is not installed.
@@ -112,7 +136,9 @@ impl Stage {
 /// Proves: S-041
 #[test]
 fn a_device_survives_kill_9_at_any_moment() {
-    let stage = Stage { root: tempfile::tempdir().unwrap() };
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
     let tam = Tam::start(&stage.path("tam"));
     stage.provision(&tam);
     stage.publish(&tam, 1);
@@ -129,15 +155,29 @@ fn a_device_survives_kill_9_at_any_moment() {
         } else {
             &["device", "poll"]
         };
-        let mut device = stage.teep(&tam).args(command).stdout(Stdio::null()).spawn().unwrap();
+        let mut device = stage
+            .teep(&tam)
+            .args(command)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(round % 12 * 4));
         device.kill().unwrap();
         device.wait().unwrap();
         // Whatever it was doing: the device starts, and has a whole version that runs, or none.
         versions.push(stage.version(&tam));
     }
-    assert!(versions[..12].iter().flatten().all(|version| version == "counter 1"), "{versions:?}");
-    assert!(versions[12..].iter().all(Option::is_some), "an installed version got lost: {versions:?}");
+    assert!(
+        versions[..12]
+            .iter()
+            .flatten()
+            .all(|version| version == "counter 1"),
+        "{versions:?}"
+    );
+    assert!(
+        versions[12..].iter().all(Option::is_some),
+        "an installed version got lost: {versions:?}"
+    );
     run(stage.teep(&tam).args(["device", "poll"]));
     assert_eq!(stage.version(&tam).as_deref(), Some("counter 2"));
     tam.kill();
@@ -145,7 +185,9 @@ fn a_device_survives_kill_9_at_any_moment() {
 
 #[test]
 fn a_tam_survives_kill_9_at_any_moment() {
-    let stage = Stage { root: tempfile::tempdir().unwrap() };
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
     let mut tam = Tam::start(&stage.path("tam"));
     stage.provision(&tam);
     stage.publish(&tam, 1);
@@ -167,14 +209,18 @@ fn a_tam_survives_kill_9_at_any_moment() {
         assert!(String::from_utf8(published).unwrap().contains(COMPONENT));
     }
     let uri = format!("{}/tam", tam.url);
-    run(stage.teep(&tam).args(["device", "request", COMPONENT, "--tam", &uri]));
+    run(stage
+        .teep(&tam)
+        .args(["device", "request", COMPONENT, "--tam", &uri]));
     assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
     tam.kill();
 }
 
 fn ta_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ta");
-    folder.canonicalize().expect("target/ta is missing: run `cargo xtask ta` first")
+    folder
+        .canonicalize()
+        .expect("target/ta is missing: run `cargo xtask ta` first")
 }
 
 /// Runs to a successful end.

@@ -56,21 +56,33 @@ fn publish_first_version(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("1", "A Trusted Component is made, signed and published");
     scene.start_tam()?;
     let developer = SigningKey::generate(Algorithm::Esp256, &mut SystemRandom);
-    scene.fact("developer's key", &scene::short(&developer.public_key().thumbprint()));
+    scene.fact(
+        "developer's key",
+        &scene::short(&developer.public_key().thumbprint()),
+    );
     scene.authorize_signer(&developer)?;
     scene.developer = Some(developer);
     let published = scene.publish(1, Payload::Integrated)?;
-    scene.check("the TAM checked the signature and published version 1", published);
+    scene.check(
+        "the TAM checked the signature and published version 1",
+        published,
+    );
     Ok(())
 }
 
 fn start_device(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("2", "A device with a software TEE starts");
     let device = scene.create_device("device", Algorithm::Esp256)?;
-    scene.fact("Agent's key, made in the TEE", &scene::short(&device.agent_key().thumbprint()));
+    scene.fact(
+        "Agent's key, made in the TEE",
+        &scene::short(&device.agent_key().thumbprint()),
+    );
     let endorsement = device.endorsement();
     let attestation_key = endorsement.attestation_key.thumbprint();
-    scene.fact("attestation key, made in the TEE", &scene::short(&attestation_key));
+    scene.fact(
+        "attestation key, made in the TEE",
+        &scene::short(&attestation_key),
+    );
     scene.check("nothing is installed on it", device.installed().is_empty());
     scene.endorse(&endorsement)?;
     scene.say("the Verifier was given its endorsement");
@@ -79,16 +91,28 @@ fn start_device(scene: &mut Scene) -> Result<(), Failure> {
 }
 
 fn install(scene: &mut Scene) -> Result<(), Failure> {
-    scene.step("3", "An application on the device asks for the Trusted Application (RequestTA)");
+    scene.step(
+        "3",
+        "An application on the device asks for the Trusted Application (RequestTA)",
+    );
     scene.request()?;
-    scene.check("it is installed: version 1", scene.installed_version() == Some(1));
+    scene.check(
+        "it is installed: version 1",
+        scene.installed_version() == Some(1),
+    );
     scene.check("the TAM recorded it", scene.tam_records()? == Some(1));
-    scene.check("and has no Update outstanding", scene.tam_outstanding()? == 0);
+    scene.check(
+        "and has no Update outstanding",
+        scene.tam_outstanding()? == 0,
+    );
     Ok(())
 }
 
 fn call(scene: &mut Scene) -> Result<(), Failure> {
-    scene.step("4", "The Trusted Application runs inside the TEE and answers");
+    scene.step(
+        "4",
+        "The Trusted Application runs inside the TEE and answers",
+    );
     scene.call_and_check(3, "", "counter 1")?;
     scene.call_and_check(1, "40", "40")?;
     scene.call_and_check(1, "2", "42")?;
@@ -96,11 +120,17 @@ fn call(scene: &mut Scene) -> Result<(), Failure> {
 }
 
 fn update(scene: &mut Scene) -> Result<(), Failure> {
-    scene.step("5", "A second version is published; the device's policy check installs it");
+    scene.step(
+        "5",
+        "A second version is published; the device's policy check installs it",
+    );
     let published = scene.publish(2, Payload::Fetched)?;
     scene.check("the TAM published version 2", published);
     scene.poll()?;
-    scene.check("version 2 is installed", scene.installed_version() == Some(2));
+    scene.check(
+        "version 2 is installed",
+        scene.installed_version() == Some(2),
+    );
     scene.call_and_check(3, "", "counter 2")?;
     scene.call_and_check(2, "", "42")?;
     scene.say("what version 1 kept in sealed storage is still there");
@@ -112,7 +142,10 @@ fn update(scene: &mut Scene) -> Result<(), Failure> {
     let old = scene.sign_update(&[scene.envelope(1, Payload::Integrated)?])?;
     scene.deliver(&old)?;
     scene.check_refused("sequence number");
-    scene.check("version 2 is still installed", scene.installed_version() == Some(2));
+    scene.check(
+        "version 2 is still installed",
+        scene.installed_version() == Some(2),
+    );
     Ok(())
 }
 
@@ -121,7 +154,9 @@ fn remove(scene: &mut Scene) -> Result<(), Failure> {
     scene.unrequest()?;
     scene.check("it is unlinked", scene.installed_version().is_none());
     scene.check("the TAM recorded that", scene.tam_records()?.is_none());
-    let answer = scene.device()?.call(&COMPONENT.parse().map_err(Failure::own)?, 2, b"");
+    let answer = scene
+        .device()?
+        .call(&COMPONENT.parse().map_err(Failure::own)?, 2, b"");
     scene.check("it no longer runs", answer.is_err());
     if let Err(error) = answer {
         scene.say(&error.to_string());

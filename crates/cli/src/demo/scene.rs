@@ -15,6 +15,7 @@ use teep_verifier::Endorsement;
 
 use crate::device::{Device, Setup, decoded, identity, provision};
 use crate::exit::Failure;
+use crate::key::hex;
 use crate::random::SystemRandom;
 use crate::{inspect, key, tam};
 
@@ -61,7 +62,10 @@ impl Scene {
         let image = |version: u8| {
             let path = ta.join(format!("counter-{version}.wasm"));
             std::fs::read(&path).map_err(|error| {
-                Failure::usage(format!("{}: {error}; `cargo xtask ta` builds it", path.display()))
+                Failure::usage(format!(
+                    "{}: {error}; `cargo xtask ta` builds it",
+                    path.display()
+                ))
             })
         };
         let images = [image(1)?, image(2)?];
@@ -131,7 +135,9 @@ impl Scene {
     }
 
     fn tam(&self) -> Result<&TamProcess, Failure> {
-        self.tam.as_ref().ok_or_else(|| Failure::own("the demo's TAM does not run"))
+        self.tam
+            .as_ref()
+            .ok_or_else(|| Failure::own("the demo's TAM does not run"))
     }
 
     pub(super) fn url(&self) -> &str {
@@ -149,7 +155,10 @@ impl Scene {
     /// Signs a manifest of this version and uploads it.
     pub(super) fn publish(&mut self, version: u8, payload: Payload) -> Result<bool, Failure> {
         let envelope = self.envelope(version, payload)?;
-        self.fact("manifest", &format!("sequence number {version}, {} bytes", envelope.len()));
+        self.fact(
+            "manifest",
+            &format!("sequence number {version}, {} bytes", envelope.len()),
+        );
         self.show("signed SUIT manifest", &envelope);
         let image = match payload {
             Payload::Integrated => None,
@@ -170,10 +179,13 @@ impl Scene {
     pub(super) fn tam_records(&self) -> Result<Option<u8>, Failure> {
         let device = self.tam_device()?;
         let installed = device.get("installed").and_then(Value::as_array).cloned();
-        let digest = installed.unwrap_or_default().into_iter().find_map(|component| {
-            let is_ours = component.get("component_id")?.as_str()? == COMPONENT;
-            is_ours.then(|| component.get("digest")?.as_str().map(String::from))?
-        });
+        let digest = installed
+            .unwrap_or_default()
+            .into_iter()
+            .find_map(|component| {
+                let is_ours = component.get("component_id")?.as_str()? == COMPONENT;
+                is_ours.then(|| component.get("digest")?.as_str().map(String::from))?
+            });
         Ok(digest.and_then(|digest| {
             (1..=2).find(|version| hex(&teep_cose::digest::sha256(self.image(*version))) == digest)
         }))
@@ -183,11 +195,16 @@ impl Scene {
     pub(super) fn tam_outstanding(&self) -> Result<usize, Failure> {
         let device = self.tam_device()?;
         let outstanding = device.get("outstanding").and_then(Value::as_array);
-        outstanding.map(Vec::len).ok_or_else(|| Failure::refused("the TAM does not know the device"))
+        outstanding
+            .map(Vec::len)
+            .ok_or_else(|| Failure::refused("the TAM does not know the device"))
     }
 
     fn tam_device(&self) -> Result<Value, Failure> {
-        let agent = self.device.as_ref().map(|device| device.agent_key().thumbprint().to_string());
+        let agent = self
+            .device
+            .as_ref()
+            .map(|device| device.agent_key().thumbprint().to_string());
         let devices = self.tam()?.client.list("/api/devices", "devices")?;
         let ours = |device: &Value| device.get("agent").and_then(Value::as_str) == agent.as_deref();
         Ok(devices.into_iter().find(ours).unwrap_or(Value::Null))
@@ -246,25 +263,35 @@ impl Scene {
         algorithm: Algorithm,
     ) -> Result<Device, Failure> {
         let tam_keys = tam::public_keys(&self.tam()?.client)?;
-        let tams = tam_keys.iter().map(|(_, pem)| teep_cose::PublicKey::from_pem(pem));
+        let tams = tam_keys
+            .iter()
+            .map(|(_, pem)| teep_cose::PublicKey::from_pem(pem));
         let provisioning = Provisioning {
             tam_uris: vec![format!("{}/tam", self.url())],
             tams: tams.collect::<Result<_, _>>().map_err(Failure::own)?,
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
             identity: identity("teep.example", "software-tee"),
         };
-        let setup = Setup { provision: provision(algorithm), provisioning };
+        let setup = Setup {
+            provision: provision(algorithm),
+            provisioning,
+        };
         Ok(Device::create(&self.folder(name), setup)?)
     }
 
     pub(super) fn device(&mut self) -> Result<&mut Device, Failure> {
-        self.device.as_mut().ok_or_else(|| Failure::own("the demo has no device yet"))
+        self.device
+            .as_mut()
+            .ok_or_else(|| Failure::own("the demo has no device yet"))
     }
 
     /// The version that is installed on the device, by the digest of its image.
     pub(super) fn installed_version(&self) -> Option<u8> {
         let device = self.device.as_ref()?;
-        let components = device.installed().iter().flat_map(|manifest| &manifest.components);
+        let components = device
+            .installed()
+            .iter()
+            .flat_map(|manifest| &manifest.components);
         let digest = components
             .filter(|component| component.component_id.to_string() == COMPONENT)
             .map(|component| component.digest)
@@ -294,7 +321,10 @@ impl Scene {
             &mut dyn FnMut(Traffic<'_>),
         ) -> Result<(), crate::device::DeviceError>,
     ) -> Result<(), Failure> {
-        let mut device = self.device.take().ok_or_else(|| Failure::own("no device yet"))?;
+        let mut device = self
+            .device
+            .take()
+            .ok_or_else(|| Failure::own("no device yet"))?;
         let result = self.watch_exchange(&mut device, exchange);
         self.device = Some(device);
         result
@@ -327,7 +357,9 @@ impl Scene {
                 self.say(&format!("fetched {uri}, {done} bytes"));
             }
             Traffic::Fetching { .. } => {}
-            Traffic::FetchFailed { uri, reason } => self.say(&format!("cannot fetch {uri}: {reason}")),
+            Traffic::FetchFailed { uri, reason } => {
+                self.say(&format!("cannot fetch {uri}: {reason}"))
+            }
         })?)
     }
 
@@ -365,8 +397,15 @@ impl Scene {
         let id = COMPONENT.parse().map_err(Failure::own)?;
         let answer = self.device()?.call(&id, command, input.as_bytes())?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let input = if input.is_empty() { String::new() } else { format!(" with {input:?}") };
-        self.check(&format!("command {command}{input} answers {answer:?}"), answer == expected);
+        let input = if input.is_empty() {
+            String::new()
+        } else {
+            format!(" with {input:?}")
+        };
+        self.check(
+            &format!("command {command}{input} answers {answer:?}"),
+            answer == expected,
+        );
         Ok(())
     }
 
@@ -375,11 +414,18 @@ impl Scene {
         self.say(&format!("{arrow} {}", inspect::summary(message)));
         match decode(message) {
             Some(Message::Error(error)) => {
-                let text = error.err_msg.map(|text| text.to_string()).unwrap_or_default();
+                let text = error
+                    .err_msg
+                    .map(|text| text.to_string())
+                    .unwrap_or_default();
                 self.last_refusal = Some(format!("{}: {text}", error.err_code));
             }
             Some(Message::QueryResponse(_)) => self.told_about_itself = true,
-            Some(Message::Update(Update { err_code: Some(code), err_msg, .. })) => {
+            Some(Message::Update(Update {
+                err_code: Some(code),
+                err_msg,
+                ..
+            })) => {
                 let text = err_msg.map(|text| text.to_string()).unwrap_or_default();
                 self.last_refusal = Some(format!("{code}: {text}"));
             }
@@ -417,14 +463,21 @@ impl Scene {
         self.device = None;
         if self.failed > 0 {
             let failed = self.failed;
-            return Err(Failure::refused(format!("{failed} states were not as they should be")));
+            let root = self.root.display();
+            return Err(Failure::refused(format!(
+                "{failed} states were not as they should be; everything lies in {root}"
+            )));
         }
         anstream::println!("\n{GOOD}Every state was as it should be.{GOOD:#}");
         if keep {
             super::by_hand(&self)?;
             let mut device = Command::new(self.program());
-            device.args(["device", "poll", "--every", "60", "--folder"]).arg(self.folder("device"));
-            let mut device = device.spawn().map_err(|error| Failure::own(error.to_string()))?;
+            device
+                .args(["device", "poll", "--every", "60", "--folder"])
+                .arg(self.folder("device"));
+            let mut device = device
+                .spawn()
+                .map_err(|error| Failure::own(error.to_string()))?;
             let ended = self.tam.as_mut().map(|tam| tam.child.wait());
             let _gone = device.kill();
             return match ended {
@@ -453,9 +506,17 @@ impl TamProcess {
             .spawn()
             .map_err(failed)?;
         let mut line = String::new();
-        let stdout = child.stdout.take().ok_or_else(|| Failure::own("the TAM has no output"))?;
-        BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
-        let url = line.trim().strip_prefix("TAM at ").and_then(|uri| uri.strip_suffix("/tam"));
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| Failure::own("the TAM has no output"))?;
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .map_err(failed)?;
+        let url = line
+            .trim()
+            .strip_prefix("TAM at ")
+            .and_then(|uri| uri.strip_suffix("/tam"));
         let Some(url) = url.map(String::from) else {
             let _gone = child.kill();
             return Err(Failure::own("the TAM ended before it listened"));
@@ -476,15 +537,16 @@ impl Drop for TamProcess {
 /// The message inside its signature, which nobody checks here: the demo only looks on.
 fn decode(signed: &[u8]) -> Option<Message> {
     let signed = SignedMessage::decode(signed, &Limits::MESSAGE).ok()?;
-    Message::decode(signed.unverified_payload()?, &Numbers::IANA, &Limits::MESSAGE).ok()
+    Message::decode(
+        signed.unverified_payload()?,
+        &Numbers::IANA,
+        &Limits::MESSAGE,
+    )
+    .ok()
 }
 
 pub(super) fn short(thumbprint: &Thumbprint) -> String {
     format!("{}…", &thumbprint.to_string()[..12])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const BOLD: Style = Style::new().bold();

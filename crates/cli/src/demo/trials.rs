@@ -11,11 +11,17 @@ use crate::random::SystemRandom;
 pub(super) fn stranger(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("7a", "A stranger signs a Trusted Application");
     let stranger = SigningKey::generate(Algorithm::Esp256, &mut SystemRandom);
-    scene.fact("stranger's key", &short(&stranger.public_key().thumbprint()));
+    scene.fact(
+        "stranger's key",
+        &short(&stranger.public_key().thumbprint()),
+    );
     let envelope = scene.envelope_signed_by(&stranger, 2, Payload::Integrated)?;
     match scene.upload(&envelope)? {
         Ok(()) => scene.check("the TAM refuses it", false),
-        Err(reason) => scene.check(&format!("the TAM refuses it: {reason}"), reason.contains("T-186")),
+        Err(reason) => scene.check(
+            &format!("the TAM refuses it: {reason}"),
+            reason.contains("T-186"),
+        ),
     }
     scene.say("a TAM that is bought sends it all the same");
     let update = scene.sign_update(&[envelope])?;
@@ -35,7 +41,10 @@ pub(super) fn tampered_manifest(scene: &mut Scene) -> Result<(), Failure> {
     envelope[at] ^= 1;
     match scene.upload(&envelope)? {
         Ok(()) => scene.check("the TAM refuses it", false),
-        Err(reason) => scene.check(&format!("the TAM refuses it: {reason}"), reason.contains("S-021")),
+        Err(reason) => scene.check(
+            &format!("the TAM refuses it: {reason}"),
+            reason.contains("S-021"),
+        ),
     }
     scene.say("a TAM that is bought sends it all the same");
     let update = scene.sign_update(&[envelope])?;
@@ -47,7 +56,10 @@ pub(super) fn tampered_manifest(scene: &mut Scene) -> Result<(), Failure> {
 
 /// A device whose Evidence no Verifier can believe.
 pub(super) fn false_evidence(scene: &mut Scene) -> Result<(), Failure> {
-    scene.step("7c", "A device that nobody endorsed asks for the Trusted Application");
+    scene.step(
+        "7c",
+        "A device that nobody endorsed asks for the Trusted Application",
+    );
     let mut impostor = scene.create_device("impostor", Algorithm::Ed25519)?;
     let id = COMPONENT.parse().map_err(Failure::own)?;
     scene.watch_exchange(&mut impostor, |device, watch| {
@@ -60,17 +72,28 @@ pub(super) fn false_evidence(scene: &mut Scene) -> Result<(), Failure> {
 
 /// A TAM whose key is no trust anchor of the device.
 pub(super) fn untrusted_tam(scene: &mut Scene) -> Result<(), Failure> {
-    scene.step("7d", "A TAM that the device does not trust tries to manage it");
+    scene.step(
+        "7d",
+        "A TAM that the device does not trust tries to manage it",
+    );
     let rogue = scene.start_rogue_tam()?;
     let id = COMPONENT.parse().map_err(Failure::own)?;
-    let mut device = scene.device.take().ok_or_else(|| Failure::own("no device"))?;
+    let mut device = scene
+        .device
+        .take()
+        .ok_or_else(|| Failure::own("no device"))?;
     let result = scene.watch_exchange(&mut device, |device, watch| {
         device.request(&id, Some(&rogue.uri()), watch).map(drop)
     });
     scene.device = Some(device);
     result?;
     scene.check_refused("BAD_CERTIFICATE");
-    scene.check("the device told it nothing about itself", !scene.told_about_itself);
+    scene.check(
+        "the device told it nothing about itself",
+        !scene.told_about_itself,
+    );
+    // The application gives up; else the next policy check would ask the right TAM for it.
+    scene.unrequest()?;
     scene.check("nothing is installed", scene.installed_version().is_none());
     Ok(())
 }

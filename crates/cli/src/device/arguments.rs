@@ -1,5 +1,6 @@
 //! The command line of `teep device`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use uuid::Uuid;
 
 use super::{Device, DeviceError, Setup, Watch, decoded};
 use crate::exit::Failure;
+use crate::key::hex;
+use crate::output::unhex;
 use crate::{key, output};
 
 /// Arguments of `teep device`.
@@ -138,7 +141,13 @@ struct Deliver {
 
 /// Runs `teep device`.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { folder, json, verbose, record, command } = arguments;
+    let Arguments {
+        folder,
+        json,
+        verbose,
+        record,
+        command,
+    } = arguments;
     let mut watch = Watch::new(verbose, record);
     let mut watch = |traffic: teep_broker::Traffic<'_>| watch.note(traffic);
     match command {
@@ -167,9 +176,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
         Command::Poll(Poll { every: None }) => Ok(Device::open(&folder)?.poll(&mut watch)?),
-        Command::Poll(Poll { every: Some(seconds) }) => loop {
+        Command::Poll(Poll {
+            every: Some(seconds),
+        }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(error) = Device::open(&folder).and_then(|mut device| device.poll(&mut watch)) {
+            if let Err(error) = Device::open(&folder).and_then(|mut device| device.poll(&mut watch))
+            {
                 output::note(&format!("policy check: {error}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
@@ -205,22 +217,35 @@ fn create(folder: &std::path::Path, init: &Init, json: bool) -> Result<(), Failu
     output::create(&endorsement, &device.endorsement().encode(), false)?;
     let identity = &device.provisioning().identity;
     let uuid = |ids: &[[u8; 16]]| {
-        ids.first().map(|id| Uuid::from_bytes(*id).to_string()).unwrap_or_default()
+        ids.first()
+            .map(|id| Uuid::from_bytes(*id).to_string())
+            .unwrap_or_default()
     };
     let rows = [
         ("device", folder.display().to_string()),
         ("agent key", device.agent_key().thumbprint().to_string()),
-        ("attestation key", device.endorsement().attestation_key.thumbprint().to_string()),
+        (
+            "attestation key",
+            device
+                .endorsement()
+                .attestation_key
+                .thumbprint()
+                .to_string(),
+        ),
         ("endorsement", endorsement.display().to_string()),
         ("vendor id", uuid(&identity.vendor)),
         ("class id", uuid(&identity.class)),
     ];
     if json {
-        let object = rows.iter().map(|(name, value)| (name.replace(' ', "_"), json!(value)));
+        let object = rows
+            .iter()
+            .map(|(name, value)| (name.replace(' ', "_"), json!(value)));
         return output::print_json(&serde_json::Value::Object(object.collect()));
     }
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect();
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.into(), value])
+        .collect();
     output::print(&output::table(&rows))
 }
 
@@ -231,7 +256,10 @@ pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
         attestation_algorithm: Algorithm::Esp256,
         // Assigned by nobody: RFC 9711 section 4.2.3 lets a maker choose a random one.
         oemid: eat::OemId::Random(*b"teep software TE"),
-        hwmodel: b"software TEE".as_slice().try_into().expect("12 bytes are within 1 to 32"),
+        hwmodel: b"software TEE"
+            .as_slice()
+            .try_into()
+            .expect("12 bytes are within 1 to 32"),
         hwversion: eat::Version::multipart(env!("CARGO_PKG_VERSION")),
     }
 }
@@ -270,7 +298,11 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
         output::note("nothing is installed");
         return Ok(());
     }
-    let mut rows = vec![["COMPONENT", "SEQUENCE", "BYTES", "SHA-256", "MANIFEST"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["COMPONENT", "SEQUENCE", "BYTES", "SHA-256", "MANIFEST"]
+            .map(String::from)
+            .to_vec(),
+    ];
     for manifest in device.installed() {
         for component in &manifest.components {
             rows.push(vec![
@@ -288,23 +320,17 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
 fn call(device: &mut Device, run: &Run) -> Result<(), Failure> {
     if !run.hex {
         let answer = device.call(&run.component, run.command, run.input.as_bytes())?;
-        return output::print_bytes(&answer);
+        output::print_bytes(&answer)?;
+        // A person's prompt should not stand behind the answer; a program gets it as it is.
+        if std::io::stdout().is_terminal() {
+            output::print("\n")?;
+        }
+        return Ok(());
     }
     let input = unhex(&run.input)
         .ok_or_else(|| Failure::usage("the input is no hexadecimal: two digits for each byte"))?;
     let answer = device.call(&run.component, run.command, &input)?;
     output::print(&hex(&answer))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 impl From<DeviceError> for Failure {

@@ -88,9 +88,20 @@ impl Device {
 
     /// What a Verifier must know of this device.
     pub(crate) fn endorsement(&self) -> Endorsement {
-        let DeviceIdentity { attestation_key, ueid, oemid, hwmodel, hwversion } =
-            self.tee.identity().clone();
-        Endorsement { attestation_key, ueid, oemid, hwmodel, hwversion }
+        let DeviceIdentity {
+            attestation_key,
+            ueid,
+            oemid,
+            hwmodel,
+            hwversion,
+        } = self.tee.identity().clone();
+        Endorsement {
+            attestation_key,
+            ueid,
+            oemid,
+            hwmodel,
+            hwversion,
+        }
     }
 
     /// The public key of the device's Agent.
@@ -160,8 +171,10 @@ impl Device {
         command: u32,
         input: &[u8],
     ) -> Result<Vec<u8>, DeviceError> {
-        let component =
-            self.agent.component(id).ok_or_else(|| DeviceError::NotInstalled(id.clone()))?;
+        let component = self
+            .agent
+            .component(id)
+            .ok_or_else(|| DeviceError::NotInstalled(id.clone()))?;
         let (slot, digest) = (component.slot, component.digest);
         let image = self.tee.slot(slot)?;
         // S-066 (M 4.2) what runs is what was verified when it was installed.
@@ -193,9 +206,14 @@ impl Device {
 
     /// Deletes what removed Trusted Applications had stored: their successors must not find it.
     fn forget_removed(&mut self) -> Result<(), DeviceError> {
-        let components = self.agent.installed().iter().flat_map(|manifest| &manifest.components);
-        let identities: Vec<_> =
-            components.map(|component| storage_identity(&component.component_id)).collect();
+        let components = self
+            .agent
+            .installed()
+            .iter()
+            .flat_map(|manifest| &manifest.components);
+        let identities: Vec<_> = components
+            .map(|component| storage_identity(&component.component_id))
+            .collect();
         let identities: Vec<&[u8]> = identities.iter().map(Vec::as_slice).collect();
         Ok(self.tee.retain_ta_storage(&identities)?)
     }
@@ -210,6 +228,10 @@ fn storage_identity(id: &ComponentIdentifier) -> Vec<u8> {
 
 /// The software that runs in the TEE: this program, measured.
 fn software(folder: &Path) -> Result<eat::SuitReference, DeviceError> {
-    tee_wasm::running_program(concat!("urn:teep:software-tee:", env!("CARGO_PKG_VERSION")))
-        .map_err(|error| DeviceError::File { path: folder.into(), error })
+    tee_wasm::running_program(concat!("urn:teep:software-tee:", env!("CARGO_PKG_VERSION"))).map_err(
+        |error| DeviceError::File {
+            path: folder.into(),
+            error,
+        },
+    )
 }

@@ -20,7 +20,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(show: bool, record: Option<PathBuf>) -> Self {
-        Self { show, record, ..Self::default() }
+        Self {
+            show,
+            record,
+            ..Self::default()
+        }
     }
 
     /// Takes note of what passes; a recording that cannot be written is said once per message.
@@ -41,8 +45,10 @@ impl Watch {
         }
         self.count += 1;
         if self.show {
-            anstream::eprintln!("{direction}: {}", inspect::summary(message));
-            if !message.is_empty() {
+            if message.is_empty() {
+                anstream::eprintln!("{direction}: nothing (empty body)");
+            } else {
+                anstream::eprintln!("{direction}: {}", inspect::summary(message));
                 anstream::eprintln!("{}", decoded(message));
             }
         }
@@ -59,7 +65,8 @@ impl Watch {
     fn fetching(&mut self, uri: &str, done: u64, total: Option<u64>) {
         // indicatif draws on a terminal only.
         let progress = self.progress.get_or_insert_with(|| {
-            let style = indicatif::ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {wide_bar}");
+            let style =
+                indicatif::ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {wide_bar}");
             let bar = indicatif::ProgressBar::new(0);
             bar.set_message(format!("fetching {uri}"));
             match style {

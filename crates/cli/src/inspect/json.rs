@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::node::{Node, Shape};
-use crate::key::hex;
+use crate::output::hex;
 
 /// The value of a tree.
 pub(crate) fn value(node: &Node<'_>) -> Value {

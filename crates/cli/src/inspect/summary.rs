@@ -9,7 +9,7 @@ use teep_cose::cbor::Limits;
 use super::kind::name_of;
 use super::tables::cose::ALGORITHMS;
 use super::{annotate, form};
-use crate::key::hex;
+use crate::output::hex;
 
 /// Says in one line what `bytes` are; of a signed message also by whom it claims to be signed.
 pub(crate) fn summary(bytes: &[u8]) -> String {

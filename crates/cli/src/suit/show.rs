@@ -9,7 +9,7 @@ use teep_cose::SignedMessage;
 use super::{MAX_ENVELOPE, ShowArguments, words};
 use crate::exit::Failure;
 use crate::inspect;
-use crate::key::hex;
+use crate::output::hex;
 use crate::output::{self, STRONG};
 
 /// Runs `teep suit show`.

@@ -6,7 +6,7 @@ use suit::{Command, CommandSequence, ComponentIdentifier, Parameter, Parameters}
 use uuid::Uuid;
 
 use crate::inspect::{command_name, parameter_name};
-use crate::key::hex;
+use crate::output::hex;
 
 /// A line for each command, indented by two spaces for each level.
 pub(crate) fn lines(

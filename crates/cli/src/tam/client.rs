@@ -14,10 +14,20 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// The TAM's address
-    #[arg(long, env = "TEEP_TAM_URL", default_value = "http://127.0.0.1:8080", global = true)]
+    #[arg(
+        long,
+        env = "TEEP_TAM_URL",
+        default_value = "http://127.0.0.1:8080",
+        global = true
+    )]
     url: String,
     /// The file with the operator's token, which `teep tam serve` makes in its folder
-    #[arg(long, env = "TEEP_TAM_TOKEN_FILE", default_value = "tam/keys/operator.token", global = true)]
+    #[arg(
+        long,
+        env = "TEEP_TAM_TOKEN_FILE",
+        default_value = "tam/keys/operator.token",
+        global = true
+    )]
     token_file: PathBuf,
 }
 
@@ -53,7 +63,10 @@ impl Client {
 
     /// GETs JSON from `path`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.http.get(self.uri(path)).header("Authorization", self.authorization());
+        let request = self
+            .http
+            .get(self.uri(path))
+            .header("Authorization", self.authorization());
         self.answer(request.call())
     }
 
@@ -66,7 +79,9 @@ impl Client {
                 Some(Value::Array(more)) => items.extend(more),
                 _ => return Err(Failure::refused(format!("the TAM's answer has no {name}"))),
             }
-            let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(items) };
+            let Some(next) = page.get("next").and_then(Value::as_str) else {
+                return Ok(items);
+            };
             page = self.get(&format!("{path}?after={next}"))?;
         }
     }
@@ -104,11 +119,18 @@ impl Client {
         result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, Failure> {
         let unreachable = |error: ureq::Error| {
-            Failure::unreachable(format!("the TAM at {} cannot be reached: {error}", self.url))
+            Failure::unreachable(format!(
+                "the TAM at {} cannot be reached: {error}",
+                self.url
+            ))
         };
         let mut response = result.map_err(unreachable)?;
         let status = response.status();
-        let text = response.body_mut().with_config().limit(64 << 20).read_to_string();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(64 << 20)
+            .read_to_string();
         let text = text.map_err(unreachable)?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
@@ -122,7 +144,11 @@ impl Client {
             (None, Some(detail)) => detail.into(),
             (None, None) => text.trim().to_owned(),
         };
-        let requirement = said("requirement").map(|number| format!(" ({number})")).unwrap_or_default();
-        Err(Failure::refused(format!("the TAM answered {status}: {reason}{requirement}")))
+        let requirement = said("requirement")
+            .map(|number| format!(" ({number})"))
+            .unwrap_or_default();
+        Err(Failure::refused(format!(
+            "the TAM answered {status}: {reason}{requirement}"
+        )))
     }
 }

@@ -4,11 +4,13 @@ mod client;
 mod serve;
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::exit::Failure;
+use crate::output::unhex;
 use crate::{key, output};
 
 pub(crate) use client::{Client, Server};
@@ -91,30 +93,56 @@ const ENVELOPE: &str = "application/suit-envelope+cose";
 
 /// Runs `teep tam`.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { server, json, command } = arguments;
+    let Arguments {
+        server,
+        json,
+        command,
+    } = arguments;
     let client = || Client::new(&server);
     match command {
         Command::Serve(serve) => serve::run(serve),
         Command::Publish(Publish { envelope, payload }) => {
             let envelope = output::read(&envelope, 1 << 20)?;
-            let payload = payload.map(|file| output::read(&file, 64 << 20)).transpose()?;
+            let payload = payload
+                .map(|file| output::read(&file, 64 << 20))
+                .transpose()?;
             let published = publish(&client()?, &envelope, payload.as_deref())?;
             show_one(&published, json)
         }
         Command::Components => {
-            let columns = ["components", "sequence_number", "manifest_component_id", "signer", "size"];
-            show_list(&client()?.list("/api/components", "components")?, &columns, json)
+            let columns = [
+                "components",
+                "sequence_number",
+                "manifest_component_id",
+                "signer",
+                "size",
+            ];
+            show_list(
+                &client()?.list("/api/components", "components")?,
+                &columns,
+                json,
+            )
         }
         Command::Devices => {
-            let columns = ["agent", "hwversion", "last_seen", "installed", "last_error"];
+            let columns = [
+                "agent",
+                "hwmodel",
+                "hwversion",
+                "last_seen",
+                "installed",
+                "last_error",
+            ];
             show_list(&client()?.list("/api/devices", "devices")?, &columns, json)
         }
-        Command::Signer(SignerCommand::Add { key, name }) => {
-            show_one(&authorize(&client()?, &key::read_public(&key)?, &name)?, json)
-        }
-        Command::Signer(SignerCommand::List) => {
-            show_list(&client()?.list("/api/signers", "signers")?, &["thumbprint", "name"], json)
-        }
+        Command::Signer(SignerCommand::Add { key, name }) => show_one(
+            &authorize(&client()?, &key::read_public(&key)?, &name)?,
+            json,
+        ),
+        Command::Signer(SignerCommand::List) => show_list(
+            &client()?.list("/api/signers", "signers")?,
+            &["thumbprint", "name"],
+            json,
+        ),
         Command::Keys(Keys { out }) => {
             for (name, pem) in public_keys(&client()?)? {
                 let file = out.join(format!("tam-{}.pub", name.to_lowercase()));
@@ -145,13 +173,21 @@ pub(crate) fn authorize(
     name: &str,
 ) -> Result<Value, Failure> {
     let body = serde_json::json!({ "pem": signer.to_pem(), "name": name });
-    client.post("/api/signers", "application/json", body.to_string().as_bytes())
+    client.post(
+        "/api/signers",
+        "application/json",
+        body.to_string().as_bytes(),
+    )
 }
 
 /// The TAM's public keys: name of the algorithm, PEM.
 pub(crate) fn public_keys(client: &Client) -> Result<Vec<(String, String)>, Failure> {
     let tam = client.get("/api/tam")?;
-    let keys = tam.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    let keys = tam
+        .get("keys")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let member = |key: &Value, name: &str| Some(key.get(name)?.as_str()?.to_owned());
     keys.iter()
         .map(|key| Some((member(key, "algorithm")?, member(key, "pem")?)))
@@ -164,7 +200,9 @@ pub(crate) fn show_one(value: &Value, json: bool) -> Result<(), Failure> {
         return output::print_json(value);
     }
     let rows = value.as_object().into_iter().flatten();
-    let rows: Vec<_> = rows.map(|(name, value)| vec![name.replace('_', " "), cell(value)]).collect();
+    let rows: Vec<_> = rows
+        .map(|(name, value)| vec![name.replace('_', " "), cell(value)])
+        .collect();
     output::print(&output::table(&rows))
 }
 
@@ -176,11 +214,46 @@ pub(crate) fn show_list(items: &[Value], columns: &[&str], json: bool) -> Result
         output::note("none");
         return Ok(());
     }
-    let mut rows = vec![columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect()];
+    let mut rows = vec![
+        columns
+            .iter()
+            .map(|name| name.replace('_', " ").to_uppercase())
+            .collect(),
+    ];
     for item in items {
-        rows.push(columns.iter().map(|name| cell(item.get(name).unwrap_or(&Value::Null))).collect());
+        rows.push(
+            columns
+                .iter()
+                .map(|name| shown(name, &item[*name]))
+                .collect(),
+        );
     }
     output::print(&output::table(&rows))
+}
+
+/// A value of this name as a table shows it.
+fn shown(name: &str, value: &Value) -> String {
+    match (name, value) {
+        ("last_seen", Value::Number(at)) => ago(at.as_u64().unwrap_or_default()),
+        ("hwmodel", Value::String(digits)) => unhex(digits)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .filter(|text| text.chars().all(|c| c.is_ascii_graphic() || c == ' '))
+            .unwrap_or_else(|| digits.clone()),
+        _ => cell(value),
+    }
+}
+
+/// How long ago a time in seconds since 1970 was.
+fn ago(at: u64) -> String {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    match now.as_secs().saturating_sub(at) {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds @ 120..7_200 => format!("{} min ago", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
 }
 
 /// A value as a table shows it: lists joined, long digests cut, absent values as a dash.

@@ -32,7 +32,10 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::own(format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let config = Config { listen: serve.listen, ..Config::in_folder(serve.folder) };
+        let config = Config {
+            listen: serve.listen,
+            ..Config::in_folder(serve.folder)
+        };
         let server = teep_server::open(config).await.map_err(Failure::own)?;
         output::print(&format!("TAM at {}", server.tam_uri()))?;
         server.run(interrupted()).await.map_err(Failure::own)
