@@ -119,6 +119,11 @@ pub(crate) fn create(path: &Path, content: &[u8], secret: bool) -> Result<(), Fa
         .map_err(|error| Failure::own(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Bytes from hexadecimal, two digits each; `None` if it is anything else.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || !text.len().is_multiple_of(2) {

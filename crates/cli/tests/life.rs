@@ -73,11 +73,12 @@ impl Stage {
         command
             .current_dir(self.root.path())
             .env("TEEP_TAM_URL", &tam.url)
+            .env("TEEP_TAM_TOKEN_FILE", self.path("tam/keys/operator.token"))
             .env("TEEP_DEVICE", self.path("device"));
         command
     }
 
-    /// The last argument is the component's version; the manifest brings its payload with it.
+    /// Signs and uploads a version of the component; the manifest brings its payload with it.
     fn publish(&self, tam: &Tam, version: u8) {
         let payload = ta_folder().join(format!("counter-{version}.wasm"));
         std::fs::write(

@@ -15,7 +15,7 @@ use teep_verifier::Endorsement;
 
 use crate::device::{Device, Setup, decoded, identity, provision};
 use crate::exit::Failure;
-use crate::key::hex;
+use crate::output::hex;
 use crate::random::SystemRandom;
 use crate::{inspect, key, tam};
 
@@ -347,10 +347,11 @@ impl Scene {
             Traffic::Sent(message) => self.tell("→", message),
             Traffic::Received(message) => {
                 self.tell("←", message);
-                if let Some(Message::Update(update)) = decode(message) {
-                    if self.first_update.is_none() && !update.manifest_list.is_empty() {
-                        self.first_update = Some(message.to_vec());
-                    }
+                if let Some(Message::Update(update)) = decode(message)
+                    && self.first_update.is_none()
+                    && !update.manifest_list.is_empty()
+                {
+                    self.first_update = Some(message.to_vec());
                 }
             }
             Traffic::Fetching { uri, done, total } if Some(done) == total => {

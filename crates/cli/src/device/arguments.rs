@@ -13,8 +13,7 @@ use uuid::Uuid;
 
 use super::{Device, DeviceError, Setup, Watch, decoded};
 use crate::exit::Failure;
-use crate::key::hex;
-use crate::output::unhex;
+use crate::output::{hex, unhex};
 use crate::{key, output};
 
 /// Arguments of `teep device`.
