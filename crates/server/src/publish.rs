@@ -68,7 +68,7 @@ pub(crate) enum Refused {
     Payloads(#[from] std::io::Error),
 }
 
-/// Checks an envelope. `origin` is what the URIs of this TAM's own payloads start with.
+/// Checks an envelope. `origin` is what this TAM's own URIs start with, without a slash at its end.
 ///
 /// # Errors
 /// [`Refused`].
@@ -228,9 +228,9 @@ impl Image {
                 let payload = envelope.payload(uri);
                 let payload = payload.ok_or_else(|| Refused::NotIntegrated(id(), uri.clone()))?;
                 teep_cose::digest::sha256(payload)
-            } else if let Some(name) = uri.strip_prefix(origin).map(crate::hexadecimal::decode_32) {
-                let uploaded = name.map(|name| Ok((name, payloads.size(&name)?)));
-                match uploaded.transpose().map_err(Refused::Payloads)? {
+            } else if let Some(name) = uploaded(uri, origin) {
+                let found = name.map(|name| Ok((name, payloads.size(&name)?)));
+                match found.transpose().map_err(Refused::Payloads)? {
                     Some((name, Some(_))) => name,
                     _ => return Err(Refused::NotUploaded(id(), uri.clone())),
                 }
@@ -254,6 +254,15 @@ impl Image {
             size,
         })
     }
+}
+
+/// The digest that a URI of ours names, absolute or relative to the TAM; `Some(None)` if it names none.
+fn uploaded(uri: &str, origin: &str) -> Option<Option<[u8; 32]>> {
+    let name = uri
+        .strip_prefix(origin)
+        .unwrap_or(uri)
+        .strip_prefix("/payloads/")?;
+    Some(crate::hexadecimal::decode_32(name))
 }
 
 fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {

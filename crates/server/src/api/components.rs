@@ -44,8 +44,7 @@ pub(super) async fn publish(
         .tam_uri
         .strip_suffix("/tam")
         .unwrap_or(&service.tam_uri);
-    let origin = format!("{origin}/payloads/");
-    let manifest = publish::vet(&envelope, &signers, &service.payloads, &origin)?;
+    let manifest = publish::vet(&envelope, &signers, &service.payloads, origin)?;
     let is_new = service.store.publish(&manifest, &envelope, now()).await?;
     tracing::info!(
         manifest = %manifest.manifest_component_id,

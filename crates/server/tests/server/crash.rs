@@ -49,7 +49,7 @@ async fn what_was_answered_survives_a_kill() {
         number == acknowledged || number == acknowledged + 1,
         "{number} {acknowledged}"
     );
-    let image = u64::try_from(number).unwrap().to_be_bytes();
+    let image = number.to_be_bytes();
     assert_eq!(
         digest,
         teep_cose::digest::sha256(&image),
@@ -57,7 +57,7 @@ async fn what_was_answered_survives_a_kill() {
     );
 }
 
-async fn published(folder: &Path) -> (i64, Vec<u8>) {
+async fn published(folder: &Path) -> (u64, Vec<u8>) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("tam.sqlite"));
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
     let check: String = sqlx::query_scalar("PRAGMA integrity_check")
@@ -65,13 +65,14 @@ async fn published(folder: &Path) -> (i64, Vec<u8>) {
         .await
         .unwrap();
     assert_eq!(check, "ok");
-    sqlx::query_as(
+    let (number, digest): (i64, Vec<u8>) = sqlx::query_as(
         "SELECT sequence_number, manifest_components.digest FROM manifests \
          JOIN manifest_components USING (manifest_component_id)",
     )
     .fetch_one(&pool)
     .await
-    .unwrap()
+    .unwrap();
+    (number.try_into().unwrap(), digest)
 }
 
 /// The status; `None` if the connection breaks first.
