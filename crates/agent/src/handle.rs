@@ -1,7 +1,9 @@
 //! `ProcessTeepMessage`: who sent it, is it whole, and which handler takes it (draft sections 4.1.2, 7.2).
 
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Message, Numbers, Text, Token};
-use teep_cose::{Sign1, SignatureError, SignedMessage};
+use teep_cose::digest::sha256;
+use teep_cose::sign::SignatureHeader;
+use teep_cose::{Sign1, SignedMessage};
 
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Step, bounds, query, update};
@@ -18,14 +20,14 @@ pub(crate) fn process_teep_message(
 ) -> Result<Step, AgentError> {
     // A new message while a payload is awaited: the exchange it belonged to is gone.
     if let Some(running) = agent.update.take() {
-        running.abandon(tee)?;
+        running.abandon(&mut agent.inventory, tee);
     }
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
     match authenticate(agent, bytes, tee) {
-        Ok(Message::QueryRequest(request)) => query::answer(agent, &request, tee),
-        Ok(Message::Update(update)) => update::start(agent, update, bytes, tee),
-        Ok(other) => {
+        Ok((Message::QueryRequest(request), _)) => query::answer(agent, &request, tee),
+        Ok((Message::Update(update), digest)) => update::start(agent, update, digest, tee),
+        Ok((other, _)) => {
             let error = refusal(ErrorCode::PermanentError, None, wrong_direction(&other));
             Ok(send(&Message::Error(*error), tee))
         }
@@ -33,40 +35,44 @@ pub(crate) fn process_teep_message(
     }
 }
 
-/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014).
-fn authenticate(agent: &Agent, bytes: &[u8], tee: &dyn Tee) -> Result<Message, Refusal> {
+/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014). Gives the digest
+/// of what was signed, too: the rest of a message (tag, unprotected header, the signature's own
+/// encoding) can be changed by anybody.
+fn authenticate(
+    agent: &Agent,
+    bytes: &[u8],
+    tee: &dyn Tee,
+) -> Result<(Message, [u8; 32]), Refusal> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
     let received = SignedMessage::decode(bytes, &bounds::MESSAGE)
         .map_err(|_| refusal(ErrorCode::PermanentError, None, "not a signed TEEP message"))?;
+    let signatures = received.signatures();
+    let supported = |signature: &SignatureHeader| {
+        signature.supported_algorithm() == Some(tee.public_key().algorithm())
+    };
+    // T-172 (8) the Agent's own suite, in both directions; T-082, T-171 (4.6, 8) else it says which that
+    // is, protected by one that every TAM has.
+    if !signatures.iter().any(supported) {
+        return Err(unsupported_cipher_suites(None, tee));
+    }
     let tams = &agent.inventory.provisioning.tams;
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
-    let (_, payload) = tams.verify(&received).map_err(|error| {
-        let signatures = received.signatures();
+    let (_, payload) = tams.verify(&received).map_err(|_| {
         let known = |kid| tams.find(&kid).is_some();
-        let supported = |signature: &teep_cose::sign::SignatureHeader| {
-            signature.supported_algorithm() == Some(tee.public_key().algorithm())
-        };
-        if !signatures.iter().any(supported) {
-            // T-082, T-171 (4.6, 8) the suites that would do, protected by one that every TAM has.
-            unsupported_cipher_suites(None, tee)
-        } else if error == SignatureError::Wrong
-            && signatures.iter().filter_map(|s| s.thumbprint()).any(known)
-        {
-            refusal(
-                ErrorCode::PermanentError,
-                None,
-                "the signature is not the TAM's",
-            )
+        let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
+        let (code, reason) = if named.any(known) {
+            (ErrorCode::PermanentError, "the signature is not the TAM's")
         } else {
-            refusal(
+            (
                 ErrorCode::BadCertificate,
-                None,
                 "the TAM's key is not trusted here",
             )
-        }
+        };
+        refusal(code, None, reason)
     })?;
-    Message::decode(payload, NUMBERS, &bounds::MESSAGE)
-        .map_err(|error| refusal(ErrorCode::PermanentError, None, error.field))
+    let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
+        .map_err(|error| refusal(ErrorCode::PermanentError, None, error.field))?;
+    Ok((message, sha256(payload)))
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.

@@ -23,6 +23,8 @@ use crate::{AgentError, bounds};
 /// What one manifest has staged so far. Dropping it changes nothing; its slots are freed by
 /// [`Staging::discard`] or at the next start.
 pub(crate) struct Staging {
+    /// Everything from here to `next_slot` was made by this staging.
+    first_slot: SlotNumber,
     next_slot: SlotNumber,
     staged: Vec<Staged>,
     unlinked: Vec<ComponentIdentifier>,
@@ -50,6 +52,7 @@ pub(crate) struct Verified {
 impl Staging {
     pub(crate) fn new(inventory: &Inventory) -> Self {
         Self {
+            first_slot: inventory.next_slot,
             next_slot: inventory.next_slot,
             staged: Vec::new(),
             unlinked: Vec::new(),
@@ -76,15 +79,17 @@ impl Staging {
         envelope: &[u8],
         inventory: &mut Inventory,
         tee: &mut dyn Tee,
-    ) -> Result<(), AgentError> {
+    ) -> Result<(), PortError> {
         let envelope_slot = self.allocate();
-        tee.create(envelope_slot)?;
-        tee.append(envelope_slot, envelope)?;
-        tee.finish(envelope_slot)?;
-
+        if let Err(error) = write_slot(envelope_slot, envelope, tee) {
+            self.discard(inventory, tee);
+            return Err(error);
+        }
         let components = self.installed_components(&verified, inventory);
+        // If the record cannot be stored, nothing is freed: should it stand after all, it names the new
+        // slots. The next start sees which one stands.
+        inventory.next_slot = self.next_slot;
         let mut next = inventory.clone();
-        next.next_slot = self.next_slot;
         next.install(InstalledManifest {
             manifest_component_id: verified.manifest_component_id,
             sequence_number: verified.sequence_number,
@@ -97,11 +102,13 @@ impl Staging {
         switch_over(next, inventory, tee)
     }
 
-    /// Frees what was staged, after a failure.
-    pub(crate) fn discard(self, tee: &mut dyn Tee) -> Result<(), PortError> {
-        self.staged
-            .iter()
-            .try_for_each(|staged| tee.remove(staged.slot))
+    /// Frees what was staged, after a failure. A slot that cannot be freed now is freed at the next start;
+    /// until then its number is not used again.
+    pub(crate) fn discard(self, inventory: &mut Inventory, tee: &mut dyn Tee) {
+        inventory.next_slot = self.next_slot;
+        for slot in self.first_slot..self.next_slot {
+            let _later = tee.remove(slot);
+        }
     }
 
     /// Staged images, and installed ones that the new manifest names and neither replaced nor unlinked.
@@ -144,7 +151,7 @@ pub(crate) fn switch_over(
     next: Inventory,
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
-) -> Result<(), AgentError> {
+) -> Result<(), PortError> {
     tee.store(&next.encode())?;
     let old = core::mem::replace(inventory, next);
     for slot in old
@@ -165,6 +172,12 @@ pub(crate) fn clean_up(inventory: &Inventory, tee: &mut dyn Tee) -> Result<(), P
         }
     }
     Ok(())
+}
+
+fn write_slot(slot: SlotNumber, bytes: &[u8], tee: &mut dyn Tee) -> Result<(), PortError> {
+    tee.create(slot)?;
+    tee.append(slot, bytes)?;
+    tee.finish(slot)
 }
 
 /// Reads a whole slot, for an envelope, whose size the Agent itself bounded when it wrote it.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use suit::{SuitDigest, report::SystemPropertyClaims};
+use suit::{SuitDigest, SystemPropertyClaims};
 use teep::{
     AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Inconsistency,
     Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,

@@ -26,8 +26,14 @@ impl Agent {
         tam_uri: Option<&str>,
         tee: &mut dyn Tee,
     ) -> Result<Option<String>, AgentError> {
-        // T-148 (7.2) already installed: pass no data back.
-        if self.component(component).is_some() {
+        // T-148 (7.2) already installed: pass no data back. If it was to go, it stays.
+        if let Some(provider) = self.inventory.provider(component) {
+            let manifest = provider.manifest_component_id.clone();
+            if self.inventory.unneeded.contains(&manifest) {
+                self.change(tee, |inventory| {
+                    inventory.unneeded.retain(|id| *id != manifest)
+                })?;
+            }
             return Ok(None);
         }
         let uri = self.choose_tam(tam_uri)?;
@@ -91,10 +97,9 @@ impl Agent {
 
     /// `ProcessError`: the TAM could not be reached or the transport failed. The exchange is over; what
     /// was requested stays requested, so the next contact takes it up.
-    pub fn process_error(&mut self, tee: &mut dyn Tee) -> Result<(), AgentError> {
-        match self.update.take() {
-            Some(running) => Ok(running.abandon(tee)?),
-            None => Ok(()),
+    pub fn process_error(&mut self, tee: &mut dyn Tee) {
+        if let Some(running) = self.update.take() {
+            running.abandon(&mut self.inventory, tee);
         }
     }
 

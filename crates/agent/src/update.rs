@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
 use teep::{ErrorCode, Message, Success, Token, Update};
-use teep_cose::digest::sha256;
 
 use crate::authorize::{Obstacle, authorize};
 use crate::handle::{refusal, send};
 use crate::install::{self, Staging, Verified};
+use crate::inventory::Inventory;
 use crate::ports::Tee;
 use crate::report;
 use crate::{Agent, AgentError, Step, bounds};
@@ -36,11 +36,11 @@ struct Current {
     envelope: Vec<u8>,
 }
 
-/// Takes up an Update that a trusted TAM signed; `signed` is the message as it came.
+/// Takes up an Update that a trusted TAM signed; `digest` is that of what it signed.
 pub(crate) fn start(
     agent: &mut Agent,
     update: Update,
-    signed: &[u8],
+    digest: [u8; 32],
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let token = update.token;
@@ -70,7 +70,6 @@ pub(crate) fn start(
     }
     // T-187 (10) an old Update is no new order: a normal world that kept one could otherwise bring a
     // removed component back, or remove one. Sequence numbers alone stop only older versions.
-    let digest = sha256(signed);
     if agent.inventory.recent_updates.contains(&digest) {
         return Ok(refuse(
             ErrorCode::PermanentError,
@@ -117,7 +116,7 @@ pub(crate) fn payload(
             agent.update = Some(running);
             Ok(Step::MorePayload)
         }
-        Err(failure) => fail(running, current, failure, tee),
+        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
     }
 }
 
@@ -130,7 +129,7 @@ pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, 
             running.current = Some(current);
             advance(agent, running, tee)
         }
-        Err(failure) => fail(running, current, failure, tee),
+        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
     }
 }
 
@@ -138,15 +137,14 @@ pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, 
 pub(crate) fn payload_failed(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, AgentError> {
     let (running, mut current) = waiting(agent)?;
     let failure = current.processor.payload_failed();
-    fail(running, current, failure, tee)
+    Ok(fail(agent, running, current, failure, tee))
 }
 
 impl Running {
     /// Gives up: the exchange it belonged to is gone. What was committed stays.
-    pub(crate) fn abandon(self, tee: &mut dyn Tee) -> Result<(), AgentError> {
-        match self.current {
-            Some(current) => Ok(current.staging.discard(tee)?),
-            None => Ok(()),
+    pub(crate) fn abandon(self, inventory: &mut Inventory, tee: &mut dyn Tee) {
+        if let Some(current) = self.current {
+            current.staging.discard(inventory, tee);
         }
     }
 }
@@ -182,7 +180,7 @@ fn advance(agent: &mut Agent, mut running: Running, tee: &mut dyn Tee) -> Result
                 return Ok(Step::Fetch { uri });
             }
             Ok(Progress::Invoke { .. } | Progress::Done) => {}
-            Err(failure) => return fail(running, current, failure, tee),
+            Err(failure) => return Ok(fail(agent, running, current, failure, tee)),
         }
         let Current {
             staging,
@@ -194,16 +192,12 @@ fn advance(agent: &mut Agent, mut running: Running, tee: &mut dyn Tee) -> Result
         match staging.commit(verified, &envelope, &mut agent.inventory, tee) {
             Ok(()) => running.reports.push(report),
             // T-103 (4.6) the TEE's own trouble may pass.
-            Err(AgentError::Port(error)) => {
+            Err(error) => {
                 let reason = format!("{error}");
-                return Ok(refuse(
-                    ErrorCode::TemporaryError,
-                    running.token,
-                    &reason,
-                    tee,
-                ));
+                let mut error = refusal(ErrorCode::TemporaryError, running.token, &reason);
+                error.suit_reports = running.reports;
+                return Ok(send(&Message::Error(*error), tee));
             }
-            Err(other) => return Err(other),
         }
     }
 }
@@ -242,7 +236,9 @@ fn unlink(
         let identity = agent.inventory.provisioning.identity.clone();
         let mut processor = Processor::new(authorized, Procedure::Uninstall, identity);
         let mut staging = Staging::new(&agent.inventory);
-        match processor.run(&mut staging.store(&agent.inventory, tee)) {
+        let uninstalled = processor.run(&mut staging.store(&agent.inventory, tee));
+        staging.discard(&mut agent.inventory, tee);
+        match uninstalled {
             Ok(Progress::Done) => {}
             Ok(_) => return Ok(Err(format!("{id}: uninstall asks for a payload"))),
             Err(failure) => return Ok(Err(format!("{id}: {failure}"))),
@@ -256,19 +252,20 @@ fn unlink(
 
 /// The current manifest failed: free what it staged, report, end the Update.
 fn fail(
+    agent: &mut Agent,
     running: Running,
     current: Current,
     failure: Failure,
     tee: &mut dyn Tee,
-) -> Result<Step, AgentError> {
+) -> Step {
     let reference = current.processor.reference();
     let obstacle = Obstacle::Failed {
         uri: reference.0.into(),
         digest: reference.1.clone(),
         failure: failure.into(),
     };
-    current.staging.discard(tee)?;
-    Ok(failed(running, &obstacle, tee))
+    current.staging.discard(&mut agent.inventory, tee);
+    failed(running, &obstacle, tee)
 }
 
 // T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.

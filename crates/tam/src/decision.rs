@@ -33,6 +33,9 @@ pub enum Change {
         expires: u64,
     },
     /// A device proved itself: what it is and what it says it has.
+    ///
+    /// Updates that were sent to it before and are unanswered are void from now on, to be forgotten
+    /// (T-131): an answer that was overtaken on its way says nothing of what is installed now.
     Seen {
         /// The key of its Agent.
         agent: PublicKey,
@@ -82,6 +85,8 @@ pub enum Decision {
     Update(ComponentIdentifier, u64),
     /// A manifest is unlinked because the device needs it no longer.
     Unlink(ComponentIdentifier),
+    /// A manifest did not fit into this Update; the next exchange brings it.
+    Later(ComponentIdentifier),
     /// A component was asked for that nobody published, or not in the version asked for.
     NotPublished(ComponentIdentifier),
     /// The device has what it should have.

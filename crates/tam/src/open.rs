@@ -83,6 +83,8 @@ impl Received {
         requested
             .map(|requested| &requested.component_id)
             .chain(installed.map(|claims| &claims.component))
+            // Against a message that makes the server look up thousands before its signature is checked.
+            .take(MAX_COMPONENTS)
             .collect()
     }
 
@@ -104,3 +106,6 @@ impl Received {
         Ok((self.message, sender))
     }
 }
+
+/// As many components as an Agent of ours can have installed.
+const MAX_COMPONENTS: usize = 256;

@@ -62,10 +62,27 @@ impl<'a> Plan<'a> {
         if self.unneeded.contains(id) || self.manifests.iter().any(is_same) {
             return;
         }
+        // An Agent takes messages of a bounded size; what does not fit comes with the next policy check.
+        let planned: usize = self
+            .manifests
+            .iter()
+            .map(|known| known.envelope.len())
+            .sum();
+        let fits = planned + published.envelope.len() <= UPDATE_BYTES
+            && self.manifests.len() < UPDATE_MANIFESTS;
+        if !fits && !self.manifests.is_empty() {
+            self.decisions.push(Decision::Later(id.clone()));
+            return;
+        }
         self.manifests.push(published);
         self.decisions.push(why);
     }
 }
+
+/// Bytes of all manifests in one Update: what fits into a message of 1 MiB, with room for the rest.
+const UPDATE_BYTES: usize = (1 << 20) - (4 << 10);
+/// Manifests in one Update (T-199 is the Agent's side of it).
+const UPDATE_MANIFESTS: usize = 16;
 
 fn newest<'a>(id: &ComponentIdentifier, published: &'a [Published]) -> Option<&'a Published> {
     let providers = published
@@ -81,7 +98,7 @@ mod tests {
     use crate::device::Installed;
     use alloc::vec;
     use suit::SuitDigest;
-    use suit::report::SystemPropertyClaims;
+    use suit::SystemPropertyClaims;
     use teep::RequestedTrustedComponent;
 
     fn id(name: &str) -> ComponentIdentifier {
@@ -165,6 +182,25 @@ mod tests {
         let plan = for_device(&response, &published);
         assert_eq!(plan.unneeded, [id("a.suit")]);
         assert!(plan.manifests.is_empty());
+    }
+
+    #[test]
+    fn an_update_stays_within_what_an_agent_takes() {
+        let mut large = [
+            published("a", 1, 1),
+            published("b", 1, 1),
+            published("c", 1, 1),
+        ];
+        large
+            .iter_mut()
+            .for_each(|published| published.envelope = vec![0; 500 << 10]);
+        let response = QueryResponse {
+            requested_tc_list: ["a", "b", "c"].map(|name| requested(name, None)).to_vec(),
+            ..QueryResponse::default()
+        };
+        let plan = for_device(&response, &large);
+        assert_eq!(plan.manifests.len(), 2);
+        assert_eq!(plan.decisions.last(), Some(&Decision::Later(id("c.suit"))));
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub(crate) fn words(decision: &Decision) -> String {
             format!("update {id}, which differs from what is published, by manifest {number}")
         }
         Decision::Unlink(id) => format!("unlink {id}, which the device needs no longer"),
+        Decision::Later(id) => {
+            format!("{id} does not fit into this Update and comes with the next")
+        }
         Decision::NotPublished(id) => {
             format!("{id} was asked for, but is not published, or not in the version asked for")
         }
@@ -96,6 +99,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::Install(..) => "install",
         Decision::Update(..) => "update",
         Decision::Unlink(..) => "unlink",
+        Decision::Later(..) => "later",
         Decision::NotPublished(..) => "not-published",
         Decision::NothingToDo => "nothing-to-do",
         Decision::Succeeded => "succeeded",

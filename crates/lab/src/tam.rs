@@ -1,0 +1,244 @@
+//! A TAM with its Verifier, whose store is a value: what the server does with SQL, in a few lines.
+
+use std::collections::BTreeMap;
+
+use eat::Profile;
+use suit::ComponentIdentifier;
+use teep::{Message, Numbers, Token};
+use teep_cose::mac::MacKey;
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
+use teep_tam::{
+    Change, Decision, Device, Dropped, Installed, Minter, Outcome, Published, SentUpdate, Snapshot,
+    Tam,
+};
+use teep_verifier::{Endorsement, Verifier};
+
+use crate::SeededRandom;
+
+/// A TAM as a node of the world.
+pub struct TamNode {
+    /// The TAM's keys and settings.
+    pub tam: Tam,
+    verifier: Verifier,
+    endorsements: BTreeMap<Thumbprint, Endorsement>,
+    /// What the TAM remembers.
+    pub store: TamStore,
+    published: Vec<Published>,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
+    /// Every challenge and token that was honoured, in order: each stands here once at most.
+    pub honoured: Vec<Vec<u8>>,
+    /// Why messages were dropped, in order.
+    pub dropped: Vec<Dropped>,
+}
+
+/// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TamStore {
+    devices: BTreeMap<Thumbprint, (Device, Vec<Installed>)>,
+    sent: Vec<SentUpdate>,
+    spent: BTreeMap<Vec<u8>, u64>,
+}
+
+impl TamNode {
+    /// A TAM with new keys and a Verifier of its own.
+    pub fn new(random: &mut SeededRandom) -> Self {
+        let verifier = SigningKey::generate(Algorithm::Esp256, random);
+        let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
+        let mut mac_key = [0; 32];
+        rand_core::Rng::fill_bytes(random, &mut mac_key);
+        Self {
+            tam: Tam {
+                esp256: SigningKey::generate(Algorithm::Esp256, random),
+                ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+                minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
+                verifiers,
+                profile: Profile::default(),
+            },
+            verifier: Verifier::new(verifier),
+            endorsements: BTreeMap::new(),
+            store: TamStore::default(),
+            published: Vec::new(),
+            decisions: Vec::new(),
+            honoured: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Tells the Verifier of a device.
+    pub fn endorse(&mut self, endorsement: Endorsement) {
+        self.endorsements
+            .insert(endorsement.attestation_key.thumbprint(), endorsement);
+    }
+
+    /// Publishes a manifest.
+    pub fn publish(&mut self, published: Published) {
+        self.published.push(published);
+    }
+
+    /// The keys that a device must trust.
+    #[must_use]
+    pub fn keys(&self) -> TrustAnchors {
+        [self.tam.esp256.public_key(), self.tam.ed25519.public_key()]
+            .into_iter()
+            .collect()
+    }
+
+    /// What the TAM believes to be installed on a device, sorted; `None` if it was never seen.
+    #[must_use]
+    pub fn recorded(&self, agent: &Thumbprint) -> Option<Vec<Installed>> {
+        let (_, installed) = self.store.devices.get(agent)?;
+        let mut installed = installed.clone();
+        installed.sort_by(|a, b| a.component_id.cmp(&b.component_id));
+        Some(installed)
+    }
+
+    /// How many Updates await their answers.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.store.sent.len()
+    }
+
+    /// The tokens of the Updates that await their answers.
+    pub fn outstanding_tokens(&self) -> impl Iterator<Item = &Token> {
+        self.store.sent.iter().map(|sent| &sent.token)
+    }
+
+    /// Signs a message, whatever it says, with the key for `algorithm`.
+    #[must_use]
+    pub fn sign(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
+        let key = match algorithm {
+            Algorithm::Esp256 => &self.tam.esp256,
+            Algorithm::Ed25519 => &self.tam.ed25519,
+        };
+        Sign1::new(&message.encode(&Numbers::IANA))
+            .with_kid()
+            .sign(key)
+    }
+
+    /// One POST: the message in, the reply out; empty where there is none.
+    pub fn post(&mut self, message: &[u8], now: u64, random: &mut SeededRandom) -> Vec<u8> {
+        if message.is_empty() {
+            return self.tam.connect(now, random);
+        }
+        match self.answer(message, now, random) {
+            Ok(reply) => reply,
+            Err(dropped) => {
+                self.dropped.push(dropped);
+                Vec::new()
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        message: &[u8],
+        now: u64,
+        random: &mut SeededRandom,
+    ) -> Result<Vec<u8>, Dropped> {
+        let received = self.tam.open(message)?;
+        let snapshot = Snapshot {
+            device: self
+                .store
+                .devices
+                .get(&received.agent())
+                .map(|(device, _)| device.clone()),
+            sent: received
+                .token()
+                .and_then(|token| self.store.sent.iter().find(|sent| sent.token == *token))
+                .cloned(),
+            published: self.published.clone(),
+        };
+        let done = match self.tam.decide(received, &snapshot, now, random)? {
+            Outcome::Done(done) => done,
+            Outcome::Appraise(appraise) => {
+                let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
+                let result =
+                    self.verifier
+                        .appraise(&appraise.format, &appraise.evidence, lookup, now);
+                let refusal = result.as_ref().err().map(ToString::to_string);
+                let appraised = match (&result, &refusal) {
+                    (Ok(result), _) => Ok(&result[..]),
+                    (Err(_), reason) => Err(reason.as_deref().unwrap_or_default()),
+                };
+                self.tam
+                    .resume(appraise.then, appraised, &snapshot, now, random)?
+            }
+        };
+        self.commit(&done.changes, now)?;
+        self.decisions.extend(done.decisions);
+        Ok(done.reply.unwrap_or_default())
+    }
+
+    /// All changes or none.
+    fn commit(&mut self, changes: &[Change], now: u64) -> Result<(), Dropped> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.store.spent.retain(|_, expires| *expires > now);
+        // T-025, T-129 (4.2, 7.1) nothing waits for ever.
+        self.store.sent.retain(|sent| sent.expires > now);
+        let spends_twice = changes.iter().any(
+            |change| matches!(change, Change::Spend { nonce, .. } if self.store.spent.contains_key(nonce)),
+        );
+        if spends_twice {
+            return Err(Dropped::Token(teep_tam::TokenError::NotOurs));
+        }
+        for change in changes {
+            match change {
+                Change::Spend { nonce, expires } => {
+                    self.honoured.push(nonce.clone());
+                    self.store.spent.insert(nonce.clone(), *expires);
+                }
+                Change::Seen {
+                    agent, installed, ..
+                } => {
+                    let heard = agent.thumbprint();
+                    self.store.sent.retain(|sent| sent.agent != heard);
+                    let device = Device {
+                        agent: agent.clone(),
+                    };
+                    self.store
+                        .devices
+                        .insert(agent.thumbprint(), (device, installed.clone()));
+                }
+                Change::Sent(sent) => self.store.sent.push(sent.clone()),
+                Change::Answered { token, .. } => {
+                    self.honoured.push(token.as_bytes().to_vec());
+                    self.store.sent.retain(|sent| sent.token != *token);
+                }
+                Change::Installed {
+                    agent,
+                    manifests,
+                    removed,
+                } => {
+                    self.record(agent, manifests, removed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        agent: &Thumbprint,
+        manifests: &[(ComponentIdentifier, u64, Vec<Installed>)],
+        removed: &[ComponentIdentifier],
+    ) {
+        let Some((_, installed)) = self.store.devices.get_mut(agent) else {
+            return;
+        };
+        let gone: Vec<_> = self
+            .published
+            .iter()
+            .filter(|published| removed.contains(&published.manifest_component_id))
+            .flat_map(|published| &published.components)
+            .map(|component| component.component_id.clone())
+            .collect();
+        installed.retain(|component| !gone.contains(&component.component_id));
+        for component in manifests.iter().flat_map(|(_, _, components)| components) {
+            installed.retain(|known| known.component_id != component.component_id);
+            installed.push(component.clone());
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The world: TAMs, devices, payloads and a clock, and the Broker's loop between them.
+
+use std::collections::BTreeMap;
+
+use suit::process::Identity;
+use suit::{ComponentIdentifier, SuitDigest};
+use teep::{Message, Numbers};
+use teep_agent::ports::Keys as _;
+use teep_agent::{Agent, AgentError, Input, Provisioning, Step};
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
+use teep_tam::Installed;
+
+use crate::trusted_component::{CLASS, VENDOR};
+use crate::{MemoryTee, Network, Node, SeededRandom, TamNode, TrustedComponent, read};
+
+/// TAMs, devices, payloads, a network and a clock.
+pub struct World {
+    /// Seconds since 1970. It moves only when a story or a delay moves it.
+    pub now: u64,
+    /// Where all keys, tokens and challenges come from.
+    pub random: SeededRandom,
+    /// The TAMs; each is found at [`World::tam_uri`] of its index.
+    pub tams: Vec<TamNode>,
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// The keys of Trusted Component Signers.
+    pub signers: Vec<SigningKey>,
+    /// What can be fetched, by URI.
+    pub payloads: BTreeMap<String, Payload>,
+    /// The network between devices and TAMs.
+    pub network: Network,
+    /// How many bytes of a payload the Broker hands in at a time.
+    pub chunk: usize,
+}
+
+/// A device: a TEE, and the Agent in it while the power is on.
+pub struct Device {
+    /// The TEE.
+    pub tee: MemoryTee,
+    /// The Agent; `None` while the power is off.
+    pub agent: Option<Agent>,
+}
+
+/// Something that can be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Whether the connection breaks after `bytes`.
+    pub breaks_off: bool,
+}
+
+/// Why an exchange did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupted {
+    /// A message never arrived.
+    #[error("a message was lost")]
+    Lost,
+    /// No TAM is found at the URI.
+    #[error("no TAM is found there")]
+    NoSuchTam,
+    /// The device is without power.
+    #[error("the device is without power")]
+    PowerCut,
+    /// The Agent failed.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The exchange went on beyond all reason.
+    #[error("the exchange did not end")]
+    Endless,
+}
+
+impl World {
+    /// An empty world, the same for the same seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            now: 1_800_000_000,
+            random: SeededRandom::new(seed),
+            tams: Vec::new(),
+            devices: Vec::new(),
+            signers: Vec::new(),
+            payloads: BTreeMap::new(),
+            network: Network {
+                recorded: Vec::new(),
+                faults: BTreeMap::new(),
+            },
+            chunk: 1000,
+        }
+    }
+
+    /// A world with one TAM, one signer and one device that trusts both: each has index 0.
+    #[must_use]
+    pub fn with_one_device(seed: u64, algorithm: Algorithm) -> Self {
+        let mut world = Self::new(seed);
+        world.add_tam();
+        world.add_signer();
+        world.add_device(algorithm);
+        world
+    }
+
+    /// Adds a TAM with new keys; devices that are there already do not trust it.
+    pub fn add_tam(&mut self) -> usize {
+        self.tams.push(TamNode::new(&mut self.random));
+        self.tams.len() - 1
+    }
+
+    /// Adds a Trusted Component Signer; devices that are there already do not trust it.
+    pub fn add_signer(&mut self) -> usize {
+        let key = SigningKey::generate(Algorithm::Esp256, &mut self.random);
+        self.signers.push(key);
+        self.signers.len() - 1
+    }
+
+    /// Adds a device whose Agent signs with `algorithm`. It trusts every TAM and signer there is, and
+    /// every TAM's Verifier has its endorsement.
+    ///
+    /// # Panics
+    /// If a new TEE cannot be provisioned, which would be a fault of the Agent.
+    pub fn add_device(&mut self, algorithm: Algorithm) -> usize {
+        let device = self.add_unendorsed_device(algorithm);
+        for tam in &mut self.tams {
+            tam.endorse(self.devices[device].tee.endorsement().clone());
+        }
+        device
+    }
+
+    /// As [`World::add_device`], but no Verifier has heard of it.
+    ///
+    /// # Panics
+    /// As [`World::add_device`].
+    pub fn add_unendorsed_device(&mut self, algorithm: Algorithm) -> usize {
+        let mut tee = MemoryTee::new(algorithm, &mut self.random);
+        Agent::provision(self.provisioning(), &mut tee).expect("a new TEE can be provisioned");
+        let agent = Agent::start(&mut tee).expect("a provisioned Agent starts");
+        self.devices.push(Device {
+            tee,
+            agent: Some(agent),
+        });
+        self.devices.len() - 1
+    }
+
+    /// What a device is provisioned with that trusts every TAM and signer there is.
+    #[must_use]
+    pub fn provisioning(&self) -> Provisioning {
+        Provisioning {
+            tam_uris: (0..self.tams.len()).map(Self::tam_uri).collect(),
+            tams: self
+                .tams
+                .iter()
+                .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
+                .collect(),
+            signers: self.signers.iter().map(SigningKey::public_key).collect(),
+            identity: Identity {
+                vendor: vec![VENDOR],
+                class: vec![CLASS],
+                device: Vec::new(),
+            },
+        }
+    }
+
+    /// Where a TAM is found.
+    #[must_use]
+    pub fn tam_uri(tam: usize) -> String {
+        format!("https://tam-{tam}.example/tam")
+    }
+
+    /// Has a signer sign a Trusted Component and a TAM publish it; images that are not in the envelope
+    /// can be fetched from then on.
+    pub fn publish(&mut self, tam: usize, signer: usize, component: &TrustedComponent) {
+        for image in &component.images {
+            let payload = Payload {
+                bytes: image.bytes.clone(),
+                breaks_off: false,
+            };
+            self.payloads.insert(image.uri.clone(), payload);
+        }
+        self.tams[tam].publish(component.published(&self.signers[signer]));
+    }
+
+    /// An application on the device needs `component`: RequestTA and the exchange that follows.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn request(
+        &mut self,
+        device: usize,
+        component: &ComponentIdentifier,
+    ) -> Result<(), Interrupted> {
+        let (agent, tee) = self.device(device)?;
+        match agent.request_ta(component, None, tee)? {
+            Some(uri) => self.exchange(device, &uri),
+            None => Ok(()),
+        }
+    }
+
+    /// No application on the device needs `component` any longer: UnrequestTA and the exchange.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn unrequest(
+        &mut self,
+        device: usize,
+        component: &ComponentIdentifier,
+    ) -> Result<(), Interrupted> {
+        let (agent, tee) = self.device(device)?;
+        match agent.unrequest_ta(component, tee)? {
+            Some(uri) => self.exchange(device, &uri),
+            None => Ok(()),
+        }
+    }
+
+    /// A policy check with every TAM that the device knows.
+    ///
+    /// # Errors
+    /// [`Interrupted`], of the first exchange that was.
+    pub fn poll(&mut self, device: usize) -> Result<(), Interrupted> {
+        let mut result = Ok(());
+        while let Some(uri) = self.device(device)?.0.request_policy_check() {
+            let exchanged = self.exchange(device, &uri);
+            result = result.and(exchanged);
+        }
+        result
+    }
+
+    /// One exchange, from the empty POST to the TAM's last word, as the Broker runs it.
+    ///
+    /// # Errors
+    /// [`Interrupted`]; the Agent has then been told (`ProcessError`).
+    pub fn exchange(&mut self, device: usize, tam_uri: &str) -> Result<(), Interrupted> {
+        let result = self.run(device, tam_uri);
+        if result.is_err()
+            && let Ok((agent, tee)) = self.device(device)
+        {
+            agent.process_error(tee);
+        }
+        result
+    }
+
+    fn run(&mut self, device: usize, tam_uri: &str) -> Result<(), Interrupted> {
+        let tam = (0..self.tams.len())
+            .find(|tam| Self::tam_uri(*tam) == tam_uri)
+            .ok_or(Interrupted::NoSuchTam)?;
+        let (at_device, at_tam) = (Node::Device(device), Node::Tam(tam));
+        let mut message = Vec::new();
+        for _ in 0..MAX_MESSAGES {
+            let arriving = self
+                .network
+                .carry(at_device, at_tam, message, &mut self.now);
+            let answers: Vec<_> = arriving.iter().map(|m| self.post(tam, m)).collect();
+            let answer = answers.into_iter().next().ok_or(Interrupted::Lost)?;
+            if answer.is_empty() {
+                return Ok(());
+            }
+            let arriving = self.network.carry(at_tam, at_device, answer, &mut self.now);
+            let answers = arriving.iter().map(|m| self.hand_in(device, m));
+            let answers = answers.collect::<Result<Vec<_>, _>>()?;
+            message = answers.into_iter().next().ok_or(Interrupted::Lost)?;
+            if message.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(Interrupted::Endless)
+    }
+
+    /// POSTs bytes to a TAM, past the network; returns its answer, empty for none.
+    pub fn post(&mut self, tam: usize, message: &[u8]) -> Vec<u8> {
+        self.tams[tam].post(message, self.now, &mut self.random)
+    }
+
+    /// Hands a message to a device's Agent, past the network, and fetches what it asks for; returns the
+    /// Agent's answer, empty for none.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn hand_in(&mut self, device: usize, message: &[u8]) -> Result<Vec<u8>, Interrupted> {
+        let mut step = self.step(device, Input::Message(message))?;
+        loop {
+            step = match step {
+                Step::Send(message) => return Ok(message),
+                Step::Idle => return Ok(Vec::new()),
+                Step::Fetch { uri } => self.feed(device, &uri)?,
+                Step::MorePayload => self.step(device, Input::PayloadEnd)?,
+            };
+        }
+    }
+
+    fn feed(&mut self, device: usize, uri: &str) -> Result<Step, Interrupted> {
+        let Some(payload) = self.payloads.get(uri).cloned() else {
+            return self.step(device, Input::PayloadFailed);
+        };
+        for piece in payload.bytes.chunks(self.chunk) {
+            match self.step(device, Input::Payload(piece))? {
+                Step::MorePayload => {}
+                other => return Ok(other),
+            }
+        }
+        let end = if payload.breaks_off {
+            Input::PayloadFailed
+        } else {
+            Input::PayloadEnd
+        };
+        self.step(device, end)
+    }
+
+    /// Has a TAM say `message` to a device, past the network, in the suite of the device's key; returns
+    /// what the Agent answers.
+    ///
+    /// # Errors
+    /// [`Interrupted`].
+    pub fn say(
+        &mut self,
+        tam: usize,
+        device: usize,
+        message: &Message,
+    ) -> Result<Option<Message>, Interrupted> {
+        let algorithm = self.devices[device].tee.public_key().algorithm();
+        let signed = self.tams[tam].sign(message, algorithm);
+        Ok(read(&self.hand_in(device, &signed)?))
+    }
+
+    /// Has a device's Agent say `message` to a TAM, past the network; returns what the TAM answers.
+    pub fn tell(&mut self, device: usize, tam: usize, message: &Message) -> Option<Message> {
+        let payload = message.encode(&Numbers::IANA);
+        let signed = Sign1::new(&payload).with_kid().with_key();
+        let signed = self.devices[device].tee.sign(signed);
+        read(&self.post(tam, &signed))
+    }
+
+    /// Hands one input to a device's Agent. What an Agent says after its power is gone, nobody hears.
+    ///
+    /// # Errors
+    /// [`Interrupted::PowerCut`] and [`Interrupted::Agent`].
+    pub fn step(&mut self, device: usize, input: Input<'_>) -> Result<Step, Interrupted> {
+        let (agent, tee) = self.device(device)?;
+        let step = agent.handle(input, tee);
+        if tee.is_off() {
+            self.devices[device].agent = None;
+            return Err(Interrupted::PowerCut);
+        }
+        Ok(step?)
+    }
+
+    /// A device's Agent and its TEE, to call the Agent directly.
+    ///
+    /// # Errors
+    /// [`Interrupted::PowerCut`] while the device is without power.
+    pub fn device(&mut self, device: usize) -> Result<(&mut Agent, &mut MemoryTee), Interrupted> {
+        let Device { tee, agent } = &mut self.devices[device];
+        if tee.is_off() {
+            *agent = None;
+        }
+        let agent = agent.as_mut().ok_or(Interrupted::PowerCut)?;
+        Ok((agent, tee))
+    }
+
+    /// Switches a device off and on again.
+    ///
+    /// # Errors
+    /// [`Interrupted`] if the Agent does not start.
+    pub fn restart(&mut self, device: usize) -> Result<(), Interrupted> {
+        let Device { tee, agent } = &mut self.devices[device];
+        *agent = None;
+        tee.power_on();
+        *agent = Some(Agent::start(tee)?);
+        Ok(())
+    }
+
+    /// The image of a component, as it would be run; `None` if it is not installed.
+    #[must_use]
+    pub fn image(&self, device: usize, component: &ComponentIdentifier) -> Option<&[u8]> {
+        let Device { tee, agent } = &self.devices[device];
+        tee.slot(agent.as_ref()?.component(component)?.slot)
+    }
+
+    /// What is installed on a device, sorted; empty while it is off.
+    #[must_use]
+    pub fn installed(&self, device: usize) -> Vec<Installed> {
+        let manifests = self.devices[device].agent.iter().flat_map(Agent::installed);
+        let mut installed: Vec<_> = manifests
+            .flat_map(|manifest| &manifest.components)
+            .map(|component| Installed {
+                component_id: component.component_id.clone(),
+                digest: SuitDigest::from_sha256(component.digest).bytes,
+            })
+            .collect();
+        installed.sort_by(|a, b| a.component_id.cmp(&b.component_id));
+        installed
+    }
+
+    /// Whether a TAM's record of a device is what is installed there.
+    #[must_use]
+    pub fn tam_agrees(&self, tam: usize, device: usize) -> bool {
+        self.tams[tam].recorded(&self.agent_key(device)) == Some(self.installed(device))
+    }
+
+    /// The name of a device's Agent key, by which TAMs know it.
+    #[must_use]
+    pub fn agent_key(&self, device: usize) -> Thumbprint {
+        self.devices[device].tee.public_key().thumbprint()
+    }
+}
+
+/// As the Broker has it: against a TAM that never ends an exchange.
+const MAX_MESSAGES: usize = 16;
