@@ -71,21 +71,20 @@ fn authenticate(
         refusal(code, None, reason)
     })?;
     let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
-        .map_err(|error| refusal(ErrorCode::PermanentError, None, error.field))?;
+        .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
     Ok((message, sha256(payload)))
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.
 // T-004 (4) every message is protected; T-172 (8) by the one suite that the Agent has.
 pub(crate) fn send(message: &Message, tee: &dyn Tee) -> Step {
-    let payload = message.encode(NUMBERS);
-    let signed = Sign1::new(&payload).with_kid();
-    // Only a QueryResponse may reach a TAM that does not know the Agent's key yet.
-    let signed = match message {
-        Message::QueryResponse(_) => signed.with_key(),
-        _ => signed,
-    };
-    Step::Send(tee.sign(signed))
+    Step::Send(tee.sign(Sign1::new(&message.encode(NUMBERS)).with_kid()))
+}
+
+/// The same for the answer to a QueryRequest, whose TAM is trusted but may not know the Agent's key yet:
+/// the key goes with it.
+pub(crate) fn introduce(message: &Message, tee: &dyn Tee) -> Step {
+    Step::Send(tee.sign(Sign1::new(&message.encode(NUMBERS)).with_kid().with_key()))
 }
 
 // T-092 (4.6) an Error says its reason; T-075, T-076 (4.6) the token is the request's, if it had one.

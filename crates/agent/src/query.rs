@@ -8,7 +8,7 @@ use teep::{
     Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
-use crate::handle::{Refusal, refusal, send, unsupported_cipher_suites};
+use crate::handle::{Refusal, introduce, refusal, unsupported_cipher_suites};
 use crate::ports::{PortError, Tee};
 use crate::{Agent, AgentError, Step};
 
@@ -21,7 +21,7 @@ pub(crate) fn answer(
         Ok(()) => Message::QueryResponse(respond(agent, request, tee)?),
         Err(error) => Message::Error(*error),
     };
-    Ok(send(&message, tee))
+    Ok(introduce(&message, tee))
 }
 
 /// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
