@@ -48,7 +48,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    // A server's log is what its operator watches; other commands speak up when something is wrong.
+    start_log(match cli.command {
+        Command::Tam(_) => "warn,teep_server=info",
+        _ => "warn",
+    });
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.fault() != Fault::ReaderGone {
@@ -71,4 +77,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Suit(arguments) => suit::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
+}
+
+/// Logs go to standard error; `TEEP_LOG` says which, in the notation of `tracing`: `TEEP_LOG=debug`.
+fn start_log(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TEEP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
 }

@@ -38,6 +38,8 @@ pub(crate) enum Refused {
     Malformed(#[from] Malformed),
     #[error("{0}")]
     Suit(#[from] suit::Refusal),
+    #[error("no signer is authorized yet: `teep tam signer add` authorizes one")]
+    NoSigners,
     #[error(
         "manifest-component-id (5) is missing: TEEP needs a name by which to remove the manifest"
     )]
@@ -80,6 +82,9 @@ pub(crate) fn vet(
 ) -> Result<Manifest, Refused> {
     let envelope = Envelope::decode(envelope, &LIMITS)?;
     // T-186 (10) signed by a signer whom the operator has authorized.
+    if signers.is_empty() {
+        return Err(Refused::NoSigners);
+    }
     let authenticated = envelope.verify(signers)?;
     let manifest = authenticated.manifest();
     let manifest_component_id = manifest

@@ -105,8 +105,8 @@ pub enum Refusal {
     Malformed(eat::Error),
     /// No endorsement for the attestation key.
     #[error(
-        "this device is not endorsed: if it is yours, give the Verifier its endorsement with \
-         `teep verifier endorse` (attestation key {0})"
+        "attestation key {0} is not endorsed: if the device is yours, give the Verifier its \
+         endorsement with `teep verifier endorse`"
     )]
     NotEndorsed(Thumbprint),
     /// Names an endorsed key but is not signed by it.

@@ -173,7 +173,7 @@ fn by_hand(scene: &Scene) -> Result<(), Failure> {
          export TEEP_DEVICE={device} TEEP_TAM_URL={url} TEEP_TAM_TOKEN_FILE={tam}/keys/operator.token\n  \
          {teep} device request {COMPONENT}\n  {teep} device run {COMPONENT} 1 5\n  \
          {teep} device list\n  {teep} tam devices\n  {teep} device -v unrequest {COMPONENT}\n\n\
-         Ctrl-C here ends both; everything lies in {}.",
+         Ctrl-C here ends both; everything lies in {}, the TAM's log in tam.log there.",
         scene.root().display(),
         device = device.display(),
         tam = tam.display(),

@@ -9,15 +9,14 @@ use serde_json::Value;
 use teep::{Message, Numbers, Update};
 use teep_agent::{Provisioning, Step};
 use teep_broker::Traffic;
-use teep_cose::cbor::Limits;
-use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, Thumbprint};
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
 use teep_verifier::Endorsement;
 
 use crate::device::{Device, Setup, decoded, identity, provision};
 use crate::exit::Failure;
 use crate::output::hex;
 use crate::random::SystemRandom;
-use crate::{inspect, key, tam};
+use crate::{device, inspect, key, tam};
 
 /// The sample Trusted Application, as devices know it.
 pub(super) const COMPONENT: &str = "TEEP-Device/counter/ta";
@@ -347,7 +346,7 @@ impl Scene {
             Traffic::Sent(message) => self.tell("→", message),
             Traffic::Received(message) => {
                 self.tell("←", message);
-                if let Some(Message::Update(update)) = decode(message)
+                if let Some(Message::Update(update)) = device::message(message)
                     && self.first_update.is_none()
                     && !update.manifest_list.is_empty()
                 {
@@ -413,24 +412,11 @@ impl Scene {
     /// One line about a message, and with V=1 the whole of it.
     pub(super) fn tell(&mut self, arrow: &str, message: &[u8]) {
         self.say(&format!("{arrow} {}", inspect::summary(message)));
-        match decode(message) {
-            Some(Message::Error(error)) => {
-                let text = error
-                    .err_msg
-                    .map(|text| text.to_string())
-                    .unwrap_or_default();
-                self.last_refusal = Some(format!("{}: {text}", error.err_code));
-            }
-            Some(Message::QueryResponse(_)) => self.told_about_itself = true,
-            Some(Message::Update(Update {
-                err_code: Some(code),
-                err_msg,
-                ..
-            })) => {
-                let text = err_msg.map(|text| text.to_string()).unwrap_or_default();
-                self.last_refusal = Some(format!("{code}: {text}"));
-            }
-            _ => {}
+        if let Some(refusal) = device::refusal(message) {
+            self.last_refusal = Some(refusal);
+        }
+        if matches!(device::message(message), Some(Message::QueryResponse(_))) {
+            self.told_about_itself = true;
         }
         self.show("message", message);
     }
@@ -500,10 +486,13 @@ impl TamProcess {
 
     fn start(folder: &Path) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::own(format!("cannot start the TAM: {error}"));
+        // Its log would stand between the demo's lines.
+        let log = std::fs::File::create(folder.with_extension("log")).map_err(failed)?;
         let mut child = Command::new(std::env::current_exe().map_err(failed)?)
             .args(["tam", "serve", "--listen", "127.0.0.1:0", "--folder"])
             .arg(folder)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .map_err(failed)?;
         let mut line = String::new();
@@ -520,7 +509,11 @@ impl TamProcess {
             .and_then(|uri| uri.strip_suffix("/tam"));
         let Some(url) = url.map(String::from) else {
             let _gone = child.kill();
-            return Err(Failure::own("the TAM ended before it listened"));
+            let log = folder.with_extension("log");
+            return Err(Failure::own(format!(
+                "the TAM did not start; see {}",
+                log.display()
+            )));
         };
         let client = tam::Client::connect(&url, &folder.join("keys/operator.token"))?;
         Ok(Self { child, url, client })
@@ -533,17 +526,6 @@ impl Drop for TamProcess {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
-}
-
-/// The message inside its signature, which nobody checks here: the demo only looks on.
-fn decode(signed: &[u8]) -> Option<Message> {
-    let signed = SignedMessage::decode(signed, &Limits::MESSAGE).ok()?;
-    Message::decode(
-        signed.unverified_payload()?,
-        &Numbers::IANA,
-        &Limits::MESSAGE,
-    )
-    .ok()
 }
 
 pub(super) fn short(thumbprint: &Thumbprint) -> String {

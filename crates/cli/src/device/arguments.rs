@@ -1,13 +1,15 @@
 //! The command line of `teep device`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_agent::{Provisioning, Step};
+use teep_broker::Traffic;
 use teep_cose::{Algorithm, TrustAnchors};
 use uuid::Uuid;
 
@@ -148,40 +150,44 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         command,
     } = arguments;
     let mut watch = Watch::new(verbose, record);
-    let mut watch = |traffic: teep_broker::Traffic<'_>| watch.note(traffic);
     match command {
         Command::Init(init) => create(&folder, &init, json),
         Command::Request(Request { component, tam }) => {
             let mut device = Device::open(&folder)?;
-            let asked = device.request(&component, tam.as_deref(), &mut watch)?;
-            let there = device.provides(&component);
-            match (there, asked) {
+            let mut note = |traffic: Traffic<'_>| watch.note(traffic);
+            let asked = device.request(&component, tam.as_deref(), &mut note)?;
+            match (device.provides(&component), asked) {
                 (true, true) => output::print(&format!("{component} is installed")),
                 (true, false) => output::print(&format!("{component} was installed before")),
-                (false, _) => Err(Failure::refused(format!(
-                    "{component} was not installed; `-v` shows what the TAM said"
-                ))),
+                (false, _) => {
+                    let reason = watch.reason();
+                    Err(Failure::refused(format!(
+                        "{component} was not installed: {reason}"
+                    )))
+                }
             }
         }
         Command::Unrequest(Component { component }) => {
             let mut device = Device::open(&folder)?;
-            let asked = device.unrequest(&component, &mut watch)?;
+            let asked = device.unrequest(&component, &mut |traffic| watch.note(traffic))?;
             match (device.provides(&component), asked) {
                 (false, true) => output::print(&format!("{component} is removed")),
                 (false, false) => output::print(&format!("{component} was not installed")),
-                (true, _) => Err(Failure::refused(format!(
-                    "{component} is still installed; `-v` shows what the TAM said"
-                ))),
+                (true, _) => {
+                    let reason = watch.reason();
+                    Err(Failure::refused(format!(
+                        "{component} is still installed: {reason}"
+                    )))
+                }
             }
         }
-        Command::Poll(Poll { every: None }) => Ok(Device::open(&folder)?.poll(&mut watch)?),
+        Command::Poll(Poll { every: None }) => poll(&folder, &mut watch),
         Command::Poll(Poll {
             every: Some(seconds),
         }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(error) = Device::open(&folder).and_then(|mut device| device.poll(&mut watch))
-            {
-                output::note(&format!("policy check: {error}"));
+            if let Err(failure) = poll(&folder, &mut watch) {
+                output::note(&format!("policy check: {failure}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
         },
@@ -198,7 +204,44 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn create(folder: &std::path::Path, init: &Init, json: bool) -> Result<(), Failure> {
+/// One policy check, and what it changed.
+fn poll(folder: &Path, watch: &mut Watch) -> Result<(), Failure> {
+    let mut device = Device::open(folder)?;
+    let before = images(&device);
+    device.poll(&mut |traffic| watch.note(traffic))?;
+    let after = images(&device);
+    for (component, digest) in &after {
+        match before.get(component) {
+            None => output::print(&format!("{component} is installed"))?,
+            Some(old) if old != digest => output::print(&format!("{component} is updated"))?,
+            Some(_) => {}
+        }
+    }
+    for component in before
+        .keys()
+        .filter(|component| !after.contains_key(*component))
+    {
+        output::print(&format!("{component} is removed"))?;
+    }
+    match watch.take_refusal() {
+        Some(refusal) => Err(Failure::refused(refusal)),
+        None if before == after => output::print("nothing new"),
+        None => Ok(()),
+    }
+}
+
+/// The digest of each installed image.
+fn images(device: &Device) -> BTreeMap<ComponentIdentifier, [u8; 32]> {
+    let components = device
+        .installed()
+        .iter()
+        .flat_map(|manifest| &manifest.components);
+    components
+        .map(|component| (component.component_id.clone(), component.digest))
+        .collect()
+}
+
+fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
     let keys = |files: &[PathBuf]| -> Result<TrustAnchors, Failure> {
         files.iter().map(|file| key::read_public(file)).collect()
     };
@@ -211,6 +254,18 @@ fn create(folder: &std::path::Path, init: &Init, json: bool) -> Result<(), Failu
             identity: identity(&init.vendor, &init.class),
         },
     };
+    // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
+    let algorithm = setup.provision.agent_algorithm;
+    if !setup
+        .provisioning
+        .tams
+        .iter()
+        .any(|key| key.algorithm() == algorithm)
+    {
+        return Err(Failure::usage(format!(
+            "the Agent signs with {algorithm}, so a TAM must have an {algorithm} key: give it with --tam-key"
+        )));
+    }
     let device = Device::create(folder, setup)?;
     let endorsement = folder.join("endorsement.cbor");
     output::create(&endorsement, &device.endorsement().encode(), false)?;

@@ -15,7 +15,7 @@ use teep_cose::digest::sha256;
 use teep_verifier::Endorsement;
 
 pub(crate) use arguments::{Arguments, identity, provision, run};
-pub(crate) use watch::{Watch, decoded};
+pub(crate) use watch::{Watch, decoded, message, refusal};
 
 /// A device whose TEE is open: nobody else can use it meanwhile.
 pub(crate) struct Device {

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use teep::{Message, Numbers, Update};
 use teep_broker::Traffic;
+use teep_cose::SignedMessage;
+use teep_cose::cbor::Limits;
 
 use crate::inspect;
 
@@ -15,6 +18,8 @@ pub(crate) struct Watch {
     pub(crate) record: Option<PathBuf>,
     /// Messages seen so far.
     count: usize,
+    /// What the last message that refused something said.
+    refusal: Option<String>,
     progress: Option<indicatif::ProgressBar>,
 }
 
@@ -39,11 +44,26 @@ impl Watch {
         }
     }
 
+    /// Why something was refused in the exchange, by TAM or Agent; a hint where nobody said.
+    pub(crate) fn reason(&self) -> &str {
+        self.refusal
+            .as_deref()
+            .unwrap_or("the TAM sent nothing: it may not be published there")
+    }
+
+    /// The refusal of the exchange, if there was one; the next exchange starts without.
+    pub(crate) fn take_refusal(&mut self) -> Option<String> {
+        self.refusal.take()
+    }
+
     fn message(&mut self, direction: &str, message: &[u8]) {
         if let Some(progress) = self.progress.take() {
             progress.finish_and_clear();
         }
         self.count += 1;
+        if let Some(refusal) = refusal(message) {
+            self.refusal = Some(refusal);
+        }
         if self.show {
             if message.is_empty() {
                 anstream::eprintln!("{direction}: nothing (empty body)");
@@ -77,6 +97,34 @@ impl Watch {
         progress.set_length(total.unwrap_or(done));
         progress.set_position(done);
     }
+}
+
+/// What a message refuses, if it does: code and text of an Error, or of an Update with an error.
+pub(crate) fn refusal(signed: &[u8]) -> Option<String> {
+    let (code, text) = match message(signed)? {
+        Message::Error(error) => (error.err_code, error.err_msg),
+        Message::Update(Update {
+            err_code: Some(code),
+            err_msg,
+            ..
+        }) => (code, err_msg),
+        _ => return None,
+    };
+    Some(match text {
+        Some(text) => format!("{code}: {text}"),
+        None => code.to_string(),
+    })
+}
+
+/// The TEEP message inside its signature, which is not checked: those who watch only look on.
+pub(crate) fn message(signed: &[u8]) -> Option<Message> {
+    let signed = SignedMessage::decode(signed, &Limits::MESSAGE).ok()?;
+    Message::decode(
+        signed.unverified_payload()?,
+        &Numbers::IANA,
+        &Limits::MESSAGE,
+    )
+    .ok()
 }
 
 /// A message in annotated notation; where it is broken, what can be read of it and what is wrong.

@@ -250,10 +250,12 @@ impl From<Malformed> for Fault {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        // What first, then where: a TEEP err-msg may cut the end off.
+        write!(f, "{}", self.fault)?;
+        match &self.place {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
         }
-        write!(f, "{}", self.fault)
     }
 }
 

@@ -406,7 +406,7 @@ fn a_failing_store_or_server_ends_the_procedure_for_good() {
         (Reason::OperationFailed, &Fault::NotFetched)
     );
     let shown =
-        "suit-install, command 21 on component 0, at byte 68: the payload could not be fetched";
+        "the payload could not be fetched (suit-install, command 21 on component 0, at byte 68)";
     assert_eq!(failure.to_string(), shown);
 }
 
