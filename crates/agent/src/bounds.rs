@@ -16,10 +16,20 @@ pub(crate) const MANIFESTS_PER_UPDATE: usize = 32;
 pub(crate) const COMPONENT_BYTES: u64 = 64 << 20;
 /// Manifests installed at once: against the same, and it keeps the record small.
 pub(crate) const INSTALLED_MANIFESTS: usize = 256;
+/// Components installed at once: keeps a QueryResponse within what a TAM takes.
+pub(crate) const INSTALLED_COMPONENTS: usize = 256;
+/// Manifests that were removed and must not be forgotten. When it is full, no manifest of a new name is
+/// installed: better than forgetting a sequence number.
+pub(crate) const REMOVED_MANIFESTS: usize = 1024;
+/// Bytes of a component identifier: against filling the record, from either side.
+pub(crate) const COMPONENT_IDENTIFIER_BYTES: usize = 256;
+/// How often the very same version may be installed, each time by another Update: their digests are
+/// remembered until a newer version comes.
+pub(crate) const UPDATES_PER_VERSION: usize = 32;
+/// Bytes of a challenge that Evidence can carry: an EAT nonce has 64 at most (RFC 9711 section 4.1).
+pub(crate) const CHALLENGE_BYTES: usize = 64;
 /// Components requested, or manifests unneeded, at once: a hostile normal world may ask for anything
 /// (RFC 9397 section 9.3).
 pub(crate) const REQUESTS: usize = 32;
-/// Updates remembered so that none is taken up twice.
-pub(crate) const RECENT_UPDATES: usize = 64;
-/// URIs and names that the normal world hands in.
+/// A TAM URI that the normal world hands in.
 pub(crate) const URI_BYTES: usize = 1024;

@@ -3,7 +3,7 @@
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Message, Numbers, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{Sign1, SignedMessage};
+use teep_cose::{Sign1, SignedMessage, TrustAnchors};
 
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Step, bounds, query, update};
@@ -11,7 +11,7 @@ use crate::{Agent, AgentError, Step, bounds, query, update};
 pub(crate) const NUMBERS: &Numbers = &Numbers::IANA;
 
 /// An Error that answers a message: what was wrong, for the TAM and for people.
-pub(crate) type Refusal = alloc::boxed::Box<ErrorMessage>;
+pub(crate) type ErrorAnswer = alloc::boxed::Box<ErrorMessage>;
 
 pub(crate) fn process_teep_message(
     agent: &mut Agent,
@@ -42,7 +42,7 @@ fn authenticate(
     agent: &Agent,
     bytes: &[u8],
     tee: &dyn Tee,
-) -> Result<(Message, [u8; 32]), Refusal> {
+) -> Result<(Message, [u8; 32]), ErrorAnswer> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
     let received = SignedMessage::decode(bytes, &bounds::MESSAGE)
         .map_err(|_| refusal(ErrorCode::PermanentError, None, "not a signed TEEP message"))?;
@@ -55,7 +55,12 @@ fn authenticate(
     if !signatures.iter().any(supported) {
         return Err(unsupported_cipher_suites(None, tee));
     }
-    let tams = &agent.inventory.provisioning.tams;
+    // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
+    let tams = agent.inventory.provisioning.tams.iter();
+    let tams: TrustAnchors = tams
+        .filter(|key| key.algorithm() == tee.public_key().algorithm())
+        .cloned()
+        .collect();
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
     let (_, payload) = tams.verify(&received).map_err(|_| {
         let known = |kid| tams.find(&kid).is_some();
@@ -72,6 +77,11 @@ fn authenticate(
     })?;
     let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
         .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
+    // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
+    // the Agent's answer is COSE_Sign1.
+    if !received.is_sign1() && !matches!(message, Message::QueryRequest(_)) {
+        return Err(unsupported_cipher_suites(None, tee));
+    }
     Ok((message, sha256(payload)))
 }
 
@@ -88,14 +98,14 @@ pub(crate) fn introduce(message: &Message, tee: &dyn Tee) -> Step {
 }
 
 // T-092 (4.6) an Error says its reason; T-075, T-076 (4.6) the token is the request's, if it had one.
-pub(crate) fn refusal(code: ErrorCode, token: Option<Token>, reason: &str) -> Refusal {
+pub(crate) fn refusal(code: ErrorCode, token: Option<Token>, reason: &str) -> ErrorAnswer {
     let mut error = ErrorMessage::new(code);
     error.token = token;
     error.err_msg = Text::new(reason);
     error.into()
 }
 
-pub(crate) fn unsupported_cipher_suites(token: Option<Token>, tee: &dyn Tee) -> Refusal {
+pub(crate) fn unsupported_cipher_suites(token: Option<Token>, tee: &dyn Tee) -> ErrorAnswer {
     let mut error = refusal(
         ErrorCode::UnsupportedCipherSuites,
         token,

@@ -38,8 +38,8 @@ struct Staged {
     complete: bool,
 }
 
-/// What the commit record says of the manifest whose components were staged.
-pub(crate) struct Verified {
+/// What the commit record will say of a manifest, once its components are staged and checked.
+pub(crate) struct Candidate {
     pub(crate) manifest_component_id: ComponentIdentifier,
     pub(crate) sequence_number: u64,
     pub(crate) digest: Vec<u8>,
@@ -47,6 +47,8 @@ pub(crate) struct Verified {
     pub(crate) signer: Thumbprint,
     /// The components that the manifest names.
     pub(crate) components: Vec<ComponentIdentifier>,
+    /// Digests of the Updates that installed this version, the present one last.
+    pub(crate) updates: Vec<[u8; 32]>,
 }
 
 impl Staging {
@@ -75,7 +77,7 @@ impl Staging {
     /// Steps 3 and 4: switches over to what was staged, or leaves everything as it was.
     pub(crate) fn commit(
         mut self,
-        verified: Verified,
+        candidate: Candidate,
         envelope: &[u8],
         inventory: &mut Inventory,
         tee: &mut dyn Tee,
@@ -85,19 +87,20 @@ impl Staging {
             self.discard(inventory, tee);
             return Err(error);
         }
-        let components = self.installed_components(&verified, inventory);
+        let components = self.installed_components(&candidate, inventory);
         // If the record cannot be stored, nothing is freed: should it stand after all, it names the new
         // slots. The next start sees which one stands.
         inventory.next_slot = self.next_slot;
         let mut next = inventory.clone();
         next.install(InstalledManifest {
-            manifest_component_id: verified.manifest_component_id,
-            sequence_number: verified.sequence_number,
-            digest: verified.digest,
-            uri: verified.uri,
-            signer: verified.signer,
+            manifest_component_id: candidate.manifest_component_id,
+            sequence_number: candidate.sequence_number,
+            digest: candidate.digest,
+            uri: candidate.uri,
+            signer: candidate.signer,
             envelope: envelope_slot,
             components,
+            updates: candidate.updates,
         });
         switch_over(next, inventory, tee)
     }
@@ -114,15 +117,15 @@ impl Staging {
     /// Staged images, and installed ones that the new manifest names and neither replaced nor unlinked.
     fn installed_components(
         &self,
-        verified: &Verified,
+        candidate: &Candidate,
         inventory: &Inventory,
     ) -> Vec<InstalledComponent> {
-        let previous = inventory.manifest(&verified.manifest_component_id);
+        let previous = inventory.manifest(&candidate.manifest_component_id);
         let kept = |id: &ComponentIdentifier| {
             let component = previous?.component(id)?;
             (!self.unlinked.contains(id)).then(|| component.clone())
         };
-        verified
+        candidate
             .components
             .iter()
             .filter_map(
@@ -152,7 +155,7 @@ pub(crate) fn switch_over(
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
 ) -> Result<(), PortError> {
-    tee.store(&next.encode())?;
+    tee.store(&next.record()?)?;
     let old = core::mem::replace(inventory, next);
     for slot in old
         .slots()
@@ -210,17 +213,22 @@ impl StagedStore<'_> {
     }
 }
 
-impl ComponentStore for StagedStore<'_> {
-    fn begin(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        if let Some(position) = self
-            .staging
-            .staged
+impl StagedStore<'_> {
+    fn drop_staged(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
+        let staged = &mut self.staging.staged;
+        match staged
             .iter()
             .position(|staged| staged.component_id == *component)
         {
-            let dropped = self.staging.staged.remove(position);
-            self.tee.remove(dropped.slot).map_err(store_error)?;
+            Some(at) => self.tee.remove(staged.remove(at).slot).map_err(store_error),
+            None => Ok(()),
         }
+    }
+}
+
+impl ComponentStore for StagedStore<'_> {
+    fn begin(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
+        self.drop_staged(component)?;
         self.staging
             .unlinked
             .retain(|unlinked| unlinked != component);
@@ -286,6 +294,9 @@ impl ComponentStore for StagedStore<'_> {
     }
 
     fn unlink(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
+        // S-007, S-143: what this procedure staged goes as well, else content that no digest vouches for
+        // would be installed after all.
+        self.drop_staged(component)?;
         self.inventory
             .provider(component)
             .ok_or(StoreError::NotThere)?;

@@ -10,10 +10,11 @@
 //! | 4 | trust anchors of Trusted Component Signers |
 //! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
 //! | 8 | the next slot number |
-//! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]]] |
-//! | 10 | removed manifests, against rollback: [id, sequence number, signer] |
+//! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update]] |
+//! | 10 | removed manifests, against rollback and replay: [id, sequence number, signer, [component], [Update]] |
 //! | 11, 12 | requested components, unneeded manifests |
-//! | 13 | digests of the latest Updates, against replay |
+//!
+//! An Update stands there by its digest: it installed this version, and must not install it again.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,8 +23,8 @@ use suit::ComponentIdentifier;
 use teep_cose::cbor::{EncodeResult, Encoder, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
-use crate::ports::SlotNumber;
-use crate::{AgentError, bounds};
+use crate::AgentError;
+use crate::ports::{PortError, SlotNumber};
 
 /// What the device manufacturer or Device Administrator puts into the Agent before it is first started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct InstalledManifest {
     pub envelope: SlotNumber,
     /// The components that it installed.
     pub components: Vec<InstalledComponent>,
+    /// Digests of the Updates that installed this very version.
+    pub(crate) updates: Vec<[u8; 32]>,
 }
 
 /// The installed image of a component.
@@ -70,12 +73,24 @@ pub struct InstalledComponent {
     pub digest: [u8; 32],
 }
 
-/// A manifest that was removed: its number must not be forgotten, else an older one could come back.
+/// A manifest that was removed. Its number must not be forgotten, else an older one could come back; nor
+/// whose its components were, else another signer could take them over; nor the Updates that brought it,
+/// else a normal world that kept one could bring it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RemovedManifest {
     pub(crate) manifest_component_id: ComponentIdentifier,
     pub(crate) sequence_number: u64,
     pub(crate) signer: Thumbprint,
+    pub(crate) components: Vec<ComponentIdentifier>,
+    pub(crate) updates: Vec<[u8; 32]>,
+}
+
+/// What is known of a manifest, installed or removed.
+pub(crate) struct Known<'a> {
+    pub(crate) sequence_number: u64,
+    pub(crate) signer: Thumbprint,
+    /// The Updates that installed this version.
+    pub(crate) updates: &'a [[u8; 32]],
 }
 
 /// The Agent's record, see the module's table.
@@ -87,7 +102,6 @@ pub(crate) struct Inventory {
     pub(crate) removed: Vec<RemovedManifest>,
     pub(crate) requested: Vec<ComponentIdentifier>,
     pub(crate) unneeded: Vec<ComponentIdentifier>,
-    pub(crate) recent_updates: Vec<[u8; 32]>,
 }
 
 impl Inventory {
@@ -105,18 +119,40 @@ impl Inventory {
             .find(|manifest| manifest.manifest_component_id == *id)
     }
 
-    /// Highest sequence number known for a manifest, installed or removed, and who signed it.
-    pub(crate) fn floor(&self, id: &ComponentIdentifier) -> Option<(u64, Thumbprint)> {
-        let installed = self
-            .manifest(id)
-            .map(|known| (known.sequence_number, known.signer));
+    /// What is known of a manifest of this name, installed or removed.
+    pub(crate) fn known(&self, id: &ComponentIdentifier) -> Option<Known<'_>> {
+        let installed = self.manifest(id).map(|manifest| Known {
+            sequence_number: manifest.sequence_number,
+            signer: manifest.signer,
+            updates: &manifest.updates,
+        });
         installed.or_else(|| {
-            let known = self
-                .removed
-                .iter()
-                .find(|known| known.manifest_component_id == *id)?;
-            Some((known.sequence_number, known.signer))
+            let mut removed = self.removed.iter();
+            let removed = removed.find(|removed| removed.manifest_component_id == *id)?;
+            Some(Known {
+                sequence_number: removed.sequence_number,
+                signer: removed.signer,
+                updates: &removed.updates,
+            })
         })
+    }
+
+    /// Whose a component is, or was before its manifest was removed.
+    pub(crate) fn owner(&self, component: &ComponentIdentifier) -> Option<Thumbprint> {
+        let provider = self.provider(component).map(|manifest| manifest.signer);
+        provider.or_else(|| {
+            let removed = self.removed.iter();
+            let mut removed = removed.filter(|removed| removed.components.contains(component));
+            removed.next().map(|removed| removed.signer)
+        })
+    }
+
+    /// Components installed in all.
+    pub(crate) fn component_count(&self) -> usize {
+        self.installed
+            .iter()
+            .map(|manifest| manifest.components.len())
+            .sum()
     }
 
     /// Every slot that the record names.
@@ -143,6 +179,12 @@ impl Inventory {
             manifest_component_id: manifest.manifest_component_id.clone(),
             sequence_number: manifest.sequence_number,
             signer: manifest.signer,
+            components: manifest
+                .components
+                .iter()
+                .map(|c| c.component_id.clone())
+                .collect(),
+            updates: manifest.updates.clone(),
         });
         self.unneeded.retain(|unneeded| unneeded != id);
         Some(manifest)
@@ -168,15 +210,19 @@ impl Inventory {
         }
     }
 
-    /// Notes that an Update with this digest has been taken up.
-    pub(crate) fn note_update(&mut self, digest: [u8; 32]) {
-        if self.recent_updates.len() == bounds::RECENT_UPDATES {
-            self.recent_updates.remove(0);
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// [`PortError::Full`] for one that is larger than the Agent could read back: it must never be stored.
+    pub(crate) fn record(&self) -> Result<Vec<u8>, PortError> {
+        let bytes = self.encode();
+        match Reader::new(&bytes, "Agent record", &RECORD_LIMITS) {
+            Ok(_) => Ok(bytes),
+            Err(_) => Err(PortError::Full),
         }
-        self.recent_updates.push(digest);
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.write(&mut Encoder::new(&mut out))
             .expect("writing to a Vec does not fail");
@@ -190,7 +236,7 @@ impl Inventory {
             signers,
             identity,
         } = &self.provisioning;
-        e.map(13)?.u8(1)?.u8(FORMAT)?;
+        e.map(12)?.u8(1)?.u8(FORMAT)?;
         e.u8(2)?.array(tam_uris.len() as u64)?;
         for uri in tam_uris {
             e.str(uri)?;
@@ -216,19 +262,21 @@ impl Inventory {
         }
         e.u8(10)?.array(self.removed.len() as u64)?;
         for removed in &self.removed {
-            e.array(3)?;
+            e.array(5)?;
             removed.manifest_component_id.encode(e);
             e.u64(removed.sequence_number)?.bytes(&removed.signer.0)?;
+            e.array(removed.components.len() as u64)?;
+            removed
+                .components
+                .iter()
+                .for_each(|component| component.encode(e));
+            write_digests(&removed.updates, e)?;
         }
         for (key, ids) in [(11, &self.requested), (12, &self.unneeded)] {
             e.u8(key)?.array(ids.len() as u64)?;
             for id in ids {
                 id.encode(e);
             }
-        }
-        e.u8(13)?.array(self.recent_updates.len() as u64)?;
-        for digest in &self.recent_updates {
-            e.bytes(digest)?;
         }
         Ok(())
     }
@@ -256,11 +304,13 @@ impl Inventory {
                 9 => inventory.installed = list(&mut r, "installed", InstalledManifest::read)?,
                 10 => {
                     inventory.removed = list(&mut r, "removed", |r| {
-                        r.array_of("removed", 3, "an array of 3")?;
+                        r.array_of("removed", 5, "an array of 5")?;
                         Ok(RemovedManifest {
                             manifest_component_id: ComponentIdentifier::decode(r)?,
                             sequence_number: r.uint("sequence number")?,
                             signer: Thumbprint(fixed(r, "signer")?),
+                            components: list(r, "components", ComponentIdentifier::decode)?,
+                            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
                         })
                     })?;
                 }
@@ -268,10 +318,7 @@ impl Inventory {
                     inventory.requested = list(&mut r, "requested", ComponentIdentifier::decode)?;
                 }
                 12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
-                13 => {
-                    inventory.recent_updates = list(&mut r, "updates", |r| fixed(r, "update"))?;
-                }
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 13")).into()),
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 12")).into()),
             }
         }
         Ok(inventory)
@@ -288,7 +335,7 @@ impl InstalledManifest {
     }
 
     fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        e.array(7)?;
+        e.array(8)?;
         self.manifest_component_id.encode(e);
         e.u64(self.sequence_number)?
             .bytes(&self.digest)?
@@ -303,11 +350,11 @@ impl InstalledManifest {
                 .u64(component.size)?
                 .bytes(&component.digest)?;
         }
-        Ok(())
+        write_digests(&self.updates, e)
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        r.array_of("installed manifest", 7, "an array of 7")?;
+        r.array_of("installed manifest", 8, "an array of 8")?;
         Ok(Self {
             manifest_component_id: ComponentIdentifier::decode(r)?,
             sequence_number: r.uint("sequence number")?,
@@ -324,8 +371,17 @@ impl InstalledManifest {
                     digest: fixed(r, "digest")?,
                 })
             })?,
+            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
         })
     }
+}
+
+fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+    e.array(digests.len() as u64)?;
+    for digest in digests {
+        e.bytes(digest)?;
+    }
+    Ok(())
 }
 
 fn list<T>(
@@ -377,6 +433,7 @@ mod tests {
                 size: 20,
                 digest: [3; 32],
             }],
+            updates: vec![[5; 32]],
         }
     }
 
@@ -395,7 +452,6 @@ mod tests {
         inventory.install(installed("b", 4));
         inventory.remove(&id("b")).unwrap();
         inventory.requested.push(id("other"));
-        inventory.note_update([5; 32]);
         assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
     }
 
@@ -404,12 +460,26 @@ mod tests {
     fn a_removed_manifest_keeps_its_number() {
         let mut inventory = Inventory::default();
         inventory.install(installed("a", 3));
-        assert_eq!(inventory.floor(&id("a")), Some((3, Thumbprint([2; 32]))));
+        let number = |inventory: &Inventory| inventory.known(&id("a")).unwrap().sequence_number;
+        assert_eq!(number(&inventory), 3);
         inventory.remove(&id("a")).unwrap();
-        assert_eq!(inventory.floor(&id("a")), Some((3, Thumbprint([2; 32]))));
+        assert_eq!(number(&inventory), 3);
+        assert_eq!(inventory.known(&id("a")).unwrap().updates, [[5; 32]]);
         assert_eq!(inventory.provider(&id("ta")), None);
+        assert_eq!(inventory.owner(&id("ta")), Some(Thumbprint([2; 32])));
         inventory.install(installed("a", 5));
-        assert_eq!(inventory.floor(&id("a")), Some((5, Thumbprint([2; 32]))));
+        assert_eq!(number(&inventory), 5);
+        assert!(inventory.removed.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_read_back_is_not_stored() {
+        let mut inventory = Inventory::default();
+        assert!(inventory.record().is_ok());
+        inventory
+            .requested
+            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
+        assert_eq!(inventory.record(), Err(PortError::Full));
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! 5. [`Step::Idle`], or an empty answer of the TAM: done.
 //!
 //! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, attestation of the TAM,
-//! encryption, dependencies between manifests.
+//! encryption, dependencies between manifests, number tables other than the registry's.
 //!
 //! ```
 //! # use teep_agent::{Agent, Provisioning, ports::Tee};
@@ -58,7 +58,7 @@ use ports::{PortError, Tee};
 pub struct Agent {
     inventory: Inventory,
     /// An Update that waits for a payload.
-    update: Option<update::Running>,
+    update: Option<update::Waiting>,
     /// How many TAMs the current round of policy checks has named.
     policy_checks: usize,
 }
@@ -117,6 +117,9 @@ pub enum AgentError {
     /// The normal world asks for more components than the Agent notes down (RFC 9397 section 9.3).
     #[error("too many components are requested at once")]
     TooManyRequests,
+    /// The normal world asks for a component whose name is longer than the Agent notes down.
+    #[error("the component's name has more than 256 bytes")]
+    NameTooLong,
     /// No TAM is configured and the caller named none.
     #[error("no TAM is configured and none was named")]
     NoTam,
@@ -147,7 +150,7 @@ impl Agent {
             provisioning,
             ..Inventory::default()
         };
-        Ok(tee.store(&inventory.encode())?)
+        Ok(tee.store(&inventory.record()?)?)
     }
 
     /// Starts the Agent from its record, and frees what an interrupted installation left behind.
@@ -180,7 +183,13 @@ impl Agent {
     /// The installed component of this name: its image lies in the slot named there.
     #[must_use]
     pub fn component(&self, id: &suit::ComponentIdentifier) -> Option<&InstalledComponent> {
-        self.inventory.provider(id)?.component(id)
+        self.provider(id)?.component(id)
+    }
+
+    /// The installed manifest that brought this component: who signed it, which version it is.
+    #[must_use]
+    pub fn provider(&self, id: &suit::ComponentIdentifier) -> Option<&InstalledManifest> {
+        self.inventory.provider(id)
     }
 
     /// Hands in what the Broker has and learns what it must do next; see the crate documentation.

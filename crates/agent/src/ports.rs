@@ -27,7 +27,7 @@ pub enum PortError {
 
 /// The Agent's one record: everything that it must remember, replaced as a whole.
 ///
-/// This is the commit point of every installation (see the crate documentation), so
+/// This is the commit point of every installation (see `install.rs`), so
 /// [`StateStore::store`] must be atomic and durable: after a power cut at any moment,
 /// [`StateStore::load`] gives the record before or after, whole.
 pub trait StateStore {

@@ -8,9 +8,9 @@ use teep::{
     Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
-use crate::handle::{Refusal, introduce, refusal, unsupported_cipher_suites};
+use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
 use crate::ports::{PortError, Tee};
-use crate::{Agent, AgentError, Step};
+use crate::{Agent, AgentError, Step, bounds};
 
 pub(crate) fn answer(
     agent: &Agent,
@@ -25,7 +25,7 @@ pub(crate) fn answer(
 }
 
 /// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
-fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), Refusal> {
+fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
     let token = || request.token.clone();
     // T-034 (4.2) no versions means version 0; T-086 (4.6) the Error names those that would do.
     if !request.offered_versions().contains(&PROTOCOL_VERSION) {
@@ -54,6 +54,15 @@ fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), Refusal> {
                 &alloc::format!("{other}"),
             ));
         }
+    }
+    // T-158 (7.2.1) what Evidence cannot carry is not understood. P-17: a nonce has one place.
+    let challenge = request
+        .challenge
+        .as_ref()
+        .map_or(0, |challenge| challenge.as_bytes().len());
+    if challenge > bounds::CHALLENGE_BYTES {
+        let reason = "challenge: this device's Evidence takes 8 to 64 bytes";
+        return Err(refusal(ErrorCode::PermanentError, token(), reason));
     }
     // T-029 (4.2) no list means nonces; T-083, T-182 (4.6, 9) nonces are what this Agent has.
     let nonce = FreshnessMechanism::Nonce;

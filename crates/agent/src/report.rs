@@ -35,7 +35,10 @@ pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
     let unknown = || (String::new(), SuitDigest::sha256(&[]));
     let ((uri, digest), reason, record) = match obstacle {
         Obstacle::Refused(refusal) => (unknown(), refusal.reason(), Record::default()),
-        Obstacle::Unnamed => (unknown(), Reason::ComponentUnsupported, Record::default()),
+        Obstacle::Unnamed | Obstacle::TooMuch(_) => {
+            (unknown(), Reason::ComponentUnsupported, Record::default())
+        }
+        Obstacle::Replayed => (unknown(), Reason::Unauthorised, Record::default()),
         Obstacle::Failed {
             uri,
             digest,

@@ -9,6 +9,7 @@ use alloc::string::String;
 
 use suit::ComponentIdentifier;
 
+use crate::authorize::id_fits;
 use crate::inventory::Inventory;
 use crate::ports::Tee;
 use crate::{Agent, AgentError, bounds};
@@ -19,7 +20,8 @@ impl Agent {
     /// Returns the TAM to contact, or `None` when the component is installed.
     ///
     /// # Errors
-    /// [`AgentError::TooManyRequests`], [`AgentError::NoTam`] or a failure of the TEE.
+    /// [`AgentError::TooManyRequests`], [`AgentError::NameTooLong`], [`AgentError::NoTam`] or a failure of
+    /// the TEE.
     pub fn request_ta(
         &mut self,
         component: &ComponentIdentifier,
@@ -37,6 +39,9 @@ impl Agent {
             return Ok(None);
         }
         let uri = self.choose_tam(tam_uri)?;
+        if !id_fits(component) {
+            return Err(AgentError::NameTooLong);
+        }
         // T-047 (4.3) only what is not installed is requested.
         if !self.inventory.requested.contains(component) {
             if self.inventory.requested.len() >= bounds::REQUESTS {
@@ -125,7 +130,7 @@ impl Agent {
     ) -> Result<(), AgentError> {
         let mut next = self.inventory.clone();
         change(&mut next);
-        tee.store(&next.encode())?;
+        tee.store(&next.record()?)?;
         self.inventory = next;
         Ok(())
     }

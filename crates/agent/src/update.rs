@@ -10,33 +10,40 @@ use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
 use teep::{ErrorCode, Message, Success, Token, Update};
 
-use crate::authorize::{Obstacle, authorize};
+use crate::authorize::{Obstacle, authorize, authorize_removal};
 use crate::handle::{refusal, send};
-use crate::install::{self, Staging, Verified};
+use crate::install::{self, Candidate, Staging};
 use crate::inventory::Inventory;
 use crate::ports::Tee;
 use crate::report;
 use crate::{Agent, AgentError, Step, bounds};
 
+/// An Update that waits for a payload of one of its manifests.
+pub(crate) struct Waiting {
+    running: Running,
+    current: Current,
+}
+
 /// An Update under way.
-pub(crate) struct Running {
+struct Running {
     token: Option<Token>,
+    /// Digest of what the TAM signed: the Update's name in the record.
+    digest: [u8; 32],
     /// Envelopes still to be processed, in the order of the manifest list.
     pending: VecDeque<Vec<u8>>,
     /// SUIT Reports of those that are done, encoded.
     reports: Vec<Vec<u8>>,
-    /// The manifest that waits for a payload.
-    current: Option<Current>,
 }
 
+/// The manifest that is being processed.
 struct Current {
     processor: Processor,
     staging: Staging,
-    verified: Verified,
+    candidate: Candidate,
     envelope: Vec<u8>,
 }
 
-/// Takes up an Update that a trusted TAM signed; `digest` is that of what it signed.
+/// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
 pub(crate) fn start(
     agent: &mut Agent,
     update: Update,
@@ -44,62 +51,48 @@ pub(crate) fn start(
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let token = update.token;
-    let unneeded = update.unneeded_manifest_list;
-    let manifests = update.manifest_list;
+    let refuse = |code, reason: &str, tee: &mut dyn Tee| {
+        Ok(send(
+            &Message::Error(*refusal(code, token.clone(), reason)),
+            tee,
+        ))
+    };
     if let Some(label) = update.unknown_labels.first() {
         let reason = format!("option {label} is not supported");
-        return Ok(refuse(ErrorCode::UnsupportedExtension, token, &reason, tee));
+        return refuse(ErrorCode::UnsupportedExtension, &reason, tee);
+    }
+    // T-199 (11) bounded work for one message.
+    let manifests = update.manifest_list;
+    let is_large = |envelope: &Vec<u8>| envelope.len() > bounds::ENVELOPE_BYTES;
+    if manifests.len() > bounds::MANIFESTS_PER_UPDATE || manifests.iter().any(is_large) {
+        return refuse(
+            ErrorCode::PermanentError,
+            "too many or too large manifests",
+            tee,
+        );
+    }
+    if update.unneeded_manifest_list.len() > bounds::INSTALLED_MANIFESTS {
+        return refuse(
+            ErrorCode::PermanentError,
+            "too many manifests to unlink",
+            tee,
+        );
+    }
+    // T-161 (7.2.2) unlink first; any failure ends the Update.
+    for id in &update.unneeded_manifest_list {
+        if let Err(error) = unlink(agent, id, tee) {
+            return refuse(ErrorCode::TemporaryError, &format!("{id}: {error}"), tee);
+        }
     }
     // T-068 (4.4) an Update that only reports an error, or only brings an Attestation Result, changes
     // nothing; it is answered all the same (T-057).
-    if unneeded.is_empty() && manifests.is_empty() {
-        return Ok(succeed(token, Vec::new(), tee));
-    }
-    // T-199 (11) bounded work for one message.
-    if manifests.len() > bounds::MANIFESTS_PER_UPDATE
-        || manifests
-            .iter()
-            .any(|envelope| envelope.len() > bounds::ENVELOPE_BYTES)
-    {
-        return Ok(refuse(
-            ErrorCode::PermanentError,
-            token,
-            "too many or too large manifests",
-            tee,
-        ));
-    }
-    // T-187 (10) an old Update is no new order: a normal world that kept one could otherwise bring a
-    // removed component back, or remove one. Sequence numbers alone stop only older versions.
-    if agent.inventory.recent_updates.contains(&digest) {
-        return Ok(refuse(
-            ErrorCode::PermanentError,
-            token,
-            "this Update was processed before",
-            tee,
-        ));
-    }
-    let mut next = agent.inventory.clone();
-    next.note_update(digest);
-    install::switch_over(next, &mut agent.inventory, tee)?;
-
-    // T-161 (7.2.2) unlink first; any failure ends the Update.
-    for id in &unneeded {
-        if let Err(reason) = unlink(agent, id, tee)? {
-            return Ok(refuse(
-                ErrorCode::ManifestProcessingFailed,
-                token,
-                &reason,
-                tee,
-            ));
-        }
-    }
     let running = Running {
         token,
+        digest,
         pending: manifests.into(),
         reports: Vec::new(),
-        current: None,
     };
-    advance(agent, running, tee)
+    advance(agent, running, None, tee)
 }
 
 /// `Input::Payload`: bytes for the manifest that waits.
@@ -108,12 +101,14 @@ pub(crate) fn payload(
     bytes: &[u8],
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let (mut running, mut current) = waiting(agent)?;
+    let Waiting {
+        running,
+        mut current,
+    } = waiting(agent)?;
     let mut store = current.staging.store(&agent.inventory, tee);
     match current.processor.payload(bytes, &mut store) {
         Ok(()) => {
-            running.current = Some(current);
-            agent.update = Some(running);
+            agent.update = Some(Waiting { running, current });
             Ok(Step::MorePayload)
         }
         Err(failure) => Ok(fail(agent, running, current, failure, tee)),
@@ -122,74 +117,81 @@ pub(crate) fn payload(
 
 /// `Input::PayloadEnd`: the payload is complete.
 pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, AgentError> {
-    let (mut running, mut current) = waiting(agent)?;
+    let Waiting {
+        running,
+        mut current,
+    } = waiting(agent)?;
     let mut store = current.staging.store(&agent.inventory, tee);
     match current.processor.payload_end(&mut store) {
-        Ok(()) => {
-            running.current = Some(current);
-            advance(agent, running, tee)
-        }
+        Ok(()) => advance(agent, running, Some(current), tee),
         Err(failure) => Ok(fail(agent, running, current, failure, tee)),
     }
 }
 
 /// `Input::PayloadFailed`: the payload cannot be had, so its manifest fails.
 pub(crate) fn payload_failed(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, AgentError> {
-    let (running, mut current) = waiting(agent)?;
+    let Waiting {
+        running,
+        mut current,
+    } = waiting(agent)?;
     let failure = current.processor.payload_failed();
     Ok(fail(agent, running, current, failure, tee))
 }
 
-impl Running {
+impl Waiting {
     /// Gives up: the exchange it belonged to is gone. What was committed stays.
     pub(crate) fn abandon(self, inventory: &mut Inventory, tee: &mut dyn Tee) {
-        if let Some(current) = self.current {
-            current.staging.discard(inventory, tee);
-        }
+        self.current.staging.discard(inventory, tee);
     }
 }
 
-fn waiting(agent: &mut Agent) -> Result<(Running, Current), AgentError> {
-    let mut running = agent.update.take().ok_or(AgentError::NoPayloadWanted)?;
-    let current = running.current.take().ok_or(AgentError::NoPayloadWanted)?;
-    Ok((running, current))
+fn waiting(agent: &mut Agent) -> Result<Waiting, AgentError> {
+    agent.update.take().ok_or(AgentError::NoPayloadWanted)
 }
 
 /// Goes on until a payload is needed or every manifest is done (T-162, S-067: in order, stop at the first
 /// failure).
-fn advance(agent: &mut Agent, mut running: Running, tee: &mut dyn Tee) -> Result<Step, AgentError> {
+fn advance(
+    agent: &mut Agent,
+    mut running: Running,
+    mut current: Option<Current>,
+    tee: &mut dyn Tee,
+) -> Result<Step, AgentError> {
     loop {
-        let mut current = match running.current.take() {
+        let mut processing = match current.take() {
             Some(current) => current,
             None => {
                 let Some(envelope) = running.pending.pop_front() else {
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(succeed(running.token, running.reports, tee));
                 };
-                match open(agent, envelope) {
+                match open(agent, envelope, &running.digest) {
                     Ok(current) => current,
                     Err(obstacle) => return Ok(failed(running, &obstacle, tee)),
                 }
             }
         };
-        let mut store = current.staging.store(&agent.inventory, tee);
-        match current.processor.run(&mut store) {
+        let mut store = processing.staging.store(&agent.inventory, tee);
+        match processing.processor.run(&mut store) {
             Ok(Progress::Fetch { uri, .. }) => {
-                running.current = Some(current);
-                agent.update = Some(running);
+                agent.update = Some(Waiting {
+                    running,
+                    current: processing,
+                });
                 return Ok(Step::Fetch { uri });
             }
-            Ok(Progress::Invoke { .. } | Progress::Done) => {}
-            Err(failure) => return Ok(fail(agent, running, current, failure, tee)),
+            Ok(Progress::Done) => {}
+            Ok(Progress::Invoke { .. }) => unreachable!("only the Invocation Procedure invokes"),
+            Err(failure) => return Ok(fail(agent, running, processing, failure, tee)),
         }
         let Current {
             staging,
-            verified,
+            candidate,
             envelope,
             processor,
-        } = current;
+        } = processing;
         let report = report::success(&processor, running.token.as_ref());
-        match staging.commit(verified, &envelope, &mut agent.inventory, tee) {
+        match staging.commit(candidate, &envelope, &mut agent.inventory, tee) {
             Ok(()) => running.reports.push(report),
             // T-103 (4.6) the TEE's own trouble may pass.
             Err(error) => {
@@ -203,51 +205,54 @@ fn advance(agent: &mut Agent, mut running: Running, tee: &mut dyn Tee) -> Result
 }
 
 /// Makes an envelope ready to run, if it may (T-003, T-069).
-fn open(agent: &Agent, envelope: Vec<u8>) -> Result<Current, Obstacle> {
+fn open(agent: &Agent, envelope: Vec<u8>, update: &[u8; 32]) -> Result<Current, Obstacle> {
     let inventory = &agent.inventory;
-    let (authorized, verified) = authorize(inventory, &envelope)?;
+    let (authorized, candidate) = authorize(inventory, &envelope, update)?;
     let identity = inventory.provisioning.identity.clone();
     let processor = Processor::new(authorized, Procedure::Update, identity);
     Ok(Current {
         processor,
         staging: Staging::new(inventory),
-        verified,
+        candidate,
         envelope,
     })
 }
 
-/// Removes a manifest and its components. The inner result is the reason for the TAM if it failed.
+/// Removes a manifest and its components.
 fn unlink(
     agent: &mut Agent,
     id: &ComponentIdentifier,
     tee: &mut dyn Tee,
-) -> Result<Result<(), alloc::string::String>, AgentError> {
-    // P-10: what is not installed needs no unlinking.
-    let Some(manifest) = agent.inventory.manifest(id) else {
-        let mut next = agent.inventory.clone();
-        next.unneeded.retain(|unneeded| unneeded != id);
-        install::switch_over(next, &mut agent.inventory, tee)?;
-        return Ok(Ok(()));
-    };
-    // T-059 (4.4) run the manifest's own suit-uninstall. If its signer is trusted no longer, its commands
-    // are not either, and its components simply go.
-    let envelope = install::read_slot(manifest.envelope, tee)?;
-    if let Ok((authorized, _)) = authorize(&agent.inventory, &envelope) {
-        let identity = agent.inventory.provisioning.identity.clone();
-        let mut processor = Processor::new(authorized, Procedure::Uninstall, identity);
-        let mut staging = Staging::new(&agent.inventory);
-        let uninstalled = processor.run(&mut staging.store(&agent.inventory, tee));
-        staging.discard(&mut agent.inventory, tee);
-        match uninstalled {
-            Ok(Progress::Done) => {}
-            Ok(_) => return Ok(Err(format!("{id}: uninstall asks for a payload"))),
-            Err(failure) => return Ok(Err(format!("{id}: {failure}"))),
-        }
-    }
+) -> Result<(), AgentError> {
     let mut next = agent.inventory.clone();
-    next.remove(id);
-    install::switch_over(next, &mut agent.inventory, tee)?;
-    Ok(Ok(()))
+    match agent.inventory.manifest(id) {
+        Some(manifest) => {
+            // A damaged envelope cannot say how it would be uninstalled; it goes all the same.
+            if let Ok(envelope) = install::read_slot(manifest.envelope, tee) {
+                uninstall(agent, &envelope, tee);
+            }
+            next.remove(id);
+        }
+        // P-10: what is not installed needs no unlinking, and no write where nobody asked for it.
+        None if next.unneeded.contains(id) => next.unneeded.retain(|unneeded| unneeded != id),
+        None => return Ok(()),
+    }
+    Ok(install::switch_over(next, &mut agent.inventory, tee)?)
+}
+
+/// T-059 (4.4) runs the manifest's own suit-uninstall.
+///
+/// Whatever it does or fails to do, the manifest and its components go afterwards: a signer must not be
+/// able to make a Trusted Application that cannot be removed.
+fn uninstall(agent: &mut Agent, envelope: &[u8], tee: &mut dyn Tee) {
+    let Some(authorized) = authorize_removal(&agent.inventory, envelope) else {
+        return;
+    };
+    let identity = agent.inventory.provisioning.identity.clone();
+    let mut processor = Processor::new(authorized, Procedure::Uninstall, identity);
+    let mut staging = Staging::new(&agent.inventory);
+    let _its_own_affair = processor.run(&mut staging.store(&agent.inventory, tee));
+    staging.discard(&mut agent.inventory, tee);
 }
 
 /// The current manifest failed: free what it staged, report, end the Update.
@@ -289,8 +294,4 @@ fn succeed(token: Option<Token>, suit_reports: Vec<Vec<u8>>, tee: &dyn Tee) -> S
         }),
         tee,
     )
-}
-
-fn refuse(code: ErrorCode, token: Option<Token>, reason: &str, tee: &dyn Tee) -> Step {
-    send(&Message::Error(*refusal(code, token, reason)), tee)
 }

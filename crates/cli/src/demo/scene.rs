@@ -42,6 +42,8 @@ pub(super) struct Scene {
     pub(super) device: Option<Device>,
     /// The Update that brought the first version, as the Broker saw it.
     pub(super) first_update: Option<Vec<u8>>,
+    /// The latest Update that brought a manifest, likewise.
+    pub(super) last_update: Option<Vec<u8>>,
     /// The text of the last Error that an Agent sent, or err-msg of the last Update.
     pub(super) last_refusal: Option<String>,
     /// Whether the last exchange made an Agent answer a QueryRequest.
@@ -79,6 +81,7 @@ impl Scene {
             developer: None,
             device: None,
             first_update: None,
+            last_update: None,
             last_refusal: None,
             told_about_itself: false,
             failed: 0,
@@ -347,10 +350,10 @@ impl Scene {
             Traffic::Received(message) => {
                 self.tell("←", message);
                 if let Some(Message::Update(update)) = device::message(message)
-                    && self.first_update.is_none()
                     && !update.manifest_list.is_empty()
                 {
-                    self.first_update = Some(message.to_vec());
+                    self.first_update.get_or_insert_with(|| message.to_vec());
+                    self.last_update = Some(message.to_vec());
                 }
             }
             Traffic::Fetching { uri, done, total } if Some(done) == total => {

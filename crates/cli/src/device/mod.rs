@@ -11,6 +11,7 @@ use suit::ComponentIdentifier;
 use tee_wasm::{DeviceIdentity, SoftwareTee, TrustedApplication};
 use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
 use teep_broker::{Broker, BrokerError, Traffic};
+use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
 use teep_verifier::Endorsement;
 
@@ -149,12 +150,14 @@ impl Device {
         }
     }
 
-    /// A policy check: an exchange with each TAM of the device (H-16). The first failure ends it.
+    /// A policy check: an exchange with each TAM of the device (H-16). One that
+    /// fails does not keep the others from their turn; the first failure is returned.
     pub(crate) fn poll(&mut self, watch: &mut dyn FnMut(Traffic<'_>)) -> Result<(), DeviceError> {
+        let mut result = Ok(());
         while let Some(uri) = self.agent.request_policy_check() {
-            self.exchange(&uri, watch)?;
+            result = result.and(self.exchange(&uri, watch));
         }
-        Ok(())
+        result
     }
 
     /// Hands bytes to the Agent as if a TAM had sent them, as a hostile Broker could; returns its answer.
@@ -171,11 +174,11 @@ impl Device {
         command: u32,
         input: &[u8],
     ) -> Result<Vec<u8>, DeviceError> {
-        let component = self
-            .agent
-            .component(id)
-            .ok_or_else(|| DeviceError::NotInstalled(id.clone()))?;
+        let not_installed = || DeviceError::NotInstalled(id.clone());
+        let provider = self.agent.provider(id).ok_or_else(not_installed)?;
+        let component = provider.component(id).ok_or_else(not_installed)?;
         let (slot, digest) = (component.slot, component.digest);
+        let identity = storage_identity(&provider.signer, id);
         let image = self.tee.slot(slot)?;
         // S-066 (M 4.2) what runs is what was verified when it was installed.
         if sha256(&image) != digest {
@@ -183,12 +186,14 @@ impl Device {
         }
         let application = TrustedApplication::load(&image)
             .map_err(|error| DeviceError::NotRunnable(id.clone(), error))?;
-        let storage = self.tee.ta_storage(&storage_identity(id))?;
+        let storage = self.tee.ta_storage(&identity)?;
         application
             .invoke(command, input, storage, &tee_wasm::Limits::default())
             .map_err(|error| DeviceError::Call(id.clone(), error))
     }
 
+    /// The gate between the Broker and the TEE: the Agent is a function from what the Broker has to what
+    /// it must do next, over the ports of [`SoftwareTee`].
     fn exchange(
         &mut self,
         uri: &str,
@@ -206,22 +211,22 @@ impl Device {
 
     /// Deletes what removed Trusted Applications had stored: their successors must not find it.
     fn forget_removed(&mut self) -> Result<(), DeviceError> {
-        let components = self
-            .agent
-            .installed()
-            .iter()
-            .flat_map(|manifest| &manifest.components);
-        let identities: Vec<_> = components
-            .map(|component| storage_identity(&component.component_id))
+        let manifests = self.agent.installed().iter();
+        let identities: Vec<_> = manifests
+            .flat_map(|manifest| {
+                let components = manifest.components.iter();
+                components.map(|one| storage_identity(&manifest.signer, &one.component_id))
+            })
             .collect();
         let identities: Vec<&[u8]> = identities.iter().map(Vec::as_slice).collect();
         Ok(self.tee.retain_ta_storage(&identities)?)
     }
 }
 
-/// A Trusted Application's storage belongs to its component identifier, so that it survives an update.
-fn storage_identity(id: &ComponentIdentifier) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// A Trusted Application's storage belongs to its signer and component identifier: so it survives an
+/// update, and no other signer's component of the same name can ever read it.
+fn storage_identity(signer: &Thumbprint, id: &ComponentIdentifier) -> Vec<u8> {
+    let mut bytes = signer.0.to_vec();
     id.encode(&mut teep_cose::cbor::Encoder::new(&mut bytes));
     bytes
 }

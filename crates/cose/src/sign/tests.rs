@@ -1,0 +1,215 @@
+use super::*;
+use alloc::vec;
+use proptest::prelude::*;
+
+fn key(algorithm: Algorithm, seed: u8) -> SigningKey {
+    SigningKey::generate(algorithm, &mut Counter(seed))
+}
+
+/// A generator for tests: different bytes for different seeds.
+struct Counter(u8);
+
+impl rand_core::TryRng for Counter {
+    type Error = core::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.0.into())
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.0.into())
+    }
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
+        to.fill(self.0);
+        Ok(())
+    }
+}
+impl rand_core::TryCryptoRng for Counter {}
+
+/// Proves: T-008, T-009
+#[test]
+fn what_is_signed_is_the_sig_structure_of_rfc_9052() {
+    let signer = key(Algorithm::Esp256, 1);
+    let bytes = Sign1::new(b"payload").with_kid().sign(&signer);
+    let mut reader = Reader::new(&bytes, "message", &Limits::MESSAGE).unwrap();
+    assert_eq!(reader.tag("tag").unwrap(), 18);
+    reader.array_of("COSE_Sign1", 4, "an array of 4").unwrap();
+    let protected = reader.bytes("protected").unwrap();
+    assert_eq!(protected, [0xa1, 0x01, 0x28], "{{1: -9}}");
+    reader.raw("unprotected").unwrap();
+    assert_eq!(reader.bytes("payload").unwrap(), b"payload");
+    let signature = reader.bytes("signature").unwrap();
+    // Section 4.4: ["Signature1", body_protected, external_aad, payload].
+    let structure = [
+        &[0x84, 0x6a][..],
+        b"Signature1",
+        &[0x43, 0xa1, 0x01, 0x28],
+        &[0x40],
+        &[0x47],
+        b"payload",
+    ]
+    .concat();
+    assert!(signer.public_key().verify(&structure, signature));
+}
+
+#[test]
+fn headers_are_bounded_before_anything_is_built_of_them() {
+    // A protected header of a million items: { 99: [0, 0, …] }.
+    let count = 1_000_000_usize;
+    let mut header = vec![0xa1, 0x18, 99, 0x9a];
+    header.extend((count as u32).to_be_bytes());
+    header.resize(header.len() + count, 0);
+    let mut bytes = vec![0xd2, 0x84, 0x5a];
+    bytes.extend((header.len() as u32).to_be_bytes());
+    bytes.extend(&header);
+    bytes.extend([0xa0, 0x41, 0, 0x41, 0]);
+    let error = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap_err();
+    let Error::Malformed(malformed) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (malformed.field, malformed.problem),
+        ("protected header", Problem::OverLimit)
+    );
+    // The same in the signature of a COSE_Sign.
+    let mut bytes = vec![0xd8, 98, 0x84, 0x40, 0xa0, 0x41, 0, 0x81, 0x83, 0x5a];
+    bytes.extend((header.len() as u32).to_be_bytes());
+    bytes.extend(&header);
+    bytes.extend([0xa0, 0x41, 0]);
+    let error = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap_err();
+    assert!(
+        matches!(error, Error::Malformed(m) if m.problem == Problem::OverLimit),
+        "{error}"
+    );
+}
+
+/// Proves: T-004, T-014
+#[test]
+fn sign1_verifies_with_its_key_only() {
+    for algorithm in Algorithm::ALL {
+        let bytes = Sign1::new(b"payload").with_kid().sign(&key(algorithm, 1));
+        assert_eq!(bytes[0], 0xd2, "tag 18");
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        assert_eq!(
+            message.verify(&key(algorithm, 1).public_key()).unwrap(),
+            b"payload"
+        );
+        let wrong = message.verify(&key(algorithm, 2).public_key());
+        assert_eq!(wrong, Err(SignatureError::Wrong));
+        let header = &message.signatures()[0];
+        assert_eq!(header.algorithm, Some(algorithm.number()));
+        assert_eq!(
+            header.thumbprint(),
+            Some(key(algorithm, 1).public_key().thumbprint())
+        );
+    }
+}
+
+#[test]
+fn a_key_of_another_algorithm_is_told_apart_from_a_wrong_signature() {
+    let bytes = Sign1::new(b"payload").sign(&key(Algorithm::Esp256, 1));
+    let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+    let other = key(Algorithm::Ed25519, 1).public_key();
+    assert_eq!(
+        message.verify(&other),
+        Err(SignatureError::NoSupportedAlgorithm)
+    );
+}
+
+#[test]
+fn the_key_travels_by_value_where_asked() {
+    let signer = key(Algorithm::Ed25519, 3);
+    let bytes = Sign1::new(b"payload").with_kid().with_key().sign(&signer);
+    let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+    assert_eq!(message.signatures()[0].key, Some(signer.public_key()));
+}
+
+#[test]
+fn detached_and_attached_are_not_confused() {
+    let signer = key(Algorithm::Esp256, 1);
+    let detached = Sign1::new(b"digest").detached().sign(&signer);
+    let message = SignedMessage::decode(&detached, &Limits::MESSAGE).unwrap();
+    message
+        .verify_detached(b"digest", &signer.public_key())
+        .unwrap();
+    assert_eq!(
+        message.verify(&signer.public_key()),
+        Err(SignatureError::Payload)
+    );
+    let other = message.verify_detached(b"other", &signer.public_key());
+    assert_eq!(other, Err(SignatureError::Wrong));
+    let attached = Sign1::new(b"digest").sign(&signer);
+    let message = SignedMessage::decode(&attached, &Limits::MESSAGE).unwrap();
+    let result = message.verify_detached(b"digest", &signer.public_key());
+    assert_eq!(result, Err(SignatureError::Payload));
+}
+
+/// Proves: T-169
+#[test]
+fn sign_with_each_verifies_with_each() {
+    let (a, b) = (key(Algorithm::Esp256, 1), key(Algorithm::Ed25519, 2));
+    let bytes = sign_with_each(b"payload", &[&a, &b]);
+    let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+    assert!(!message.is_sign1());
+    assert_eq!(message.verify(&a.public_key()).unwrap(), b"payload");
+    assert_eq!(message.verify(&b.public_key()).unwrap(), b"payload");
+    let stranger = key(Algorithm::Esp256, 9).public_key();
+    assert_eq!(message.verify(&stranger), Err(SignatureError::Wrong));
+}
+
+/// Proves: T-012, T-013
+#[test]
+fn refuses_other_structures_and_critical_headers() {
+    let decode = |bytes: &[u8]| SignedMessage::decode(bytes, &Limits::MESSAGE).unwrap_err();
+    assert_eq!(decode(&[0x82, 1, 0xa0]), not_signed());
+    assert_eq!(
+        decode(&[0xd1, 0x84, 0x40, 0xa0, 0xf6, 0x40]),
+        not_signed(),
+        "COSE_Mac0"
+    );
+    assert_eq!(decode(&[0x84, 0x40, 0xa0, 0xf6, 0x01]), not_signed());
+    // protected: {1: -9, 2: [5], 5: h'00'}
+    let critical = [
+        0xd2, 0x84, 0x49, 0xa3, 1, 0x28, 2, 0x81, 5, 5, 0x41, 0, 0xa0, 0x41, 0, 0x41, 0,
+    ];
+    assert_eq!(decode(&critical), SignatureError::CriticalHeader.into());
+}
+
+#[test]
+fn undefined_is_no_detached_payload() {
+    let mut bytes = Sign1::new(b"x").detached().sign(&key(Algorithm::Esp256, 1));
+    let nil = bytes.iter().position(|byte| *byte == 0xf6).unwrap();
+    bytes[nil] = 0xf7;
+    let error = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap_err();
+    assert_eq!(error, Error::Signature(SignatureError::NotSigned));
+}
+
+#[test]
+fn accepts_untagged_messages() {
+    let signer = key(Algorithm::Esp256, 1);
+    let bytes = Sign1::new(b"claims").untagged().sign(&signer);
+    assert_eq!(bytes[0], 0x84);
+    let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+    assert_eq!(message.verify(&signer.public_key()).unwrap(), b"claims");
+}
+
+proptest! {
+    /// Proves: T-010
+    #[test]
+    fn a_flipped_bit_never_verifies(at in 0usize..120, bit in 0u8..8) {
+        let signer = key(Algorithm::Ed25519, 1);
+        let mut bytes = Sign1::new(b"a payload of a few bytes").with_kid().sign(&signer);
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        let verified = SignedMessage::decode(&bytes, &Limits::MESSAGE)
+            .ok()
+            .and_then(|message| message.verify(&signer.public_key()).ok().map(<[u8]>::to_vec));
+        // The kid is unprotected, so a flip there changes nothing that was signed.
+        if let Some(payload) = verified {
+            prop_assert_eq!(&payload[..], b"a payload of a few bytes");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = SignedMessage::decode(&bytes, &Limits::MESSAGE);
+    }
+}
