@@ -44,8 +44,8 @@ impl Broker {
         let read = reader.take(MAX_MESSAGE + 1).read_to_end(&mut body);
         // H-19 (5.6) any status but success ends the session.
         if !status.is_success() {
-            let problem = content_type.starts_with("application/problem+json");
-            let problem = problem.then(|| String::from_utf8_lossy(&body).into_owned());
+            let is_problem = content_type.starts_with("application/problem+json");
+            let problem = is_problem.then(|| printable(&body));
             return Err(BrokerError::Status {
                 uri: uri.into(),
                 status: status.as_u16(),
@@ -76,5 +76,15 @@ fn header_text<B>(response: &ureq::http::Response<B>, name: ureq::http::HeaderNa
     value.unwrap_or_default().to_owned()
 }
 
+/// What a server says of its refusal, for a person's terminal: short, and without control characters.
+fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .take(MAX_PROBLEM)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+const MAX_PROBLEM: usize = 500;
 /// The Agent refuses larger messages anyway; so the normal world need not hold them.
 const MAX_MESSAGE: u64 = 1 << 20;

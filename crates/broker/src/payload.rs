@@ -1,12 +1,15 @@
 //! Fetching a payload that a manifest names, piece by piece.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use url::Url;
 
 use crate::Broker;
 use crate::session::Traffic;
 
+/// Without a byte for so long, a payload counts as failed.
+const STALLED: Duration = Duration::from_secs(60);
 /// Pieces that are handed to the Agent.
 const CHUNK: usize = 64 << 10;
 
@@ -34,7 +37,13 @@ impl Broker {
             Ok(uri) => return failed(watch, format!("scheme {} is not fetched", uri.scheme())),
             Err(error) => return failed(watch, error.to_string()),
         };
-        let mut response = match self.client.get(uri.as_str()).call() {
+        // A payload takes as long as it takes; only a server that stops sending is left.
+        let request = self.client.get(uri.as_str()).config();
+        let request = request
+            .timeout_recv_body(None)
+            .timeout_per_read(Some(STALLED))
+            .build();
+        let mut response = match request.call() {
             Ok(response) if response.status().is_success() => response,
             Ok(response) => return failed(watch, format!("HTTP status {}", response.status())),
             Err(error) => return failed(watch, error.to_string()),

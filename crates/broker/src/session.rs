@@ -68,8 +68,8 @@ impl Broker {
                 step = match step {
                     Step::Send(message) => break message,
                     Step::Fetch { uri } => self.feed(&base, &uri, agent, watch)?,
-                    // A payload that ended early was taken in full before; the Agent waits for its end.
-                    Step::MorePayload => agent(Input::PayloadEnd).map_err(BrokerError::Agent)?,
+                    // Nothing is being fetched, so there is no more.
+                    Step::MorePayload => agent(Input::PayloadFailed).map_err(BrokerError::Agent)?,
                     Step::Idle => return Ok(()),
                 };
             };

@@ -262,18 +262,55 @@ fn a_success_signed_by_another_key_is_dropped() {
 #[test]
 fn an_update_is_recognised_whatever_is_not_signed() {
     let mut world = update_published();
+    world.poll(0).unwrap();
+    let update = world.network.latest(is_update).unwrap().1.bytes.clone();
     world.unrequest(0, &id("ta")).unwrap();
-    let removal = world.network.latest(is_update).unwrap().1.bytes.clone();
-    world.request(0, &id("ta")).unwrap();
     // Without the tag (18): the first byte.
-    for again in [removal.clone(), removal[1..].to_vec()] {
+    for again in [update.clone(), update[1..].to_vec()] {
         let answer = world.hand_in(0, &again).unwrap();
         assert!(
             matches!(read(&answer), Some(Message::Error(_))),
             "taken up again"
         );
-        assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
+        assert_eq!(world.image(0, &id("ta")), None);
     }
+}
+
+/// However often a Broker has a component installed and removed meanwhile.
+///
+/// Proves: T-187, A-28
+#[test]
+fn an_old_update_never_brings_a_removed_component_back() {
+    let mut world = World::with_one_device(1, ESP256);
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    let mut updates = Vec::new();
+    for _ in 0..40 {
+        // From the 33rd time on, the Agent takes a newer version only.
+        world.request(0, &id("ta")).unwrap();
+        let brought = |message: &Message| {
+            matches!(message, Message::Update(update) if !update.manifest_list.is_empty())
+        };
+        updates.push(world.network.latest(brought).unwrap().1.bytes.clone());
+        world.unrequest(0, &id("ta")).unwrap();
+    }
+    for old in &updates {
+        world.hand_in(0, old).unwrap();
+        assert_eq!(world.image(0, &id("ta")), None);
+    }
+    world.publish(0, 0, &TrustedComponent::new("ta", 2, b"version 2"));
+    world.request(0, &id("ta")).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
+}
+
+/// Proves: A-25
+#[test]
+fn a_name_too_long_to_remember_is_not_requested() {
+    let mut world = update_published();
+    let long = suit::ComponentIdentifier::new(vec![vec![b'x'; 5 << 20]]);
+    let (agent, tee) = world.device(0).unwrap();
+    let error = agent.request_ta(&long, None, tee).unwrap_err();
+    assert_eq!(error, AgentError::NameTooLong);
+    world.restart(0).unwrap();
 }
 
 /// An Update names no device, so a Broker can bring one device's Update to another, which takes it: it is

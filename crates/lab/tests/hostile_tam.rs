@@ -3,7 +3,7 @@
 
 use suit::report::{Reason, ReportOutcome};
 use teep::{
-    CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message, QueryRequest,
+    Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message, QueryRequest,
     SuitCoseProfile, Token, Update,
 };
 use teep_cose::cbor::Limits;
@@ -209,13 +209,60 @@ fn a_signer_cannot_touch_what_another_brought() {
             Reason::ComponentUnauthorised
         );
     }
-    // Nor after it was removed: the name stays its first signer's.
+    // Nor after it was removed: both names stay their first signer's.
     world.unrequest(0, &id("ta")).unwrap();
-    let envelope = TrustedComponent::new("ta", 10, b"evil").envelope(&world.signers[1]);
-    assert_eq!(
-        refused_manifest(&mut world, envelope),
-        Reason::ComponentUnauthorised
-    );
+    for attempt in [named(manifest_id("ta"), "ta"), named(manifest_id("other"), "ta")] {
+        let envelope = attempt.envelope(&world.signers[1]);
+        assert_eq!(
+            refused_manifest(&mut world, envelope),
+            Reason::ComponentUnauthorised
+        );
+    }
+}
+
+/// Proves: T-199
+#[test]
+fn a_manifest_with_names_too_long_to_remember_is_refused() {
+    let mut world = installed();
+    let long = suit::ComponentIdentifier::new(vec![vec![b'x'; 300]]);
+    let mut component = TrustedComponent::new("other", 1, b"image");
+    component.images[0].component_id = long;
+    let envelope = component.envelope(&world.signers[0]);
+    let reason = refused_manifest(&mut world, envelope);
+    assert_eq!(reason, Reason::ComponentUnsupported);
+    world.restart(0).unwrap();
+}
+
+/// Proves: T-158
+#[test]
+fn a_challenge_that_evidence_cannot_carry_is_answered_with_an_error() {
+    let mut world = installed();
+    let request = QueryRequest {
+        token: None,
+        challenge: Challenge::new([7; 65]).ok(),
+        data_item_requested: DataItems::ATTESTATION,
+        ..query_request()
+    };
+    let error = refused(&mut world, Message::QueryRequest(request));
+    assert_eq!(error.err_code, ErrorCode::PermanentError);
+}
+
+/// A stranger's signature of the Agent's algorithm opens no door to the TAM's other one.
+///
+/// Proves: T-172
+#[test]
+fn an_update_with_several_signatures_is_refused() {
+    let mut world = installed();
+    let update = Message::Update(Update { token: token(), ..Update::default() });
+    let payload = update.encode(&teep::Numbers::IANA);
+    let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
+    let tam = &world.tams[0].tam;
+    let mixed = teep_cose::sign_with_each(&payload, &[&stranger, &tam.ed25519]);
+    let genuine = teep_cose::sign_with_each(&payload, &[&tam.esp256, &tam.ed25519]);
+    for signed in [mixed, genuine] {
+        let answer = world.hand_in(0, &signed).unwrap();
+        assert!(matches!(read(&answer), Some(Message::Error(_))));
+    }
 }
 
 /// A signer whose two manifests claim the same component: the second would change the first's.

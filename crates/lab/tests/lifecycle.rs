@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use suit::build::{Unsigned, sequence};
-use suit::command::{Directive, ReportingPolicy};
+use suit::command::{Condition, Directive, ReportingPolicy};
 use suit::report::{Reason, ReportOutcome};
-use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters};
+use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Severable};
 use teep::{ErrorCode, Message, Token, Update};
 use teep_agent::AgentError;
 use teep_cose::Algorithm;
@@ -100,7 +100,7 @@ fn the_first_versions_update_cannot_be_replayed() {
     let Some(Message::Error(error)) = teep_lab::read(&answer) else {
         panic!("an Error")
     };
-    assert_eq!(error.err_code, ErrorCode::PermanentError);
+    assert_eq!(error.err_code, ErrorCode::ManifestProcessingFailed);
     assert_eq!(*world.devices[0].tee.storage(), before);
 }
 
@@ -241,6 +241,36 @@ fn unlinking_what_is_not_installed_succeeds() {
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
 
+/// Content from outside that is unlinked again before anything checked it is not installed by that.
+///
+/// Proves: S-007
+#[test]
+fn what_is_fetched_and_unlinked_is_not_installed() {
+    let mut world = World::with_one_device(1, ESP256);
+    let usual = TrustedComponent::new("ta", 1, b"version 1");
+    let envelope = usual.envelope(&world.signers[0]);
+    let envelope = Envelope::decode(&envelope, &Limits::DEFAULT).unwrap();
+    let uri = Parameters::new(vec![Parameter::Uri("#ta")]);
+    let install = sequence(&[
+        Command::OverrideParameters(uri),
+        Command::Directive(Directive::Fetch, ReportingPolicy::NOTHING),
+        Command::Directive(Directive::Unlink, ReportingPolicy::NOTHING),
+    ]);
+    let mut manifest = envelope.unverified_manifest().unwrap();
+    let install = CommandSequence::new(&install, &Limits::DEFAULT).unwrap();
+    manifest.install = Some(Severable::Inline(install));
+    manifest.validate = None;
+    let unsigned = Unsigned::new(&manifest).with_payload("#ta", b"anything".to_vec());
+    let update = Update {
+        manifest_list: vec![unsigned.sign(&[&world.signers[0]])],
+        ..Update::default()
+    };
+    world.say(0, 0, &Message::Update(update)).unwrap();
+    assert_eq!(world.image(0, &id("ta")), None);
+    let (agent, _) = world.device(0).unwrap();
+    assert!(agent.component(&id("ta")).is_none());
+}
+
 /// Has `ta` installed by a manifest with other commands in its section suit-uninstall.
 fn installed_with_uninstall(commands: &[Command<'_>]) -> World {
     let mut world = World::with_one_device(1, ESP256);
@@ -270,20 +300,21 @@ fn what_an_uninstallation_writes_goes_with_the_rest() {
     assert_eq!(world.devices[0].tee.slot_count(), 0);
 }
 
-/// Proves: T-161
+/// A signer cannot make a Trusted Application that no TAM can remove.
+///
+/// Proves: A-28
 #[test]
-fn an_uninstallation_that_fails_leaves_all_in_place_and_is_an_error() {
+fn an_uninstallation_that_fails_prevents_no_removal() {
     let fetch = Command::Directive(Directive::Fetch, ReportingPolicy::NOTHING);
     let uri = Parameters::new(vec![Parameter::Uri("#gone")]);
     let mut world = installed_with_uninstall(&[Command::OverrideParameters(uri), fetch]);
     world.unrequest(0, &id("ta")).unwrap();
-    let Some(Message::Error(error)) = world.network.recorded.last().unwrap().message() else {
-        panic!("an Error")
-    };
-    assert_eq!(error.err_code, ErrorCode::ManifestProcessingFailed);
-    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
-    assert!(world.tam_agrees(0, 0));
-    assert_eq!(world.devices[0].tee.slot_count(), 2);
+    assert!(world.installed(0).is_empty() && world.tam_agrees(0, 0));
+    assert_eq!(world.devices[0].tee.slot_count(), 0);
+    let abort = Command::Condition(Condition::Abort, ReportingPolicy::NOTHING);
+    let mut world = installed_with_uninstall(&[abort]);
+    world.unrequest(0, &id("ta")).unwrap();
+    assert!(world.installed(0).is_empty() && world.tam_agrees(0, 0));
 }
 
 /// Proves: T-075, T-088, T-163
