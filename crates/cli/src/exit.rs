@@ -45,7 +45,6 @@ impl Failure {
     }
 
     /// The other side cannot be reached.
-    #[allow(dead_code)] // For the commands that talk to a TAM.
     pub(crate) fn unreachable(message: impl fmt::Display) -> Self {
         Self::new(Fault::Unreachable, message)
     }

@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use crate::exit::Failure;
 use crate::output;
-use crate::random::SystemRandom;
 
 /// Arguments of `teep key`.
 #[derive(Debug, Args)]
@@ -104,7 +103,7 @@ fn generate(args: &GenerateArgs) -> Result<(), Failure> {
             "{name} exists already: remove it or choose another name"
         )));
     }
-    let key = SigningKey::generate(algorithm, &mut SystemRandom);
+    let key = SigningKey::generate(algorithm, &mut system_random());
     output::create(&args.file, key.to_pem().as_bytes(), true)?;
     output::create(&public_file, key.public_key().to_pem().as_bytes(), false)?;
     if args.json {
@@ -146,6 +145,11 @@ fn as_json(key: &PublicKey) -> serde_json::Value {
         "public_key": key.to_pem(),
         "cose_key": output::hex(&key.to_cose_key()),
     })
+}
+
+/// The system's secure random source. There is no key without, so its failure panics.
+pub(crate) fn system_random() -> impl rand_core::CryptoRng {
+    rand_core::UnwrapErr(getrandom::SysRng)
 }
 
 /// Reads the public part of a private or public key in PEM.

@@ -7,7 +7,6 @@ mod exit;
 mod inspect;
 mod key;
 mod output;
-mod random;
 mod suit;
 mod tam;
 mod verifier;
@@ -81,8 +80,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Logs go to standard error; `TEEP_LOG` says which, in the notation of `tracing`: `TEEP_LOG=debug`.
 fn start_log(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TEEP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let wanted = std::env::var("TEEP_LOG").unwrap_or_else(|_| default.into());
+    let filter = wanted
+        .parse::<tracing_subscriber::EnvFilter>()
+        .unwrap_or_else(|error| {
+            output::note(&format!("TEEP_LOG={wanted} is not understood: {error}"));
+            default.parse().expect("our own filters are understood")
+        });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Give the Verifier a device's endorsement: only then does its Evidence count
     Endorse(Endorse),
+    /// Take a device's endorsement back: its Evidence counts no longer
+    Remove(Remove),
     /// List the devices that the Verifier knows
     Endorsements,
 }
@@ -36,6 +38,13 @@ enum Command {
 struct Endorse {
     /// An endorsement, as `teep device init` writes it
     endorsement: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep verifier remove a76c82c64e94…(64 digits)")]
+struct Remove {
+    /// The thumbprint of the attestation key, as `teep verifier endorsements --json` shows it
+    thumbprint: String,
 }
 
 /// Runs `teep verifier`.
@@ -52,6 +61,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let endorsement = Endorsement::decode(&bytes)
                 .map_err(|error| Failure::usage(format!("{}: {error}", endorsement.display())))?;
             show_one(&endorse(&client, &endorsement)?, json)
+        }
+        Command::Remove(Remove { thumbprint }) => {
+            client.delete(&format!("/api/endorsements/{thumbprint}"))?;
+            output::print(&format!("{thumbprint} is endorsed no longer"))
         }
         Command::Endorsements => {
             let columns = ["attestation_key", "ueid", "hwmodel", "hwversion"];

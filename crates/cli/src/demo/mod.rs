@@ -14,8 +14,8 @@ use teep_cose::{Algorithm, SigningKey};
 
 use crate::device::DeviceError;
 use crate::exit::Failure;
+use crate::key::system_random;
 use crate::output;
-use crate::random::SystemRandom;
 use scene::{COMPONENT, Payload, Scene};
 
 /// Arguments of `teep demo`.
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn publish_first_version(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("1", "A Trusted Component is made, signed and published");
     scene.start_tam()?;
-    let developer = SigningKey::generate(Algorithm::Esp256, &mut SystemRandom);
+    let developer = SigningKey::generate(Algorithm::Esp256, &mut system_random());
     scene.fact(
         "developer's key",
         &scene::short(&developer.public_key().thumbprint()),

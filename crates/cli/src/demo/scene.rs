@@ -14,8 +14,8 @@ use teep_verifier::Endorsement;
 
 use crate::device::{Device, Setup, decoded, identity, provision};
 use crate::exit::Failure;
+use crate::key::system_random;
 use crate::output::hex;
-use crate::random::SystemRandom;
 use crate::{device, inspect, key, tam};
 
 /// The sample Trusted Application, as devices know it.
@@ -70,9 +70,11 @@ impl Scene {
             })
         };
         let images = [image(1)?, image(2)?];
-        let root = std::env::temp_dir().join(format!("teep-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&root)
-            .map_err(|error| Failure::own(format!("{}: {error}", root.display())))?;
+        // A new folder that nobody else can have prepared: TAM keys will lie in it.
+        let root = tempfile::Builder::new().prefix("teep-demo-").tempdir();
+        let root = root
+            .map_err(|error| Failure::own(format!("no temporary folder: {error}")))?
+            .keep();
         Ok(Self {
             root,
             verbose,
@@ -380,7 +382,7 @@ impl Scene {
     pub(super) fn sign_update(&self, manifests: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
         let tam_key = key::read_private(&self.folder("tam").join("keys/esp256.pem"))?;
         let mut token = [0; 16];
-        rand_core::Rng::fill_bytes(&mut SystemRandom, &mut token);
+        rand_core::Rng::fill_bytes(&mut system_random(), &mut token);
         let update = Update {
             token: Some(teep::Token::new(token).map_err(Failure::own)?),
             manifest_list: manifests.to_vec(),

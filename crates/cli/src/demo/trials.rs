@@ -4,13 +4,13 @@ use teep_cose::{Algorithm, SigningKey};
 
 use super::scene::{COMPONENT, Payload, Scene, short};
 use crate::exit::Failure;
-use crate::random::SystemRandom;
+use crate::key::system_random;
 
 /// A Trusted Application that a stranger signed: the TAM refuses it, and so does the device when a TAM
 /// sends it all the same.
 pub(super) fn stranger(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("7a", "A stranger signs a Trusted Application");
-    let stranger = SigningKey::generate(Algorithm::Esp256, &mut SystemRandom);
+    let stranger = SigningKey::generate(Algorithm::Esp256, &mut system_random());
     scene.fact(
         "stranger's key",
         &short(&stranger.public_key().thumbprint()),

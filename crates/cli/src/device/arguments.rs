@@ -157,8 +157,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let mut note = |traffic: Traffic<'_>| watch.note(traffic);
             let asked = device.request(&component, tam.as_deref(), &mut note)?;
             match (device.provides(&component), asked) {
-                (true, true) => output::print(&format!("{component} is installed")),
-                (true, false) => output::print(&format!("{component} was installed before")),
+                (true, true) => say(&component, "installed", json),
+                (true, false) => say(&component, "installed before", json),
                 (false, _) => {
                     let reason = watch.reason();
                     Err(Failure::refused(format!(
@@ -171,8 +171,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let mut device = Device::open(&folder)?;
             let asked = device.unrequest(&component, &mut |traffic| watch.note(traffic))?;
             match (device.provides(&component), asked) {
-                (false, true) => output::print(&format!("{component} is removed")),
-                (false, false) => output::print(&format!("{component} was not installed")),
+                (false, true) => say(&component, "removed", json),
+                (false, false) => say(&component, "not installed", json),
                 (true, _) => {
                     let reason = watch.reason();
                     Err(Failure::refused(format!(
@@ -181,12 +181,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 }
             }
         }
-        Command::Poll(Poll { every: None }) => poll(&folder, &mut watch),
+        Command::Poll(Poll { every: None }) => poll(&folder, &mut watch, json),
         Command::Poll(Poll {
             every: Some(seconds),
         }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(failure) = poll(&folder, &mut watch) {
+            if let Err(failure) = poll(&folder, &mut watch, json) {
                 output::note(&format!("policy check: {failure}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
@@ -204,16 +204,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// What became of a component, for a person or a program.
+fn say(component: &ComponentIdentifier, outcome: &str, json: bool) -> Result<(), Failure> {
+    if json {
+        let id = component.to_string();
+        return output::print_json(&json!({ "component_id": id, "outcome": outcome }));
+    }
+    output::print(&format!("{component}: {outcome}"))
+}
+
 /// One policy check, and what it changed.
-fn poll(folder: &Path, watch: &mut Watch) -> Result<(), Failure> {
+fn poll(folder: &Path, watch: &mut Watch, json: bool) -> Result<(), Failure> {
     let mut device = Device::open(folder)?;
     let before = images(&device);
     device.poll(&mut |traffic| watch.note(traffic))?;
     let after = images(&device);
     for (component, digest) in &after {
         match before.get(component) {
-            None => output::print(&format!("{component} is installed"))?,
-            Some(old) if old != digest => output::print(&format!("{component} is updated"))?,
+            None => say(component, "installed", json)?,
+            Some(old) if old != digest => say(component, "updated", json)?,
             Some(_) => {}
         }
     }
@@ -221,12 +230,16 @@ fn poll(folder: &Path, watch: &mut Watch) -> Result<(), Failure> {
         .keys()
         .filter(|component| !after.contains_key(*component))
     {
-        output::print(&format!("{component} is removed"))?;
+        say(component, "removed", json)?;
     }
     match watch.take_refusal() {
         Some(refusal) => Err(Failure::refused(refusal)),
-        None if before == after => output::print("nothing new"),
-        None => Ok(()),
+        None => {
+            if before == after {
+                output::note("nothing new");
+            }
+            Ok(())
+        }
     }
 }
 

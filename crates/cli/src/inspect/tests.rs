@@ -8,7 +8,7 @@ use teep::{Message, QueryResponse, RequestedTrustedComponent, Success, Token, Up
 use teep_cose::{Algorithm, Sign1, SigningKey, sign_with_each};
 
 use super::*;
-use crate::random::SystemRandom;
+use crate::key::system_random;
 
 fn described(bytes: &[u8]) -> String {
     describe(bytes, &Options::default())
@@ -132,7 +132,7 @@ fn the_examples_signatures_verify_with_their_key() {
 }
 
 fn key(algorithm: Algorithm) -> SigningKey {
-    SigningKey::generate(algorithm, &mut SystemRandom)
+    SigningKey::generate(algorithm, &mut system_random())
 }
 
 fn success() -> Vec<u8> {

@@ -45,7 +45,13 @@ impl Client {
 
     /// A client for the TAM at `url`, with the token in `token_file`.
     pub(crate) fn connect(url: &str, token_file: &Path) -> Result<Self, Failure> {
-        let bytes = Zeroizing::new(output::read(token_file, 1024)?);
+        let bytes = output::read(token_file, 1024)
+            .map(Zeroizing::new)
+            .map_err(|failure| {
+                Failure::usage(format!(
+                    "the operator's token: {failure}; --token-file says where it is"
+                ))
+            })?;
         let token = std::str::from_utf8(&bytes)
             .map_err(|_| Failure::usage(format!("{} holds no token", token_file.display())))?;
         let http = ureq::Agent::config_builder()
@@ -59,6 +65,18 @@ impl Client {
             token: Zeroizing::new(token.trim().into()),
             http,
         })
+    }
+
+    /// DELETEs `path`.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Failure> {
+        let request = self
+            .http
+            .delete(self.uri(path))
+            .header("Authorization", self.authorization());
+        match request.call() {
+            Ok(response) if response.status().is_success() => Ok(()),
+            other => self.answer(other).map(drop),
+        }
     }
 
     /// GETs JSON from `path`.
@@ -132,10 +150,13 @@ impl Client {
             .limit(64 << 20)
             .read_to_string();
         let text = text.map_err(unreachable)?;
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let value = serde_json::from_str(&text);
         if status.is_success() {
-            return Ok(value);
+            let url = &self.url;
+            return value
+                .map_err(|_| Failure::refused(format!("{url} answered, but not as a TAM does")));
         }
+        let value: Value = value.unwrap_or_default();
         // RFC 9457: title and detail say what was wrong; anything else is shown as it came.
         let said = |member: &str| value.get(member).and_then(Value::as_str);
         let reason = match (said("title"), said("detail")) {

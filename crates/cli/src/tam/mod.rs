@@ -43,7 +43,9 @@ enum Command {
     Components,
     /// List the devices that proved themselves
     Devices,
-    /// Authorize signers of Trusted Components, and list them
+    /// Show what was decided for a device, and why
+    Decisions(Decisions),
+    /// Authorize signers of Trusted Components, withdraw and list them
     #[command(subcommand)]
     Signer(SignerCommand),
     /// Write the TAM's public keys to files, for provisioning devices
@@ -76,8 +78,21 @@ enum SignerCommand {
         #[arg(long, default_value = "")]
         name: String,
     },
+    /// Withdraw a signer: what it signed is relayed no longer
+    #[command(after_help = "Example:\n  teep tam signer remove 18e46defcdad…(64 digits)")]
+    Remove {
+        /// The thumbprint of the signer's key, as `teep tam signer list --json` shows it
+        thumbprint: String,
+    },
     /// List the authorized signers
     List,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  teep tam decisions 93e5fd8fce10…(64 digits)")]
+struct Decisions {
+    /// The thumbprint of the device's Agent key, as `teep tam devices --json` shows it
+    agent: String,
 }
 
 #[derive(Debug, Args)]
@@ -138,18 +153,32 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             &authorize(&client()?, &key::read_public(&key)?, &name)?,
             json,
         ),
+        Command::Decisions(Decisions { agent }) => {
+            let decisions =
+                client()?.list(&format!("/api/devices/{agent}/decisions"), "decisions")?;
+            show_list(&decisions, &["at", "what", "why"], json)
+        }
+        Command::Signer(SignerCommand::Remove { thumbprint }) => {
+            client()?.delete(&format!("/api/signers/{thumbprint}"))?;
+            output::print(&format!("{thumbprint} is withdrawn"))
+        }
         Command::Signer(SignerCommand::List) => show_list(
             &client()?.list("/api/signers", "signers")?,
             &["thumbprint", "name"],
             json,
         ),
         Command::Keys(Keys { out }) => {
+            let mut files = Vec::new();
             for (name, pem) in public_keys(&client()?)? {
                 let file = out.join(format!("tam-{}.pub", name.to_lowercase()));
                 output::create(&file, pem.as_bytes(), false)?;
-                output::print(&file.display().to_string())?;
+                files.push(file.display().to_string());
             }
-            Ok(())
+            if json {
+                output::print_json(&files.into())
+            } else {
+                output::print(&files.join("\n"))
+            }
         }
     }
 }
@@ -234,7 +263,7 @@ pub(crate) fn show_list(items: &[Value], columns: &[&str], json: bool) -> Result
 /// A value of this name as a table shows it.
 fn shown(name: &str, value: &Value) -> String {
     match (name, value) {
-        ("last_seen", Value::Number(at)) => ago(at.as_u64().unwrap_or_default()),
+        ("at" | "last_seen", Value::Number(at)) => ago(at.as_u64().unwrap_or_default()),
         ("hwmodel", Value::String(digits)) => unhex(digits)
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .filter(|text| text.chars().all(|c| c.is_ascii_graphic() || c == ' '))

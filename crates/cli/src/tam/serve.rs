@@ -23,6 +23,9 @@ pub(crate) struct Serve {
     /// Where to listen; other machines reach it only if this is not a loopback address
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// The TAM's URI as devices know it, if a proxy stands before it
+    #[arg(long, value_name = "URI")]
+    uri: Option<String>,
 }
 
 /// Runs until interrupted.
@@ -34,6 +37,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
     runtime.block_on(async {
         let config = Config {
             listen: serve.listen,
+            tam_uri: serve.uri,
             ..Config::in_folder(serve.folder)
         };
         let server = teep_server::open(config).await.map_err(Failure::own)?;
