@@ -318,10 +318,12 @@ impl TryFrom<&[u8]> for Thumbprint {
     }
 }
 
-/// All 64 hexadecimal digits.
+/// 64 hexadecimal digits, or as many bytes' worth as the precision says: `{:.4}` gives 8 digits.
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let bytes = f.precision().unwrap_or(self.0.len());
+        let mut shown = self.0.iter().take(bytes);
+        shown.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

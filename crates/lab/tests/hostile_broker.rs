@@ -287,9 +287,7 @@ fn an_old_update_never_brings_a_removed_component_back() {
     for _ in 0..40 {
         // From the 33rd time on, the Agent takes a newer version only.
         world.request(0, &id("ta")).unwrap();
-        let brought = |message: &Message| {
-            matches!(message, Message::Update(update) if !update.manifest_list.is_empty())
-        };
+        let brought = |message: &Message| matches!(message, Message::Update(update) if !update.manifest_list.is_empty());
         updates.push(world.network.latest(brought).unwrap().1.bytes.clone());
         world.unrequest(0, &id("ta")).unwrap();
     }

@@ -3,8 +3,8 @@
 
 use suit::report::{Reason, ReportOutcome};
 use teep::{
-    Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message, QueryRequest,
-    SuitCoseProfile, Token, Update,
+    Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message,
+    QueryRequest, SuitCoseProfile, Token, Update,
 };
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, Sign1, SignedMessage};
@@ -211,7 +211,10 @@ fn a_signer_cannot_touch_what_another_brought() {
     }
     // Nor after it was removed: both names stay their first signer's.
     world.unrequest(0, &id("ta")).unwrap();
-    for attempt in [named(manifest_id("ta"), "ta"), named(manifest_id("other"), "ta")] {
+    for attempt in [
+        named(manifest_id("ta"), "ta"),
+        named(manifest_id("other"), "ta"),
+    ] {
         let envelope = attempt.envelope(&world.signers[1]);
         assert_eq!(
             refused_manifest(&mut world, envelope),
@@ -253,7 +256,10 @@ fn a_challenge_that_evidence_cannot_carry_is_answered_with_an_error() {
 #[test]
 fn an_update_with_several_signatures_is_refused() {
     let mut world = installed();
-    let update = Message::Update(Update { token: token(), ..Update::default() });
+    let update = Message::Update(Update {
+        token: token(),
+        ..Update::default()
+    });
     let payload = update.encode(&teep::Numbers::IANA);
     let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
     let tam = &world.tams[0].tam;

@@ -105,7 +105,7 @@ pub enum Refusal {
     Malformed(eat::Error),
     /// No endorsement for the attestation key.
     #[error(
-        "attestation key {0} is not endorsed: if the device is yours, give the Verifier its \
+        "attestation key {0:.6}… is not endorsed: if the device is yours, give the Verifier its \
          endorsement with `teep verifier endorse`"
     )]
     NotEndorsed(Thumbprint),

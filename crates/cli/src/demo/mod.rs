@@ -5,6 +5,7 @@
 //! should be.
 
 mod scene;
+mod tam_process;
 mod trials;
 
 use std::path::PathBuf;

@@ -1,8 +1,7 @@
 //! The stage of the demo: a TAM in its own process, devices in folders, and what is said about them.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -12,6 +11,7 @@ use teep_broker::Traffic;
 use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
 use teep_verifier::Endorsement;
 
+use super::tam_process::TamProcess;
 use crate::device::{Device, Setup, decoded, identity, provision};
 use crate::exit::Failure;
 use crate::key::system_random;
@@ -49,13 +49,6 @@ pub(super) struct Scene {
     /// Whether the last exchange made an Agent answer a QueryRequest.
     pub(super) told_about_itself: bool,
     failed: usize,
-}
-
-/// A running `teep tam serve`, which ends with the demo.
-pub(super) struct TamProcess {
-    child: Child,
-    url: String,
-    client: tam::Client,
 }
 
 impl Scene {
@@ -483,58 +476,8 @@ impl Scene {
     }
 }
 
-impl TamProcess {
-    /// Where devices find it.
-    pub(super) fn uri(&self) -> String {
-        format!("{}/tam", self.url)
-    }
-
-    fn start(folder: &Path) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::own(format!("cannot start the TAM: {error}"));
-        // Its log would stand between the demo's lines.
-        let log = std::fs::File::create(folder.with_extension("log")).map_err(failed)?;
-        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
-            .args(["tam", "serve", "--listen", "127.0.0.1:0", "--folder"])
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .map_err(failed)?;
-        let mut line = String::new();
-        let stdout = child
-            .stdout
-            .take()
-            .ok_or_else(|| Failure::own("the TAM has no output"))?;
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(failed)?;
-        let url = line
-            .trim()
-            .strip_prefix("TAM at ")
-            .and_then(|uri| uri.strip_suffix("/tam"));
-        let Some(url) = url.map(String::from) else {
-            let _gone = child.kill();
-            let log = folder.with_extension("log");
-            return Err(Failure::own(format!(
-                "the TAM did not start; see {}",
-                log.display()
-            )));
-        };
-        let client = tam::Client::connect(&url, &folder.join("keys/operator.token"))?;
-        Ok(Self { child, url, client })
-    }
-}
-
-impl Drop for TamProcess {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
 pub(super) fn short(thumbprint: &Thumbprint) -> String {
-    format!("{}…", &thumbprint.to_string()[..12])
+    format!("{thumbprint:.6}…")
 }
 
 const BOLD: Style = Style::new().bold();

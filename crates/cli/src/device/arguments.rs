@@ -349,7 +349,7 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
                 json!({
                     "component_id": component.component_id.to_string(),
                     "size": component.size,
-                    "sha256": hex(&component.digest),
+                    "digest": hex(&component.digest),
                 })
             });
             json!({
