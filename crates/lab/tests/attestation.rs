@@ -222,7 +222,7 @@ fn old_evidence_in_a_new_response_is_ignored_and_later_refused() {
     assert!(reason.contains("expired"), "{reason}");
 }
 
-/// Proves: T-014, T-138
+/// Proves: T-138
 #[test]
 fn evidence_about_another_device_proves_nothing() {
     let mut world = world();
@@ -282,14 +282,16 @@ fn a_response_without_what_was_asked_is_refused() {
 }
 
 /// Evidence with a challenge of somebody's own making, and with none.
-///
-/// Proves: T-136
 #[test]
 fn evidence_must_answer_a_challenge_of_this_tam() {
     let mut world = world();
     let request = query_request(&mut world);
     let response = query_response(&mut world, 0, &request);
-    for challenge in [None, Some(&b"my own challenge"[..])] {
+    let cases = [
+        (None, "challenge"),
+        (Some(&b"my own challenge"[..]), "not made by this TAM"),
+    ];
+    for (challenge, expected) in cases {
         let tee = &mut world.devices[0].tee;
         let key = tee.public_key();
         let evidence = tee.evidence(challenge, &key).unwrap();
@@ -301,7 +303,8 @@ fn evidence_must_answer_a_challenge_of_this_tam() {
             attestation_payload: Some(payload),
             ..response.clone()
         };
-        refused(&mut world, response, ErrorCode::AttestationRequired);
+        let reason = refused(&mut world, response, ErrorCode::AttestationRequired);
+        assert!(reason.contains(expected), "{reason}");
     }
 }
 

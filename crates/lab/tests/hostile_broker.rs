@@ -240,7 +240,6 @@ fn a_report_about_something_else_is_no_answer() {
     assert!(matches!(reason, Dropped::Report(_)));
 }
 
-/// Proves: T-014
 #[test]
 fn a_success_signed_by_another_key_is_dropped() {
     let reason = dropped(|world, success| {

@@ -198,9 +198,17 @@ impl Model {
             self.perform(&Operation::Publish(name));
         }
         for device in 0..DEVICES {
+            for name in NAMES {
+                self.world.request(device, &id(name)).unwrap();
+            }
             self.world.poll(device).unwrap();
             self.world.poll(device).unwrap();
             assert!(self.world.tam_agrees(0, device));
+            assert_eq!(
+                self.world.installed(device).len(),
+                NAMES.len(),
+                "all that was asked for"
+            );
             for manifest in self.world.devices[device]
                 .agent
                 .as_ref()
