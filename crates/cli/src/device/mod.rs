@@ -6,9 +6,10 @@ mod arguments;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use suit::ComponentIdentifier;
-use tee_wasm::{DeviceIdentity, SoftwareTee, TrustedApplication};
+use tee_wasm::{DeviceIdentity, SoftwareTee, TeeError, TrustedApplication};
 use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
 use teep_broker::{Broker, BrokerError, Traffic};
 use teep_cose::Thumbprint;
@@ -75,9 +76,19 @@ impl Device {
         Self::start(tee)
     }
 
-    /// Opens the device in `folder`.
+    /// Opens the device in `folder`; waits a little if another command is just using it, as a policy check
+    /// in the background may be.
     pub(crate) fn open(folder: &Path) -> Result<Self, DeviceError> {
-        Self::start(SoftwareTee::open(folder, software(folder)?)?)
+        let software = software(folder)?;
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match SoftwareTee::open(folder, software.clone()) {
+                Err(TeeError::InUse(_)) if Instant::now() < give_up => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                opened => return Self::start(opened?),
+            }
+        }
     }
 
     fn start(mut tee: SoftwareTee) -> Result<Self, DeviceError> {
@@ -240,3 +251,6 @@ fn software(folder: &Path) -> Result<eat::SuitReference, DeviceError> {
         },
     )
 }
+
+/// How long a command waits for another one to be done with the device.
+const PATIENCE: Duration = Duration::from_secs(5);
