@@ -10,13 +10,9 @@
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
-//! # struct Fixed; // A test generator: real callers pass the TEE's or the system's.
-//! # impl rand_core::TryRng for Fixed { type Error = core::convert::Infallible;
-//! #   fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(7) }
-//! #   fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(7) }
-//! #   fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> { to.fill(7); Ok(()) } }
-//! # impl rand_core::TryCryptoRng for Fixed {}
-//! let key = SigningKey::generate(Algorithm::Esp256, &mut Fixed);
+//! # // A generator for examples: real callers pass the TEE's or the system's.
+//! # use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
+//! let key = SigningKey::generate(Algorithm::Esp256, &mut ChaCha20Rng::seed_from_u64(1));
 //! let message = Sign1::new(b"a TEEP message").with_kid().sign(&key);
 //!
 //! let received = SignedMessage::decode(&message, &Limits::MESSAGE)?;

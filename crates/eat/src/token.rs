@@ -31,29 +31,13 @@ pub(crate) fn open(bytes: &[u8]) -> Result<SignedMessage, Error> {
 pub(crate) mod tests {
     use super::*;
     use alloc::vec;
+    use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
     use teep_cose::{Algorithm, sign_with_each};
 
     /// A key; different for different seeds, which must not be 0.
     pub(crate) fn key(algorithm: Algorithm, seed: u8) -> SigningKey {
-        SigningKey::generate(algorithm, &mut Repeat(seed))
+        SigningKey::generate(algorithm, &mut ChaCha20Rng::seed_from_u64(seed.into()))
     }
-
-    struct Repeat(u8);
-
-    impl rand_core::TryRng for Repeat {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(self.0.into())
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(self.0.into())
-        }
-        fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-            to.fill(self.0);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Repeat {}
 
     /// Proves: T-111, T-114
     #[test]

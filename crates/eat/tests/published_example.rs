@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 
+use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
 use eat::{AttestationResult, Claims, Error, Profile, SuitReference};
 use teep_cose::cbor::Encoder;
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
@@ -187,20 +188,5 @@ impl Example {
 }
 
 fn verifier() -> SigningKey {
-    struct Repeat;
-    impl rand_core::TryRng for Repeat {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(1)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(1)
-        }
-        fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-            to.fill(1);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Repeat {}
-    SigningKey::generate(Algorithm::Esp256, &mut Repeat)
+    SigningKey::generate(Algorithm::Esp256, &mut ChaCha20Rng::seed_from_u64(1))
 }

@@ -30,14 +30,14 @@
 //! Not yet here: conformance suites, a fleet, benchmarks.
 
 mod network;
-mod random;
 mod tam;
 mod tee;
 mod trusted_component;
 mod world;
 
 pub use network::{Fault, Network, Node, Recorded, read, reports};
-pub use random::SeededRandom;
+/// Randomness that repeats itself for the same seed, so that a story can be told again.
+pub type SeededRandom = chacha20::ChaCha20Rng;
 pub use tam::{TamNode, TamStore};
 pub use tee::{MemoryTee, Storage};
 pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};

@@ -11,6 +11,8 @@ use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
 use teep_tam::Installed;
 
 use crate::trusted_component::{CLASS, VENDOR};
+use chacha20::rand_core::SeedableRng as _;
+
 use crate::{MemoryTee, Network, Node, SeededRandom, TamNode, TrustedComponent, read};
 
 /// TAMs, devices, payloads, a network and a clock.
@@ -73,10 +75,10 @@ pub enum Interrupted {
 impl World {
     /// An empty world, the same for the same seed.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
             now: 1_800_000_000,
-            random: SeededRandom::new(seed),
+            random: SeededRandom::seed_from_u64(seed),
             tams: Vec::new(),
             devices: Vec::new(),
             signers: Vec::new(),

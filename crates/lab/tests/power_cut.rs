@@ -2,6 +2,7 @@
 //! or the new state, whole, and the next policy check completes the job.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use chacha20::rand_core::SeedableRng as _;
 use teep_agent::{Agent, AgentError};
 use teep_cose::Algorithm;
 use teep_lab::{Interrupted, MemoryTee, SeededRandom, TrustedComponent, World, id};
@@ -178,7 +179,7 @@ fn a_device_is_provisioned_or_not() {
     let world = world();
     let provisioning = world.provisioning();
     for writes in 0..TOO_MANY {
-        let mut tee = MemoryTee::new(Algorithm::Esp256, &mut SeededRandom::new(2));
+        let mut tee = MemoryTee::new(Algorithm::Esp256, &mut SeededRandom::seed_from_u64(2));
         tee.cut_power_after(writes);
         let result = Agent::provision(provisioning.clone(), &mut tee);
         let was_cut = tee.is_off();

@@ -153,6 +153,7 @@ fn require_known(format: &str) -> Result<(), Refusal> {
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
+    use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
     use eat::{Claims, Evidence, Manifest, OemId, SuitReference, Ueid, Version};
     use proptest::prelude::*;
     use teep_cose::{Algorithm, TrustAnchors};
@@ -161,25 +162,11 @@ pub(crate) mod tests {
 
     /// Three keys of a world: seeds 1 (attestation), 2 (Agent), 3 (Verifier).
     pub(crate) fn key(seed: u8) -> SigningKey {
-        SigningKey::generate(Algorithm::Ed25519, &mut Repeat(seed))
+        SigningKey::generate(
+            Algorithm::Ed25519,
+            &mut ChaCha20Rng::seed_from_u64(seed.into()),
+        )
     }
-
-    struct Repeat(u8);
-
-    impl rand_core::TryRng for Repeat {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(self.0.into())
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(self.0.into())
-        }
-        fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-            to.fill(self.0);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Repeat {}
 
     pub(crate) fn endorsement() -> Endorsement {
         Endorsement {

@@ -13,13 +13,9 @@
 //! use eat::{Claims, Confirmation, Evidence, SuitReference};
 //! use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 //! use teep_verifier::{Endorsement, Verifier};
-//! # struct Fixed(u8); // A test generator: real callers pass the TEE's or the system's.
-//! # impl rand_core::TryRng for Fixed { type Error = core::convert::Infallible;
-//! #   fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(7) }
-//! #   fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(7) }
-//! #   fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> { to.fill(self.0); Ok(()) } }
-//! # impl rand_core::TryCryptoRng for Fixed {}
-//! # let key = |seed| SigningKey::generate(Algorithm::Ed25519, &mut Fixed(seed));
+//! # // A generator for examples: real callers pass the TEE's or the system's.
+//! # use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
+//! # let key = |seed| SigningKey::generate(Algorithm::Ed25519, &mut ChaCha20Rng::seed_from_u64(seed));
 //! let (attestation_key, agent_key, verifier_key) = (key(1), key(2), key(3));
 //! let endorsement = Endorsement {
 //!     attestation_key: attestation_key.public_key(),

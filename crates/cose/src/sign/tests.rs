@@ -1,28 +1,11 @@
 use super::*;
 use alloc::vec;
+use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
 use proptest::prelude::*;
 
 fn key(algorithm: Algorithm, seed: u8) -> SigningKey {
-    SigningKey::generate(algorithm, &mut Counter(seed))
+    SigningKey::generate(algorithm, &mut ChaCha20Rng::seed_from_u64(seed.into()))
 }
-
-/// A generator for tests: different bytes for different seeds.
-struct Counter(u8);
-
-impl rand_core::TryRng for Counter {
-    type Error = core::convert::Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(self.0.into())
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(self.0.into())
-    }
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Self::Error> {
-        to.fill(self.0);
-        Ok(())
-    }
-}
-impl rand_core::TryCryptoRng for Counter {}
 
 /// Proves: T-008, T-009
 #[test]
