@@ -20,16 +20,27 @@ pub(crate) enum Obstacle {
     Refused(Refusal),
     /// The manifest has no name of its own.
     Unnamed,
-    /// It goes over a bound of this Agent.
-    TooMuch(&'static str),
-    /// The Update that brings it installed this version before.
-    Replayed,
+    /// The manifest is authentic, but this Agent does not take it up.
+    Barred {
+        uri: String,
+        digest: SuitDigest,
+        bar: Bar,
+    },
     /// The manifest is authentic, but it may not run, or it ran and failed.
     Failed {
         uri: String,
         digest: SuitDigest,
         failure: Box<Failure>,
     },
+}
+
+/// Why an authentic manifest is not taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bar {
+    /// It goes over a bound of this Agent.
+    TooMuch(&'static str),
+    /// The Update that brings it installed this version before.
+    Replayed,
 }
 
 /// Authorizes the envelope that an Update brings; `update` is the digest of that Update.
@@ -48,8 +59,13 @@ pub(crate) fn authorize(
         .manifest_component_id
         .clone()
         .ok_or(Obstacle::Unnamed)?;
-    fits(inventory, manifest, &id)?;
-    let updates = updates(inventory, &id, manifest.sequence_number, update)?;
+    let updates = fits(inventory, manifest, &id)
+        .and_then(|()| updates(inventory, &id, manifest.sequence_number, update))
+        .map_err(|bar| Obstacle::Barred {
+            uri: manifest.reference_uri.unwrap_or_default().into(),
+            digest: envelope.digest().clone(),
+            bar,
+        })?;
     let candidate = Candidate {
         manifest_component_id: id.clone(),
         sequence_number: manifest.sequence_number,
@@ -89,10 +105,10 @@ fn fits(
     inventory: &Inventory,
     manifest: &Manifest<'_>,
     id: &ComponentIdentifier,
-) -> Result<(), Obstacle> {
+) -> Result<(), Bar> {
     let components = &manifest.common.components;
     if components.iter().chain([id]).any(|id| !id_fits(id)) {
-        return Err(Obstacle::TooMuch(
+        return Err(Bar::TooMuch(
             "a component identifier of more than 256 bytes",
         ));
     }
@@ -100,14 +116,14 @@ fn fits(
         .manifest(id)
         .map_or(0, |manifest| manifest.components.len());
     if inventory.component_count() - replaced + components.len() > bounds::INSTALLED_COMPONENTS {
-        return Err(Obstacle::TooMuch("more than 256 components"));
+        return Err(Bar::TooMuch("more than 256 components"));
     }
     let is_new = inventory.known(id).is_none();
     if is_new && inventory.installed.len() >= bounds::INSTALLED_MANIFESTS {
-        return Err(Obstacle::TooMuch("more than 256 manifests"));
+        return Err(Bar::TooMuch("more than 256 manifests"));
     }
     if is_new && inventory.removed.len() >= bounds::REMOVED_MANIFESTS {
-        return Err(Obstacle::TooMuch("more than 1024 manifests removed before"));
+        return Err(Bar::TooMuch("more than 1024 manifests removed before"));
     }
     Ok(())
 }
@@ -125,7 +141,7 @@ fn updates(
     id: &ComponentIdentifier,
     sequence_number: u64,
     update: &[u8; 32],
-) -> Result<Vec<[u8; 32]>, Obstacle> {
+) -> Result<Vec<[u8; 32]>, Bar> {
     let known = inventory
         .known(id)
         .filter(|known| known.sequence_number == sequence_number);
@@ -133,10 +149,10 @@ fn updates(
         .map(|known| known.updates.to_vec())
         .unwrap_or_default();
     if updates.contains(update) {
-        return Err(Obstacle::Replayed);
+        return Err(Bar::Replayed);
     }
     if updates.len() >= bounds::UPDATES_PER_VERSION {
-        return Err(Obstacle::TooMuch("32 installations of the same version"));
+        return Err(Bar::TooMuch("32 installations of the same version"));
     }
     updates.push(*update);
     Ok(updates)
@@ -173,8 +189,10 @@ impl fmt::Display for Obstacle {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unnamed => f.write_str("the manifest has no suit-manifest-component-id"),
-            Self::TooMuch(what) => write!(f, "{what} is more than this device takes"),
-            Self::Replayed => f.write_str("this Update installed this version before"),
+            Self::Barred { bar, .. } => match bar {
+                Bar::TooMuch(what) => write!(f, "{what} is more than this device takes"),
+                Bar::Replayed => f.write_str("this Update installed this version before"),
+            },
             Self::Failed { failure, .. } => failure.fmt(f),
         }
     }

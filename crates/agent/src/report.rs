@@ -11,7 +11,7 @@ use suit::process::Processor;
 use suit::report::{Reason, Record, Reference, Report, ReportEntry, ReportOutcome};
 use teep::Token;
 
-use crate::authorize::Obstacle;
+use crate::authorize::{Bar, Obstacle};
 
 pub(crate) fn success(processor: &Processor, token: Option<&Token>) -> Vec<u8> {
     let (uri, digest) = processor.reference();
@@ -35,10 +35,14 @@ pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
     let unknown = || (String::new(), SuitDigest::sha256(&[]));
     let ((uri, digest), reason, record) = match obstacle {
         Obstacle::Refused(refusal) => (unknown(), refusal.reason(), Record::default()),
-        Obstacle::Unnamed | Obstacle::TooMuch(_) => {
-            (unknown(), Reason::ComponentUnsupported, Record::default())
+        Obstacle::Unnamed => (unknown(), Reason::ComponentUnsupported, Record::default()),
+        Obstacle::Barred { uri, digest, bar } => {
+            let reason = match bar {
+                Bar::TooMuch(_) => Reason::ComponentUnsupported,
+                Bar::Replayed => Reason::Unauthorised,
+            };
+            ((uri.clone(), digest.clone()), reason, Record::default())
         }
-        Obstacle::Replayed => (unknown(), Reason::Unauthorised, Record::default()),
         Obstacle::Failed {
             uri,
             digest,

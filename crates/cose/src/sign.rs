@@ -163,7 +163,7 @@ pub enum SignatureError {
     #[error("the payload is detached where it should be attached, or the reverse")]
     Payload,
     /// The signature does not verify with the key.
-    #[error("the signature does not verify with the key")]
+    #[error("the signature does not verify")]
     Wrong,
 }
 
