@@ -6,14 +6,14 @@ use eat::Profile;
 use suit::ComponentIdentifier;
 use teep::{Message, Numbers, Token};
 use teep_cose::mac::MacKey;
-use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Change, Decision, Device, Dropped, Installed, Minter, Outcome, Published, SentUpdate, Snapshot,
-    Tam,
+    Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
+    Published, Reply, SentUpdate, Snapshot, Tam,
 };
 use teep_verifier::{Endorsement, Verifier};
 
-use crate::SeededRandom;
+use crate::{SeededRandom, TrustedComponent};
 
 /// A TAM as a node of the world.
 pub struct TamNode {
@@ -23,7 +23,8 @@ pub struct TamNode {
     endorsements: BTreeMap<Thumbprint, Endorsement>,
     /// What the TAM remembers.
     pub store: TamStore,
-    published: Vec<Published>,
+    /// What is published, with the envelopes.
+    published: Vec<(Published, Vec<u8>)>,
     /// What was decided, in order.
     pub decisions: Vec<Decision>,
     /// Every challenge and token that was honoured, in order: each stands here once at most.
@@ -35,9 +36,18 @@ pub struct TamNode {
 /// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TamStore {
-    devices: BTreeMap<Thumbprint, (Device, Vec<Installed>)>,
+    devices: BTreeMap<Thumbprint, KnownDevice>,
     sent: Vec<SentUpdate>,
     spent: BTreeMap<Vec<u8>, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KnownDevice {
+    device: Device,
+    ueid: Vec<u8>,
+    installed: Vec<Installed>,
+    /// The last failure of each manifest.
+    failed: Vec<FailedManifest>,
 }
 
 impl TamNode {
@@ -71,9 +81,10 @@ impl TamNode {
             .insert(endorsement.attestation_key.thumbprint(), endorsement);
     }
 
-    /// Publishes a manifest.
-    pub fn publish(&mut self, published: Published) {
-        self.published.push(published);
+    /// Publishes a component with the envelope that its signer made of it.
+    pub fn publish(&mut self, component: &TrustedComponent, envelope: Vec<u8>) {
+        self.published
+            .push((component.published(&envelope), envelope));
     }
 
     /// The keys that a device must trust.
@@ -87,8 +98,7 @@ impl TamNode {
     /// What the TAM believes to be installed on a device, sorted; `None` if it was never seen.
     #[must_use]
     pub fn recorded(&self, agent: &Thumbprint) -> Option<Vec<Installed>> {
-        let (_, installed) = self.store.devices.get(agent)?;
-        let mut installed = installed.clone();
+        let mut installed = self.store.devices.get(agent)?.installed.clone();
         installed.sort_by(|a, b| a.component_id.cmp(&b.component_id));
         Some(installed)
     }
@@ -137,19 +147,10 @@ impl TamNode {
         random: &mut SeededRandom,
     ) -> Result<Vec<u8>, Dropped> {
         let received = self.tam.open(message)?;
-        let snapshot = Snapshot {
-            device: self
-                .store
-                .devices
-                .get(&received.agent())
-                .map(|(device, _)| device.clone()),
-            sent: received
-                .token()
-                .and_then(|token| self.store.sent.iter().find(|sent| sent.token == *token))
-                .cloned(),
-            published: self.published.clone(),
-        };
-        let done = match self.tam.decide(received, &snapshot, now, random)? {
+        let known = self.store.devices.get(&received.agent());
+        let authenticated = received.authenticate(known.map(|known| &known.device))?;
+        let snapshot = self.snapshot(&authenticated);
+        let done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
             Outcome::Appraise(appraise) => {
                 let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
@@ -167,7 +168,33 @@ impl TamNode {
         };
         self.commit(&done.changes, now)?;
         self.decisions.extend(done.decisions);
-        Ok(done.reply.unwrap_or_default())
+        let reply = done.reply.map(|reply| self.seal(reply));
+        Ok(reply.unwrap_or_default())
+    }
+
+    fn snapshot(&self, authenticated: &Authenticated) -> Snapshot {
+        let sent = authenticated
+            .token()
+            .and_then(|token| self.store.sent.iter().find(|sent| sent.token == *token));
+        let known = self.store.devices.get(&authenticated.agent());
+        Snapshot {
+            sent: sent.cloned(),
+            published: self.published.iter().map(|(p, _)| p.clone()).collect(),
+            failed: known.map(|known| known.failed.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn seal(&self, reply: Reply) -> Vec<u8> {
+        let envelope = |(id, number): &(ComponentIdentifier, u64)| {
+            // The last of the same name and number, as the plan chooses it.
+            let mut published = self.published.iter().rev();
+            let found = published
+                .find(|(p, _)| p.manifest_component_id == *id && p.sequence_number == *number);
+            let (_, envelope) = found.expect("what was just decided on is published");
+            envelope.clone()
+        };
+        let envelopes = reply.manifests().iter().map(envelope).collect();
+        self.tam.seal(reply, envelopes)
     }
 
     /// All changes or none.
@@ -191,21 +218,33 @@ impl TamNode {
                     self.store.spent.insert(nonce.clone(), *expires);
                 }
                 Change::Seen {
-                    agent, installed, ..
-                } => {
-                    let heard = agent.thumbprint();
-                    self.store.sent.retain(|sent| sent.agent != heard);
-                    let device = Device {
-                        agent: agent.clone(),
-                    };
-                    self.store
-                        .devices
-                        .insert(agent.thumbprint(), (device, installed.clone()));
-                }
+                    agent,
+                    ueid,
+                    installed,
+                    ..
+                } => self.seen(agent, ueid, installed),
                 Change::Sent(sent) => self.store.sent.push(sent.clone()),
                 Change::Answered { token, .. } => {
                     self.honoured.push(token.as_bytes().to_vec());
                     self.store.sent.retain(|sent| sent.token != *token);
+                }
+                Change::ManifestFailed {
+                    agent,
+                    manifest_component_id,
+                    sequence_number,
+                    at,
+                } => {
+                    if let Some(known) = self.store.devices.get_mut(agent) {
+                        let is_other = |failed: &FailedManifest| {
+                            failed.manifest_component_id != *manifest_component_id
+                        };
+                        known.failed.retain(is_other);
+                        known.failed.push(FailedManifest {
+                            manifest_component_id: manifest_component_id.clone(),
+                            sequence_number: *sequence_number,
+                            at: *at,
+                        });
+                    }
                 }
                 Change::Installed {
                     agent,
@@ -219,20 +258,38 @@ impl TamNode {
         Ok(())
     }
 
+    fn seen(&mut self, agent: &PublicKey, ueid: &[u8], installed: &[Installed]) {
+        let heard = agent.thumbprint();
+        self.store.sent.retain(|sent| sent.agent != heard);
+        // A device has one Agent key: a new one takes the place of the old.
+        let devices = &mut self.store.devices;
+        devices.retain(|known_as, known| *known_as == heard || known.ueid != ueid);
+        let failed = devices.remove(&heard).map(|known| known.failed);
+        let known = KnownDevice {
+            device: Device {
+                agent: agent.clone(),
+            },
+            ueid: ueid.to_vec(),
+            installed: installed.to_vec(),
+            failed: failed.unwrap_or_default(),
+        };
+        devices.insert(heard, known);
+    }
+
     fn record(
         &mut self,
         agent: &Thumbprint,
         manifests: &[(ComponentIdentifier, u64, Vec<Installed>)],
         removed: &[ComponentIdentifier],
     ) {
-        let Some((_, installed)) = self.store.devices.get_mut(agent) else {
+        let Some(KnownDevice { installed, .. }) = self.store.devices.get_mut(agent) else {
             return;
         };
         let gone: Vec<_> = self
             .published
             .iter()
-            .filter(|published| removed.contains(&published.manifest_component_id))
-            .flat_map(|published| &published.components)
+            .filter(|(published, _)| removed.contains(&published.manifest_component_id))
+            .flat_map(|(published, _)| &published.components)
             .map(|component| component.component_id.clone())
             .collect();
         installed.retain(|component| !gone.contains(&component.component_id));

@@ -92,9 +92,9 @@ impl TrustedComponent {
             .sign(&[signer])
     }
 
-    /// As a TAM publishes it, signed by `signer`.
+    /// As a TAM publishes it, in this envelope.
     #[must_use]
-    pub fn published(&self, signer: &SigningKey) -> Published {
+    pub fn published(&self, envelope: &[u8]) -> Published {
         let components = self.images.iter().map(|image| Installed {
             component_id: image.component_id.clone(),
             digest: SuitDigest::sha256(&image.bytes).bytes,
@@ -103,7 +103,7 @@ impl TrustedComponent {
             manifest_component_id: self.manifest_component_id.clone().unwrap_or_default(),
             sequence_number: self.sequence_number,
             components: components.collect(),
-            envelope: self.envelope(signer),
+            size: envelope.len(),
         }
     }
 }

@@ -177,7 +177,7 @@ impl World {
             };
             self.payloads.insert(image.uri.clone(), payload);
         }
-        self.tams[tam].publish(component.published(&self.signers[signer]));
+        self.tams[tam].publish(component, component.envelope(&self.signers[signer]));
     }
 
     /// An application on the device needs `component`: RequestTA and the exchange that follows.

@@ -75,7 +75,7 @@ fn the_first_request_is_for_any_agent() {
     assert_eq!(request.supported_suit_cose_profiles, SuitCoseProfile::ALL);
 }
 
-/// Proves: T-006, T-007
+/// Proves: T-007
 #[test]
 fn no_two_challenges_are_the_same() {
     let mut world = world();

@@ -36,7 +36,7 @@ fn update_published() -> World {
     world
 }
 
-/// Polls, and sees version 1 in place, nothing left over, and a further policy check succeed.
+/// Polls, and sees version 1 in place, nothing left over, and a policy check of the next day succeed.
 fn fails_and_recovers(mut world: World) {
     world.poll(0).unwrap();
     let (_, last) = world.network.latest(|_| true).unwrap();

@@ -281,9 +281,8 @@ fn installed_with_uninstall(commands: &[Command<'_>]) -> World {
     let mut manifest = envelope.unverified_manifest().unwrap();
     manifest.uninstall = Some(CommandSequence::new(&uninstall, &Limits::DEFAULT).unwrap());
     let unsigned = Unsigned::new(&manifest).with_payload("#ta", b"version 1".to_vec());
-    let mut published = usual.published(&world.signers[0]);
-    published.envelope = unsigned.sign(&[&world.signers[0]]);
-    world.tams[0].publish(published);
+    let envelope = unsigned.sign(&[&world.signers[0]]);
+    world.tams[0].publish(&usual, envelope);
     world.request(0, &id("ta")).unwrap();
     world
 }
@@ -350,6 +349,56 @@ fn the_first_of_two_manifests_stays_where_the_second_fails() {
     assert_eq!(world.image(0, &id("first")), Some(&b"1"[..]));
     assert_eq!(world.image(0, &id("second")), None);
     assert_eq!(world.devices[0].tee.slot_count(), 2);
+}
+
+/// Proves: T-104
+#[test]
+fn what_cannot_be_installed_does_not_hold_up_the_others() {
+    let mut world = installed();
+    world.publish(0, 0, &TrustedComponent::new("ta", 2, b"version 2"));
+    let mut impossible = TrustedComponent::new("impossible", 1, b"image");
+    impossible.class = [0x33; 16];
+    world.publish(0, 0, &impossible);
+    // What is requested heads the list, so the update of `ta` fails with it once.
+    world.request(0, &id("impossible")).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
+    let left_out = Decision::FailedBefore(manifest_id("impossible"), 1);
+    assert!(world.tams[0].decisions.contains(&left_out));
+    // It is tried again where it stands alone, and holds up nothing.
+    let tries = |world: &World| {
+        let is_try = |decision: &&Decision| matches!(decision, Decision::Install(name, _) if *name == id("impossible"));
+        world.tams[0].decisions.iter().filter(is_try).count()
+    };
+    world.poll(0).unwrap();
+    assert_eq!(tries(&world), 2);
+    world.publish(0, 0, &TrustedComponent::new("ta", 3, b"version 3"));
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 3"[..]));
+    assert_eq!(tries(&world), 2);
+    world.publish(0, 0, &TrustedComponent::new("impossible", 2, b"possible"));
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("impossible")), Some(&b"possible"[..]));
+    assert!(world.tam_agrees(0, 0));
+}
+
+/// A device that cannot store anything just now is told to try again at the next policy check.
+#[test]
+fn a_device_in_trouble_does_not_count_as_a_failed_manifest() {
+    let mut world = World::with_one_device(1, ESP256);
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.network.fault(3, teep_lab::Fault::Drop);
+    assert_eq!(world.request(0, &id("ta")), Err(Interrupted::Lost));
+    let token = world.tams[0].outstanding_tokens().next().cloned();
+    let error = teep::ErrorMessage {
+        token,
+        ..teep::ErrorMessage::new(ErrorCode::TemporaryError)
+    };
+    assert_eq!(world.tell(0, 0, &Message::Error(error)), None);
+    assert_eq!(world.tams[0].outstanding(), 0);
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Model {
             }
             Operation::PublishStranger(name) => {
                 let evil = TrustedComponent::new(NAMES[name], self.versions[name], b"evil");
-                world.tams[0].publish(evil.published(&self.stranger));
+                world.tams[0].publish(&evil, evil.envelope(&self.stranger));
             }
             Operation::Request(device, name) => drop(world.request(device, &id(NAMES[name]))),
             Operation::Unrequest(device, name) => drop(world.unrequest(device, &id(NAMES[name]))),

@@ -7,7 +7,8 @@
 //! | `replica.key` | the MAC key for tokens, the same at all replicas of this TAM (64 hexadecimal digits) |
 //! | `operator.token` | what the REST API asks for (64 hexadecimal digits) |
 //!
-//! The folder has mode 0700 and the files 0600. Files that others can read are refused.
+//! The folder has mode 0700 and the files 0600. A folder that others can enter and files that others can
+//! read are refused.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -38,6 +39,13 @@ impl Keys {
     /// [`ServerError`] for a folder that cannot be used, and files that are damaged or open to others.
     pub(crate) fn load_or_make(folder: &Path) -> Result<Self, ServerError> {
         make_private_folder(folder)?;
+        let metadata = fs::metadata(folder).map_err(|source| ServerError::Folder {
+            path: folder.into(),
+            source,
+        })?;
+        if is_open_to_others(&metadata) {
+            return Err(ServerError::KeyFolderOpen(folder.into()));
+        }
         Ok(Self {
             esp256: signing_key(&folder.join("esp256.pem"), Algorithm::Esp256)?,
             ed25519: signing_key(&folder.join("ed25519.pem"), Algorithm::Ed25519)?,
@@ -48,7 +56,7 @@ impl Keys {
     }
 }
 
-/// Makes a folder that only its owner may enter, or checks that one is there.
+/// Makes a folder that only its owner may enter, if none is there; one that is there stays as it is.
 pub(crate) fn make_private_folder(folder: &Path) -> Result<(), ServerError> {
     let made = fs::DirBuilder::new()
         .recursive(true)
@@ -93,7 +101,7 @@ fn load_or_make(
         source,
     };
     match fs::metadata(file) {
-        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+        Ok(metadata) if is_open_to_others(&metadata) => {
             return Err(ServerError::KeyFileOpen(file.into()));
         }
         Ok(_) => {}
@@ -104,6 +112,10 @@ fn load_or_make(
     }
     // Read back what is there: another process may have been first.
     fs::read_to_string(file).map(Zeroizing::new).map_err(failed)
+}
+
+fn is_open_to_others(metadata: &fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o077 != 0
 }
 
 /// The file is there with all its content or not at all, and never replaces another.
@@ -152,14 +164,26 @@ mod tests {
     #[test]
     fn open_or_damaged_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        Keys::load_or_make(folder.path()).unwrap();
-        let file = folder.path().join("esp256.pem");
+        let folder = folder.path().join("keys");
+        Keys::load_or_make(&folder).unwrap();
+        let set_mode = |mode| {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(0o710);
+        let refused = Keys::load_or_make(&folder).err().unwrap();
+        assert!(
+            matches!(refused, ServerError::KeyFolderOpen(_)),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("chmod 700"));
+        set_mode(0o700);
+        let file = folder.join("esp256.pem");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = Keys::load_or_make(folder.path()).err().unwrap();
+        let refused = Keys::load_or_make(&folder).err().unwrap();
         assert!(matches!(refused, ServerError::KeyFileOpen(_)), "{refused}");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "-----BEGIN").unwrap();
-        let refused = Keys::load_or_make(folder.path()).err().unwrap();
+        let refused = Keys::load_or_make(&folder).err().unwrap();
         assert!(matches!(refused, ServerError::KeyFile(_)), "{refused}");
         assert!(!refused.to_string().contains("BEGIN"));
     }

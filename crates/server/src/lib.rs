@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `POST /tam` | devices | TEEP over HTTP |
 //! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
-//! | `/api/…` | the operator, with the bearer token | signers, components, payloads, endorsements, devices |
+//! | `/api/…` | the operator on the same machine, with the bearer token | signers, components, payloads, endorsements, devices |
 //!
 //! The contract: a reply leaves only after everything that it rests on is committed, in one transaction; a
 //! crash at any moment loses nothing that was answered, and a token counts once however many replicas share
@@ -39,6 +39,7 @@ mod session;
 mod store;
 mod teep_http;
 mod verifier;
+mod write_timeout;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -70,18 +71,22 @@ pub struct Config {
     pub folder: PathBuf,
     /// The TAM's URI as devices know it, if that is another than `http://ADDRESS/tam`.
     pub tam_uri: Option<String>,
+    /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
+    /// at least are recommended. Whole seconds; what is below one refuses every answer.
+    pub token_lifetime: Duration,
     /// Bounds on what clients may take up.
     pub limits: Limits,
 }
 
 impl Config {
-    /// Port 8080 of the loopback interface, and the default limits.
+    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, and the default limits.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
             listen: ([127, 0, 0, 1], 8080).into(),
             folder: folder.into(),
             tam_uri: None,
+            token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
             limits: Limits::default(),
         }
     }
@@ -98,8 +103,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes of a payload.
     pub payload_bytes: u64,
-    /// For the head of a request, for a whole message, or for the next piece of a payload, to arrive.
-    /// Against clients that hold on.
+    /// For the head of a request, for a whole message, or for the next piece of a payload, to arrive; and
+    /// for the next piece of an answer to be taken. Against clients that hold on.
     pub body_time: Duration,
     /// For requests that are under way when the server is told to stop.
     pub shutdown_time: Duration,
@@ -136,6 +141,9 @@ pub enum ServerError {
     /// Others may read a secret.
     #[error("{0} can be read by other users: run `chmod 600` on it, or replace the key")]
     KeyFileOpen(PathBuf),
+    /// Others may look into the folder with the secrets.
+    #[error("{0} can be entered by other users: run `chmod 700` on it, or replace the keys in it")]
+    KeyFolderOpen(PathBuf),
     /// Another process holds the database.
     #[error("{0} is locked by another process: stop that one, or choose another folder")]
     DatabaseLocked(PathBuf),
@@ -210,7 +218,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         tam: Tam {
             esp256: keys.esp256,
             ed25519: keys.ed25519,
-            minter: Minter::new(keys.replica, Minter::LIFETIME_SECONDS),
+            // T-130 (7.1) the timeout is configurable.
+            minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
             verifiers: [keys.verifier.public_key()].into_iter().collect(),
             profile: eat::Profile::default(),
         },
@@ -290,7 +299,7 @@ impl Server {
     }
 
     /// All resources, as [`Server::run`] serves them.
-    pub fn router(&self) -> Router {
+    fn router(&self) -> Router {
         let service = &self.service;
         Router::new()
             .route(

@@ -1,15 +1,19 @@
 //! Connections: accepted within bounds, served, and let go in time.
 //!
 //! Why not `axum::serve`? It sets no limit on how many connections there are, nor on how long a client may
-//! take for the head of a request.
+//! take for the head of a request or for reading an answer.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -18,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Limits;
+use crate::write_timeout::WriteTimeout;
 
 /// Serves `router` until `stop` is ready; then lets requests that are under way come to their end.
 ///
@@ -45,12 +50,17 @@ pub(crate) async fn serve(
             stream = async { (place.await, accept(&listener).await) } => stream,
             () = &mut stop => break Ok(()),
         };
-        let (place, stream) = match stream {
-            (place, Ok(stream)) => (place.expect("never closed"), stream),
+        let (place, stream, peer) = match stream {
+            (place, Ok((stream, peer))) => (place.expect("never closed"), stream, peer),
             (_, Err(error)) => break Err(error),
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            router.call(request)
+        });
+        let stream = TokioIo::new(WriteTimeout::new(stream, limits.body_time));
+        let connection = graceful.watch(http.serve_connection(stream, service));
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
@@ -71,12 +81,16 @@ pub(crate) async fn serve(
     result
 }
 
+/// Who is at the other end of the connection: an extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// Accepts a connection. The system may have no room for one, which passes; but not for ever.
-async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let mut attempt = 1;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Ok(stream),
+            Ok(accepted) => return Ok(accepted),
             // That client is gone already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) if attempt < ATTEMPTS => {

@@ -61,6 +61,17 @@ impl Problem {
         }
     }
 
+    /// 403: the operator works on the TAM's own machine.
+    pub(crate) fn not_local() -> Self {
+        let detail = "the REST API answers on the loopback interface only: run the command on the TAM's own \
+                      machine, or through a tunnel to it (ssh -L)";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "The REST API is for the TAM's own machine",
+            detail,
+        )
+    }
+
     /// 404.
     pub(crate) fn not_found(what: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such thing here", what)
@@ -107,12 +118,14 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "title": self.title,
             "status": self.status.as_u16(),
             "detail": self.detail,
-            "requirement": self.requirement,
         });
+        if let Some(requirement) = self.requirement {
+            body["requirement"] = requirement.into();
+        }
         let content_type = (CONTENT_TYPE, "application/problem+json");
         let mut response = (self.status, [content_type], body.to_string()).into_response();
         if let Some((name, value)) = self.header {

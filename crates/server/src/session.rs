@@ -45,13 +45,14 @@ pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec
 }
 
 async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended> {
-    let received = service.tam.open(bytes)?;
+    let (tam, store) = (&service.tam, &service.store);
+    let received = tam.open(bytes)?;
     let agent = received.agent();
-    let snapshot = service.store.snapshot(&received).await?;
-    let done = match service
-        .tam
-        .decide(received, &snapshot, now(), &mut random())?
-    {
+    // For a message whose signature does not hold, nothing else is looked up.
+    let device = store.device(&agent).await?;
+    let authenticated = received.authenticate(device.as_ref())?;
+    let snapshot = store.snapshot(&authenticated).await?;
+    let mut done = match tam.decide(authenticated, &snapshot, now(), &mut random())? {
         Outcome::Done(done) => done,
         Outcome::Appraise(Appraise {
             format,
@@ -60,14 +61,20 @@ async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended>
         }) => {
             let result = verifier::appraise(service, &format, &evidence).await?;
             let result = result.as_deref().map_err(String::as_str);
-            service
-                .tam
-                .resume(then, result, &snapshot, now(), &mut random())?
+            tam.resume(then, result, &snapshot, now(), &mut random())?
         }
     };
-    service.store.commit(&agent, &done, now()).await?;
+    let reply = match done.reply.take() {
+        Some(reply) => {
+            // One that was replaced since the snapshot counts as a busy store.
+            let envelopes = store.envelopes(reply.manifests()).await?;
+            Some(tam.seal(reply, envelopes))
+        }
+        None => None,
+    };
+    store.commit(&agent, &done, now()).await?;
     log(&agent, &done.decisions);
-    Ok(done.reply)
+    Ok(reply)
 }
 
 fn log(agent: &Thumbprint, decisions: &[teep_tam::Decision]) {

@@ -1,24 +1,42 @@
 //! What a decision consists of: changes to commit, a reply, and why.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep::{ErrorCode, Token};
-use teep_cose::{PublicKey, Thumbprint};
+use teep::{ErrorCode, Token, Update};
+use teep_cose::{Algorithm, PublicKey, Thumbprint};
 
 use crate::device::{Installed, SentUpdate};
 use crate::token::TokenError;
 
-/// A decision: commit `changes` in one transaction, then send `reply`.
+/// A decision: seal `reply`, commit `changes` in one transaction, then send what was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Done {
-    /// The TEEP message for the device; `None` ends the exchange.
-    pub reply: Option<Vec<u8>>,
+    /// The answer for the device, for [`Tam::seal`](crate::Tam::seal); `None` ends the exchange.
+    pub reply: Option<Reply>,
     /// What to store, all or nothing.
     pub changes: Vec<Change>,
     /// What was decided, for log and operator.
     pub decisions: Vec<Decision>,
+}
+
+/// An answer that lacks only the envelopes of its manifests, and the signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub(crate) update: Box<Update>,
+    /// The suite that the Agent chose.
+    pub(crate) algorithm: Algorithm,
+    pub(crate) manifests: Vec<(ComponentIdentifier, u64)>,
+}
+
+impl Reply {
+    /// The manifests that it brings, in order: name and sequence number.
+    #[must_use]
+    pub fn manifests(&self) -> &[(ComponentIdentifier, u64)] {
+        &self.manifests
+    }
 }
 
 /// One change to what the TAM knows.
@@ -63,6 +81,17 @@ pub enum Change {
         /// Seconds since 1970.
         at: u64,
     },
+    /// A device could not install a manifest: for a while it is not sent again.
+    ManifestFailed {
+        /// The Agent.
+        agent: Thumbprint,
+        /// The manifest's own name.
+        manifest_component_id: ComponentIdentifier,
+        /// Its sequence number.
+        sequence_number: u64,
+        /// Seconds since 1970.
+        at: u64,
+    },
     /// An Update succeeded: what the device has now in place of what it had.
     Installed {
         /// The Agent.
@@ -87,6 +116,8 @@ pub enum Decision {
     Unlink(ComponentIdentifier),
     /// A manifest did not fit into this Update; the next exchange brings it.
     Later(ComponentIdentifier),
+    /// A manifest stands back behind others, since the device could not install it lately.
+    FailedBefore(ComponentIdentifier, u64),
     /// A component was asked for that nobody published, or not in the version asked for.
     NotPublished(ComponentIdentifier),
     /// The device has what it should have.

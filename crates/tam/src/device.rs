@@ -9,12 +9,12 @@ use teep_cose::{PublicKey, Thumbprint};
 /// What the server has loaded for one message.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// The device whose Agent has the key that the message names, if it was seen before.
-    pub device: Option<Device>,
     /// The Update that the message's token leads back to, if it is outstanding.
     pub sent: Option<SentUpdate>,
     /// The newest published manifest for each component that the message names.
     pub published: Vec<Published>,
+    /// What the device could not install, lately; older failures are ignored.
+    pub failed: Vec<FailedManifest>,
 }
 
 /// A device that has proved itself before.
@@ -22,6 +22,22 @@ pub struct Snapshot {
 pub struct Device {
     /// The key of its Agent.
     pub agent: PublicKey,
+}
+
+/// A manifest that a device could not install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedManifest {
+    /// The manifest's own name.
+    pub manifest_component_id: ComponentIdentifier,
+    /// Its sequence number.
+    pub sequence_number: u64,
+    /// When the device said so, in seconds since 1970.
+    pub at: u64,
+}
+
+impl FailedManifest {
+    /// For how long such a manifest stands back behind others, in seconds: one day.
+    pub const PAUSE_SECONDS: u64 = 24 * 3600;
 }
 
 /// A component as a device has it.
@@ -42,8 +58,12 @@ pub struct Published {
     pub sequence_number: u64,
     /// The components that it installs, with the digests of their images.
     pub components: Vec<Installed>,
-    /// The signed envelope, as it goes into an Update.
-    pub envelope: Vec<u8>,
+    /// Size of the signed envelope in bytes. The envelope itself is loaded only for a [`Reply`] that
+    /// brings it: [`Tam::seal`].
+    ///
+    /// [`Reply`]: crate::Reply
+    /// [`Tam::seal`]: crate::Tam::seal
+    pub size: usize,
 }
 
 impl Published {

@@ -6,12 +6,16 @@
 //!
 //! 1. An empty request: [`Tam::connect`] makes a QueryRequest; nothing is stored.
 //! 2. A message: [`Tam::open`] parses it and believes nothing.
-//! 3. The server loads a [`Snapshot`] for [`Received::agent`], [`Received::token`] and
-//!    [`Received::components`].
-//! 4. [`Tam::decide`] gives [`Outcome::Done`], or [`Outcome::Appraise`]: then the Evidence goes to a
+//! 3. The server loads the [`Device`] of [`Received::agent`], if it is known, and
+//!    [`Received::authenticate`] checks the signature. For what is forged, nothing else is loaded.
+//! 4. The server loads a [`Snapshot`] for [`Authenticated::agent`], [`Authenticated::token`] and
+//!    [`Authenticated::components`].
+//! 5. [`Tam::decide`] gives [`Outcome::Done`], or [`Outcome::Appraise`]: then the Evidence goes to a
 //!    Verifier and [`Tam::resume`] gives the rest.
-//! 5. The server commits [`Done::changes`]. If the token or challenge was spent by another replica in
-//!    between, the message is dropped; otherwise [`Done::reply`] goes out.
+//! 6. The server loads the envelopes of [`Reply::manifests`], and [`Tam::seal`] signs the whole. If one was
+//!    replaced in between, the server begins again.
+//! 7. The server commits [`Done::changes`]. If the token or challenge was spent by another replica in
+//!    between, the message is dropped; otherwise what was sealed goes out.
 //!
 //! `decide` has no effects, so it can simply be run again. Draft: draft-ietf-teep-protocol-26. Not yet
 //! here: the passport model without a nonce, attestation of the TAM itself, policies other than "the
@@ -55,9 +59,9 @@ use alloc::vec::Vec;
 use teep::{Message, Numbers};
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 
-pub use decision::{Change, Decision, Done, Dropped};
-pub use device::{Device, Installed, Published, SentUpdate, Snapshot};
-pub use open::Received;
+pub use decision::{Change, Decision, Done, Dropped, Reply};
+pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
+pub use open::{Authenticated, Received};
 pub use token::{Minter, TokenError};
 
 /// A TAM's keys and settings. Every replica has the same.
@@ -78,7 +82,7 @@ pub struct Tam {
 /// What [`Tam::decide`] came to.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Decided: commit the changes, send the reply.
+    /// Decided: seal the reply, commit the changes, send what was sealed.
     Done(Done),
     /// A Verifier must appraise Evidence first; then [`Tam::resume`].
     Appraise(Appraise),
@@ -97,7 +101,7 @@ pub struct Appraise {
 
 /// A QueryResponse whose signature holds and which waits for its Attestation Result.
 #[derive(Debug)]
-pub struct Waiting(Box<query_response::Authenticated>);
+pub struct Waiting(Box<query_response::Unattested>);
 
 impl Tam {
     /// `ProcessConnect`: a QueryRequest for a device of which nothing is known (T-124). Nothing need be
@@ -121,12 +125,12 @@ impl Tam {
     /// [`Dropped`]: the message is ignored, nothing changes, the device gets no TEEP answer (T-125).
     pub fn decide(
         &self,
-        received: Received,
+        authenticated: Authenticated,
         snapshot: &Snapshot,
         now: u64,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<Outcome, Dropped> {
-        let (message, sender) = received.authenticate(snapshot)?;
+        let Authenticated { message, sender } = authenticated;
         match message {
             Message::QueryResponse(response) => {
                 query_response::decide(self, response, sender, snapshot, now, random)
@@ -157,14 +161,18 @@ impl Tam {
         query_response::resume(self, *waiting.0, appraised, snapshot, now, random)
     }
 
-    /// Signs a message for an Agent that signs with `algorithm` itself.
+    /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
     // T-172 (8) the suite that the Agent chose serves both directions.
-    fn protect(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
-        let key = match algorithm {
+    #[must_use]
+    pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
+        let key = match reply.algorithm {
             Algorithm::Esp256 => &self.esp256,
             Algorithm::Ed25519 => &self.ed25519,
         };
-        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
+        let mut update = *reply.update;
+        update.manifest_list = envelopes;
+        let message = Message::Update(update).encode(NUMBERS);
+        Sign1::new(&message).with_kid().sign(key)
     }
 }
 

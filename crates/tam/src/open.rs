@@ -7,7 +7,7 @@ use teep::{Message, Token};
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, PublicKey, SignedMessage, Thumbprint};
 
-use crate::{Dropped, NUMBERS, Snapshot};
+use crate::{Device, Dropped, NUMBERS};
 
 /// A message as it came: parsed, believed by nobody.
 #[derive(Debug)]
@@ -16,6 +16,16 @@ pub struct Received {
     message: Message,
     agent: Thumbprint,
     key_by_value: Option<PublicKey>,
+}
+
+/// A message whose signature holds. Made by [`Received::authenticate`] only.
+///
+/// Anybody can make a key and sign with it: what the message says is believed only after attestation, or
+/// by the token of an Update that went to this device.
+#[derive(Debug)]
+pub struct Authenticated {
+    pub(crate) message: Message,
+    pub(crate) sender: Sender,
 }
 
 /// Who signed a message, once the signature is known to hold. Whether to *trust* the key is decided by
@@ -61,6 +71,39 @@ impl Received {
         self.agent
     }
 
+    /// Checks the signature, by the key that is known for the device or that the message carries.
+    /// `device` is what is known of [`Received::agent`], if anything.
+    ///
+    /// # Errors
+    /// [`Dropped::UnknownKey`] and [`Dropped::Signature`].
+    pub fn authenticate(self, device: Option<&Device>) -> Result<Authenticated, Dropped> {
+        let known = device.map(|device| &device.agent);
+        let key = known
+            .or(self.key_by_value.as_ref())
+            .filter(|key| key.thumbprint() == self.agent)
+            .ok_or(Dropped::UnknownKey(self.agent))?;
+        // T-014, T-126 (4.1.2, 7.1) an invalid signature spends no token: nothing has changed so far.
+        self.signed.verify(key)?;
+        let sender = Sender {
+            key: key.clone(),
+            agent: self.agent,
+            algorithm: key.algorithm(),
+            known: known.is_some(),
+        };
+        Ok(Authenticated {
+            message: self.message,
+            sender,
+        })
+    }
+}
+
+impl Authenticated {
+    /// The name of the key that signed the message.
+    #[must_use]
+    pub const fn agent(&self) -> Thumbprint {
+        self.sender.agent
+    }
+
     /// The token of the Update that the message claims to answer.
     #[must_use]
     pub const fn token(&self) -> Option<&Token> {
@@ -83,29 +126,60 @@ impl Received {
         requested
             .map(|requested| &requested.component_id)
             .chain(installed.map(|claims| &claims.component))
-            // Against a message that makes the server look up thousands before its signature is checked.
+            // Against a stranger's message that makes the server look up thousands.
             .take(MAX_COMPONENTS)
             .collect()
-    }
-
-    /// Checks the signature, by the key that is known for the device or that the message carries.
-    pub(crate) fn authenticate(self, snapshot: &Snapshot) -> Result<(Message, Sender), Dropped> {
-        let known = snapshot.device.as_ref().map(|device| &device.agent);
-        let key = known
-            .or(self.key_by_value.as_ref())
-            .filter(|key| key.thumbprint() == self.agent)
-            .ok_or(Dropped::UnknownKey(self.agent))?;
-        // T-014, T-126 (4.1.2, 7.1) an invalid signature spends no token: nothing has changed so far.
-        self.signed.verify(key)?;
-        let sender = Sender {
-            key: key.clone(),
-            agent: self.agent,
-            algorithm: key.algorithm(),
-            known: known.is_some(),
-        };
-        Ok((self.message, sender))
     }
 }
 
 /// As many components as an Agent of ours can have installed.
 const MAX_COMPONENTS: usize = 256;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::tests::Counter;
+    use teep::Success;
+    use teep_cose::{Sign1, SigningKey};
+
+    fn device(seed: u8) -> SigningKey {
+        SigningKey::generate(Algorithm::Ed25519, &mut Counter::starting_at(seed.into()))
+    }
+
+    fn success(key: &SigningKey, by_value: bool) -> Vec<u8> {
+        let payload = Message::Success(Success::default()).encode(NUMBERS);
+        let sign1 = Sign1::new(&payload).with_kid();
+        let sign1 = if by_value { sign1.with_key() } else { sign1 };
+        sign1.sign(key)
+    }
+
+    /// Proves: T-014, T-126
+    #[test]
+    fn a_message_is_authenticated_by_the_key_that_signed_it_only() {
+        let (key, other) = (device(1), device(2));
+        let known = |key: &SigningKey| Device {
+            agent: key.public_key(),
+        };
+        let authenticate = |bytes: &[u8], device: Option<Device>| {
+            let authenticated = open(bytes).unwrap().authenticate(device.as_ref());
+            authenticated.map(|authenticated| authenticated.sender.known)
+        };
+        // A stranger's message must carry the key; a known device's need not.
+        let named = success(&key, false);
+        let agent = key.public_key().thumbprint();
+        assert_eq!(authenticate(&success(&key, true), None), Ok(false));
+        assert_eq!(authenticate(&named, Some(known(&key))), Ok(true));
+        assert_eq!(authenticate(&named, None), Err(Dropped::UnknownKey(agent)));
+        assert_eq!(
+            authenticate(&named, Some(known(&other))),
+            Err(Dropped::UnknownKey(agent))
+        );
+        let mut forged = success(&key, true);
+        *forged.last_mut().unwrap() ^= 1;
+        for device in [None, Some(known(&key))] {
+            let refused = authenticate(&forged, device);
+            assert!(matches!(refused, Err(Dropped::Signature(_))), "{refused:?}");
+        }
+    }
+}

@@ -4,16 +4,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use eat::AttestationResult;
-use teep::{ErrorCode, Message, PROTOCOL_VERSION, QueryResponse, Text, Update};
+use teep::{ErrorCode, PROTOCOL_VERSION, QueryResponse, Text, Update};
 
 use crate::decision::{Change, Decision, Done, Dropped};
 use crate::device::{Installed, SentUpdate, Snapshot};
 use crate::open::Sender;
-use crate::{Appraise, Outcome, Tam, Waiting, plan};
+use crate::{Appraise, Outcome, Reply, Tam, Waiting, plan};
 
 /// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
 #[derive(Debug)]
-pub(crate) struct Authenticated {
+pub(crate) struct Unattested {
     response: QueryResponse,
     sender: Sender,
 }
@@ -26,41 +26,27 @@ pub(crate) fn decide(
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Outcome, Dropped> {
+    let refused = |code, reason| Ok(Outcome::Done(refuse(&sender, code, reason)));
     // T-041, P-26 (4.3) absent means 0, the only version that is offered.
     if response.version() != PROTOCOL_VERSION {
-        let code = ErrorCode::UnsupportedMsgVersion;
-        return Ok(Outcome::Done(refuse(
-            tam,
-            &sender,
-            code,
+        return refused(
+            ErrorCode::UnsupportedMsgVersion,
             "only version 0 was offered",
-        )));
+        );
     }
     // T-132, T-134 (7.1.1) what the QueryRequest asked for must be there.
     let Some(payload) = response.attestation_payload.clone() else {
-        let reason = "attestation-payload is missing";
-        return Ok(Outcome::Done(refuse(
-            tam,
-            &sender,
-            ErrorCode::PermanentError,
-            reason,
-        )));
+        return refused(ErrorCode::PermanentError, "attestation-payload is missing");
     };
     if response.tc_list.is_none() {
-        let reason = "tc-list is missing";
-        return Ok(Outcome::Done(refuse(
-            tam,
-            &sender,
-            ErrorCode::PermanentError,
-            reason,
-        )));
+        return refused(ErrorCode::PermanentError, "tc-list is missing");
     }
-    let authenticated = Authenticated { response, sender };
+    let unattested = Unattested { response, sender };
     // T-135 (7.1.1) no format, or that of the TEEP profile: an Attestation Result. Anything else is
     // Evidence, T-136, for a Verifier.
     match payload.format {
         Some(format) if !eat::is_attestation_result(Some(&format), &tam.profile) => {
-            let then = Waiting(authenticated.into());
+            let then = Waiting(unattested.into());
             Ok(Outcome::Appraise(Appraise {
                 format,
                 evidence: payload.bytes,
@@ -69,7 +55,7 @@ pub(crate) fn decide(
         }
         _ => {
             let result = Ok(&payload.bytes[..]);
-            resume(tam, authenticated, result, snapshot, now, random).map(Outcome::Done)
+            resume(tam, unattested, result, snapshot, now, random).map(Outcome::Done)
         }
     }
 }
@@ -77,7 +63,7 @@ pub(crate) fn decide(
 /// Goes on with the Attestation Result, or with the Verifier's reason for refusing.
 pub(crate) fn resume(
     tam: &Tam,
-    Authenticated { response, sender }: Authenticated,
+    Unattested { response, sender }: Unattested,
     appraised: Result<&[u8], &str>,
     snapshot: &Snapshot,
     now: u64,
@@ -85,7 +71,7 @@ pub(crate) fn resume(
 ) -> Result<Done, Dropped> {
     // T-140 (7.1.1.1) attestation failed and no policy remedies it: say so.
     let attestation_failed =
-        |reason: &str| Ok(refuse(tam, &sender, ErrorCode::AttestationRequired, reason));
+        |reason: &str| Ok(refuse(&sender, ErrorCode::AttestationRequired, reason));
     let bytes = match appraised {
         Ok(bytes) => bytes,
         Err(reason) => return attestation_failed(reason),
@@ -118,7 +104,7 @@ pub(crate) fn resume(
     done.changes.push(seen(&response, &sender, &result, now));
 
     // T-139, T-141 (7.1.1.1) install, update, unlink; nothing to do ends the exchange.
-    let plan = plan::for_device(&response, &snapshot.published);
+    let plan = plan::for_device(&response, snapshot, now);
     done.decisions.extend(plan.decisions);
     if plan.manifests.is_empty() && plan.unneeded.is_empty() {
         return Ok(done);
@@ -127,10 +113,15 @@ pub(crate) fn resume(
     let update = Update {
         token: Some(token.clone()),
         unneeded_manifest_list: plan.unneeded.clone(),
-        manifest_list: plan.manifests.iter().map(|p| p.envelope.clone()).collect(),
         ..Update::default()
     };
-    done.reply = Some(tam.protect(&Message::Update(update), sender.algorithm));
+    let names = plan.manifests.iter();
+    let names = names.map(|p| (p.manifest_component_id.clone(), p.sequence_number));
+    done.reply = Some(Reply {
+        update: update.into(),
+        algorithm: sender.algorithm,
+        manifests: names.collect(),
+    });
     // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
     let expires = tam.minter.check_update_token(&token, now)?;
     let manifests = plan.manifests.iter().map(|published| {
@@ -168,14 +159,18 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
 
 /// An Update that carries nothing but an error: the only way a TAM can tell one (section 4.4).
 // T-063 (4.4) never 0; T-064 (4.4) the reason in at most 128 bytes of UTF-8.
-fn refuse(tam: &Tam, sender: &Sender, code: ErrorCode, reason: &str) -> Done {
+fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
     let update = Update {
         err_code: Some(code),
         err_msg: Text::new(reason),
         ..Update::default()
     };
     Done {
-        reply: Some(tam.protect(&Message::Update(update), sender.algorithm)),
+        reply: Some(Reply {
+            update: update.into(),
+            algorithm: sender.algorithm,
+            manifests: Vec::new(),
+        }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Refused(code, String::from(reason))],
     }

@@ -4,6 +4,12 @@
 #[derive(Debug, Default)]
 pub(crate) struct Counter(u64);
 
+impl Counter {
+    pub(crate) const fn starting_at(first: u64) -> Self {
+        Self(first)
+    }
+}
+
 impl rand_core::TryRng for Counter {
     type Error = core::convert::Infallible;
 

@@ -124,7 +124,7 @@ mod tests {
         Minter::new(MacKey::new([1; 32]), 100)
     }
 
-    /// Proves: T-006, T-007, T-016, T-017, T-018
+    /// Proves: T-007, T-016, T-018
     #[test]
     fn every_token_is_new_and_within_the_sizes() {
         let mut random = Counter::default();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use teep_server::Config;
@@ -26,6 +27,10 @@ pub(crate) struct Serve {
     /// The TAM's URI as devices know it, if a proxy stands before it
     #[arg(long, value_name = "URI")]
     uri: Option<String>,
+    /// How long a device may take to answer: the lifetime of challenges and tokens
+    #[arg(long, value_name = "HOURS", default_value_t = 6)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
+    token_lifetime: u64,
 }
 
 /// Runs until interrupted.
@@ -38,6 +43,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
         let config = Config {
             listen: serve.listen,
             tam_uri: serve.uri,
+            token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
             ..Config::in_folder(serve.folder)
         };
         let server = teep_server::open(config).await.map_err(Failure::own)?;

@@ -1,6 +1,7 @@
 //! The REST API of the TAM's operator, and the payloads for devices.
 //!
-//! Everything under `/api` asks for `Authorization: Bearer TOKEN`. Answers are JSON, refusals
+//! Everything under `/api` is for peers on the loopback interface, wherever the server listens, and asks for
+//! `Authorization: Bearer TOKEN`. Answers are JSON, refusals
 //! `application/problem+json`. Lists that may be long come in pages: `?after=` takes what `next` gave.
 
 mod components;
@@ -22,6 +23,7 @@ use subtle::ConstantTimeEq as _;
 use teep_cose::digest::sha256;
 use teep_cose::{PublicKey, Thumbprint};
 
+use crate::listen::Peer;
 use crate::problem::Problem;
 use crate::{Service, hexadecimal};
 
@@ -75,8 +77,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
     )
 }
 
-/// Lets requests with the operator's token through.
+/// Lets requests from this machine with the operator's token through.
 async fn authorize(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    if !is_local(request.extensions().get()) {
+        return Problem::not_local().into_response();
+    }
     if !is_operator(request.headers(), &service.operator_token) {
         return Problem::unauthorized().into_response();
     }
@@ -85,6 +90,11 @@ async fn authorize(State(service): State<Arc<Service>>, request: Request, next: 
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Deny by default: where nobody says who the peer is, it is another machine.
+fn is_local(peer: Option<&Peer>) -> bool {
+    peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback())
 }
 
 /// Compares digests, in constant time: neither the token's content nor its length can be measured.
@@ -138,3 +148,21 @@ fn after(uri: &Uri) -> Result<Option<Thumbprint>, Problem> {
 const BEARER: &[u8] = b"Bearer ";
 /// Entries of a page.
 const PAGE: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_local() {
+        let local = |address: [u16; 8]| is_local(Some(&Peer((address, 1).into())));
+        let mapped = |a, b| [0, 0, 0, 0, 0, 0xffff, a, b];
+        assert!(is_local(Some(&Peer(([127, 0, 0, 1], 1).into()))));
+        assert!(local([0, 0, 0, 0, 0, 0, 0, 1]));
+        assert!(local(mapped(0x7f00, 1)), "as a listener on [::] sees it");
+        assert!(!is_local(Some(&Peer(([192, 0, 2, 1], 1).into()))));
+        assert!(!local([0xfd00, 0, 0, 0, 0, 0, 0, 2]));
+        assert!(!local(mapped(0xc000, 0x0201)));
+        assert!(!is_local(None), "unknown");
+    }
+}

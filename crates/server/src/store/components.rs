@@ -110,6 +110,30 @@ impl Store {
         Ok(true)
     }
 
+    /// The envelopes of these manifests, given by name and sequence number, in this order.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`] if one is not published any more: replaced, or its signer withdrawn.
+    // T-186 (10) only what an authorized signer signed is relayed.
+    pub(crate) async fn envelopes(
+        &self,
+        manifests: &[(ComponentIdentifier, u64)],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut envelopes = Vec::with_capacity(manifests.len());
+        for (id, sequence_number) in manifests {
+            let envelope: Option<Vec<u8>> = sqlx::query_scalar(
+                "SELECT envelope FROM manifests JOIN signers ON signers.thumbprint = manifests.signer \
+                 WHERE manifest_component_id = ? AND sequence_number = ?",
+            )
+            .bind(encode_component(id))
+            .bind(integer(*sequence_number))
+            .fetch_optional(&self.pool)
+            .await?;
+            envelopes.push(envelope.ok_or(StoreError::Replaced)?);
+        }
+        Ok(envelopes)
+    }
+
     /// All published manifests.
     pub(crate) async fn manifests(&self) -> Result<Vec<ManifestRecord>, StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -203,7 +227,7 @@ pub(super) async fn newest(
             continue;
         }
         let row = sqlx::query(
-            "SELECT manifest_component_id, sequence_number, envelope FROM manifest_components \
+            "SELECT manifest_component_id, sequence_number, length(envelope) AS size FROM manifest_components \
              JOIN manifests USING (manifest_component_id) \
              JOIN signers ON signers.thumbprint = manifests.signer WHERE component_id = ?",
         )
@@ -216,7 +240,8 @@ pub(super) async fn newest(
             manifest_component_id: decode_component(name)?,
             sequence_number: unsigned(row.try_get("sequence_number")?)?,
             components: installs(connection, name).await?,
-            envelope: row.try_get("envelope")?,
+            size: usize::try_from(row.try_get::<i64, _>("size")?)
+                .map_err(|_| StoreError::Damaged("a size"))?,
         });
     }
     Ok(found)

@@ -52,7 +52,7 @@ pub(super) async fn record(
         .bind(words(decision))
         .execute(&mut **transaction)
         .await?;
-        if let Decision::Refused(..) | Decision::Failed(..) = decision {
+        if let Decision::Failed(..) = decision {
             super::devices::answered(transaction, agent, Some(&words(decision)), now).await?;
         }
     }
@@ -79,6 +79,12 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::Later(id) => {
             format!("{id} does not fit into this Update and comes with the next")
         }
+        Decision::FailedBefore(id, number) => {
+            format!(
+                "manifest {number} of {id} failed on this device before: left out while there is something \
+                 else to install, for a day or until the next version"
+            )
+        }
         Decision::NotPublished(id) => {
             format!("{id} was asked for, but is not published, or not in the version asked for")
         }
@@ -100,6 +106,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::Update(..) => "update",
         Decision::Unlink(..) => "unlink",
         Decision::Later(..) => "later",
+        Decision::FailedBefore(..) => "failed-before",
         Decision::NotPublished(..) => "not-published",
         Decision::NothingToDo => "nothing-to-do",
         Decision::Succeeded => "succeeded",

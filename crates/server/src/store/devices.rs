@@ -1,9 +1,9 @@
 //! Devices: what they are and what they have.
 
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::{PublicKey, Thumbprint};
-use teep_tam::Installed;
+use teep_tam::{FailedManifest, Installed};
 
 use super::session::Content;
 use super::{Store, StoreError, decode_component, encode_component, integer, unsigned};
@@ -127,12 +127,18 @@ pub(super) struct Seen<'a> {
     pub(super) at: u64,
 }
 
-/// A device proved itself.
+/// A device proved itself. It has one Agent key: a new one takes the place of the old, with all that was
+/// known by that; else one device that is endorsed but compromised could fill the store with new keys.
 pub(super) async fn seen(
     transaction: &mut Transaction<'static, Sqlite>,
     agent: &PublicKey,
     seen: &Seen<'_>,
 ) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM devices WHERE ueid = ? AND agent <> ?")
+        .bind(seen.ueid)
+        .bind(agent.thumbprint().as_ref())
+        .execute(&mut **transaction)
+        .await?;
     sqlx::query(
         "INSERT INTO devices (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (agent) DO UPDATE SET \
@@ -207,6 +213,44 @@ pub(super) async fn installed(
             .await?;
     }
     Ok(())
+}
+
+/// A device could not install a manifest.
+pub(super) async fn manifest_failed(
+    transaction: &mut Transaction<'static, Sqlite>,
+    agent: &Thumbprint,
+    (manifest_component_id, sequence_number): (&ComponentIdentifier, u64),
+    at: u64,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?)")
+        .bind(agent.as_ref())
+        .bind(encode_component(manifest_component_id))
+        .bind(integer(sequence_number))
+        .bind(integer(at))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// What a device could not install.
+pub(super) async fn failed(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+) -> Result<Vec<FailedManifest>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT manifest_component_id, sequence_number, at FROM failed WHERE agent = ?",
+    )
+    .bind(agent.as_ref())
+    .fetch_all(connection)
+    .await?;
+    let failed = rows.iter().map(|row| {
+        Ok(FailedManifest {
+            manifest_component_id: decode_component(row.try_get("manifest_component_id")?)?,
+            sequence_number: unsigned(row.try_get("sequence_number")?)?,
+            at: unsigned(row.try_get("at")?)?,
+        })
+    });
+    failed.collect()
 }
 
 /// A device no longer has what a manifest brought.

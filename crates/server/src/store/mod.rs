@@ -11,6 +11,7 @@ pub(crate) mod endorsements;
 pub(crate) mod session;
 pub(crate) mod signers;
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use sqlx::{Sqlite, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::cbor::{Encoder, Limits, Reader};
 use teep_cose::{Malformed, PublicKey, Thumbprint};
+use teep_tam::FailedManifest;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -37,15 +39,19 @@ pub enum StoreError {
     /// The tables could not be brought to this version's form.
     #[error("database: its tables could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// What was just decided on has been replaced by something newer.
+    #[error("database: a manifest was replaced while it was being sent")]
+    Replaced,
     /// A row does not hold what was written.
     #[error("database: {0} in a row cannot be read: restore the database from a backup")]
     Damaged(&'static str),
 }
 
 impl StoreError {
-    /// Whether someone else was writing, so that trying again may help.
+    /// Whether someone else was or is writing, so that trying again may help.
     pub(crate) fn is_busy(&self) -> bool {
         let error = match self {
+            Self::Replaced => return true,
             Self::Database(error) => error,
             Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => error,
             _ => return false,
@@ -59,14 +65,20 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the file, makes it if it is not there, and brings its tables up to date.
+    /// Opens the file, makes it with mode 0600 if it is not there, and brings its tables up to date.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::is_busy`] if another process holds it.
     pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
+        // What SQLite puts beside the file gets the file's mode.
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -88,18 +100,21 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Transaction "forget": removes tokens and Updates that have expired.
+    /// Transaction "forget": removes tokens, Updates and failures that have expired.
     ///
     /// They would be refused for their age from now on, so forgetting them changes no decision.
     pub(crate) async fn forget_expired(&self, now: u64) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write().await?;
         let mut gone = 0;
+        let pause = integer(FailedManifest::PAUSE_SECONDS);
         for statement in [
-            "DELETE FROM spent WHERE expires <= ?",
-            "DELETE FROM sent WHERE expires <= ?",
+            "DELETE FROM spent WHERE expires <= ?1",
+            "DELETE FROM sent WHERE expires <= ?1",
+            "DELETE FROM failed WHERE at + ?2 <= ?1",
         ] {
             let result = sqlx::query(statement)
                 .bind(integer(now))
+                .bind(pause)
                 .execute(&mut *transaction)
                 .await?;
             gone += result.rows_affected();

@@ -5,7 +5,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep::Token;
 use teep_cose::Thumbprint;
-use teep_tam::{Change, Device, Done, Installed, Received, SentUpdate, Snapshot};
+use teep_tam::{Authenticated, Change, Device, Done, Installed, SentUpdate, Snapshot};
 
 use super::{Store, StoreError, integer, unsigned};
 use super::{components, decisions, decode_key, devices};
@@ -29,16 +29,26 @@ impl From<sqlx::Error> for CommitError {
 }
 
 impl Store {
+    /// The device whose Agent has this key, if it has proved itself before.
+    pub(crate) async fn device(&self, agent: &Thumbprint) -> Result<Option<Device>, StoreError> {
+        let key: Option<Vec<u8>> = sqlx::query_scalar("SELECT key FROM devices WHERE agent = ?")
+            .bind(agent.as_ref())
+            .fetch_optional(&self.pool)
+            .await?;
+        let agent = key.map(|key| decode_key(&key)).transpose()?;
+        Ok(agent.map(|agent| Device { agent }))
+    }
+
     /// Transaction "snapshot": all that the decision on a message may depend on, at one moment.
-    pub(crate) async fn snapshot(&self, received: &Received) -> Result<Snapshot, StoreError> {
+    pub(crate) async fn snapshot(&self, message: &Authenticated) -> Result<Snapshot, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let snapshot = Snapshot {
-            device: device(&mut transaction, &received.agent()).await?,
-            sent: match received.token() {
+            sent: match message.token() {
                 Some(token) => sent_update(&mut transaction, token).await?,
                 None => None,
             },
-            published: components::newest(&mut transaction, &received.components()).await?,
+            published: components::newest(&mut transaction, &message.components()).await?,
+            failed: devices::failed(&mut transaction, &message.agent()).await?,
         };
         // Nothing was written, so there is nothing that a failing rollback could lose.
         transaction.rollback().await?;
@@ -47,6 +57,9 @@ impl Store {
 
     /// Transaction "device message": everything that a message changes, all or nothing. The reply may leave
     /// only after it.
+    ///
+    /// A message that changes nothing held no valid token or challenge, so it may be an old one: what was
+    /// decided on it goes to the log only, and rewrites nothing that is known of the device.
     ///
     /// # Errors
     /// [`CommitError::Void`] if a token was spent or an Update answered in between: then the message is to
@@ -57,7 +70,7 @@ impl Store {
         done: &Done,
         now: u64,
     ) -> Result<(), CommitError> {
-        if done.changes.is_empty() && done.decisions.is_empty() {
+        if done.changes.is_empty() {
             return Ok(());
         }
         let mut transaction = self.begin_write().await?;
@@ -139,6 +152,15 @@ async fn apply(
                 .map(|(code, message)| format!("{code}: {message}"));
             devices::answered(transaction, agent, error.as_deref(), *at).await?;
         }
+        Change::ManifestFailed {
+            agent,
+            manifest_component_id,
+            sequence_number,
+            at,
+        } => {
+            let manifest = (manifest_component_id, *sequence_number);
+            devices::manifest_failed(transaction, agent, manifest, *at).await?;
+        }
         Change::Installed {
             agent,
             manifests,
@@ -162,22 +184,6 @@ fn require(rows: u64, otherwise: &'static str) -> Result<(), CommitError> {
     } else {
         Err(CommitError::Void(otherwise))
     }
-}
-
-async fn device(
-    connection: &mut SqliteConnection,
-    agent: &Thumbprint,
-) -> Result<Option<Device>, StoreError> {
-    let key: Option<Vec<u8>> = sqlx::query_scalar("SELECT key FROM devices WHERE agent = ?")
-        .bind(agent.as_ref())
-        .fetch_optional(connection)
-        .await?;
-    key.map(|key| {
-        Ok(Device {
-            agent: decode_key(&key)?,
-        })
-    })
-    .transpose()
 }
 
 async fn sent_update(

@@ -93,6 +93,38 @@ async fn the_api_asks_for_the_operators_token() {
     assert_eq!(other.header("allow"), Some("GET"));
 }
 
+/// Whoever finds out the operator's token can use it on the TAM's own machine only.
+#[tokio::test]
+async fn the_api_is_not_for_other_machines() {
+    let everywhere = |config| teep_server::Config {
+        listen: ([0, 0, 0, 0], 0).into(),
+        ..config
+    };
+    let mut server = TestServer::with(tempfile::tempdir().unwrap(), everywhere).await;
+    server.address.set_ip([127, 0, 0, 1].into());
+    assert_eq!(server.api("GET /api/tam", b"").await.status, 200);
+    // An address of this machine that is not on the loopback interface; without one there is nothing to
+    // show here, and the test of `is_local` must do. Nothing is sent by this.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let Ok(()) = probe.connect("192.0.2.1:9") else {
+        return;
+    };
+    let address = probe.local_addr().unwrap().ip();
+    if address.is_loopback() {
+        return;
+    }
+    server.address.set_ip(address);
+    for line in ["GET /api/tam", "POST /api/signers", "GET /api/nonsense"] {
+        let detail = server.api(line, b"").await.problem(403);
+        assert!(detail.contains("loopback"), "{detail}");
+    }
+    let accept = "Accept: application/teep+cbor\r\n";
+    let answer = server.request("POST /tam", accept, b"").await;
+    assert_eq!(answer.status, 200, "devices are served");
+    let payload = format!("GET /payloads/{}", "0".repeat(64));
+    server.request(&payload, "", b"").await.problem(404);
+}
+
 /// Proves: T-186
 #[tokio::test]
 async fn a_manifest_of_an_authorized_signer_is_published() {

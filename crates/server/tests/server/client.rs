@@ -27,12 +27,19 @@ impl TestServer {
     }
 
     async fn in_folder(folder: tempfile::TempDir, limits: Limits) -> Self {
-        let config = Config {
+        Self::with(folder, |config| Config { limits, ..config }).await
+    }
+
+    /// With a changed configuration.
+    pub(crate) async fn with(
+        folder: tempfile::TempDir,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let config = change(Config {
             listen: ([127, 0, 0, 1], 0).into(),
             tam_uri: Some("http://tam.example/tam".into()),
-            limits,
             ..Config::in_folder(folder.path())
-        };
+        });
         let server = teep_server::open(config).await.unwrap();
         let address = server.local_addr();
         let token = std::fs::read_to_string(server.operator_token_file()).unwrap();
@@ -121,6 +128,7 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         assert!(problem["title"].is_string());
+        assert_ne!(problem.get("requirement"), Some(&serde_json::Value::Null));
         problem["detail"].as_str().unwrap().to_owned()
     }
 }

@@ -3,7 +3,8 @@
 use eat::{Claims, Confirmation, Evidence, SuitReference};
 use suit::SystemPropertyClaims;
 use teep::{
-    AttestationPayload, Message, Numbers, QueryResponse, RequestedTrustedComponent, Success, Update,
+    AttestationPayload, ErrorMessage, Message, Numbers, QueryResponse, RequestedTrustedComponent,
+    Success, Update,
 };
 use teep_cose::cbor::Limits;
 use teep_cose::{Sign1, SignedMessage, SigningKey};
@@ -177,6 +178,83 @@ async fn a_device_is_attested_updated_and_remembered() {
         .map(|d| d["what"].as_str().unwrap())
         .collect();
     assert_eq!(words, ["succeeded", "install", "attested"]);
+}
+
+/// Alone, what failed is tried again at each policy check: the network may have been to blame.
+#[tokio::test]
+async fn what_a_device_could_not_install_is_tried_again_where_it_is_alone() {
+    let server = TestServer::start().await;
+    let (signer, device) = (key(), Device::new());
+    authorize(&server, &signer).await;
+    let envelope = hello(1, b"image", &signer);
+    for (path, body) in [
+        ("POST /api/components", envelope.clone()),
+        ("POST /api/endorsements", device.endorsement()),
+    ] {
+        assert_eq!(server.api(path, &body).await.status, 201);
+    }
+    let response = device.query_response(&challenge(&server).await, &[]);
+    let error = ErrorMessage {
+        token: update(&server.teep(&response).await).token,
+        ..ErrorMessage::new(teep::ErrorCode::ManifestProcessingFailed)
+    };
+    let error = device.sign(&Message::Error(error));
+    assert_eq!(server.teep(&error).await.status, 204);
+    let server = server.restart().await;
+    let response = device.query_response(&challenge(&server).await, &[]);
+    let again = update(&server.teep(&response).await);
+    assert_eq!(again.manifest_list, [envelope]);
+}
+
+/// For a message whose signature does not hold, nothing but the device's key is looked up.
+///
+/// Proves: T-014
+#[tokio::test]
+async fn a_forged_message_costs_no_more_than_its_signature() {
+    let server = TestServer::start().await;
+    let device = Device::new();
+    let response = device.query_response(&challenge(&server).await, &[]);
+    let mut forged = response.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let file = server.folder.path().join("tam.sqlite");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    sqlx::query("ALTER TABLE manifests RENAME TO elsewhere")
+        .execute(&pool)
+        .await
+        .unwrap();
+    // With the tables of manifests out of reach, whoever looks there fails.
+    server.teep(&response).await.problem(500);
+    assert_eq!(server.teep(&forged).await.status, 204);
+}
+
+/// Proves: T-021, T-130
+#[tokio::test]
+async fn the_lifetime_of_challenges_is_configurable() {
+    for (token_lifetime, code) in [
+        (
+            std::time::Duration::ZERO,
+            Some(teep::ErrorCode::AttestationRequired),
+        ),
+        (std::time::Duration::from_secs(600), None),
+    ] {
+        let server = TestServer::with(tempfile::tempdir().unwrap(), |config| teep_server::Config {
+            token_lifetime,
+            ..config
+        })
+        .await;
+        let (signer, device) = (key(), Device::new());
+        authorize(&server, &signer).await;
+        let envelope = hello(1, b"image", &signer);
+        server.api("POST /api/components", &envelope).await;
+        server
+            .api("POST /api/endorsements", &device.endorsement())
+            .await;
+        let response = device.query_response(&challenge(&server).await, &[]);
+        let update = update(&server.teep(&response).await);
+        assert_eq!(update.err_code, code, "{:?}", update.err_msg);
+    }
 }
 
 /// Proves: T-186

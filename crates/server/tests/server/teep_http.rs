@@ -286,6 +286,42 @@ async fn slow_heads_are_cut_off_and_connections_are_bounded() {
     }
 }
 
+/// A client that asks for something large and does not read it gives its place back in time.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let limits = Limits {
+        connections: 1,
+        body_time: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let server = TestServer::with_limits(limits).await;
+    // More than the buffers of both ends hold.
+    let stored = server.api("PUT /api/payloads", &vec![7; 40 << 20]).await;
+    let uri = stored.json()["uri"].as_str().unwrap().to_owned();
+    let mut idle = server.connect().await;
+    let request = format!("GET {uri} HTTP/1.1\r\nHost: x\r\n\r\n");
+    idle.write_all(request.as_bytes()).await.unwrap();
+    require_query_request(&server.request("POST /tam", ACCEPT, b"").await);
+    let mut taken = Vec::new();
+    let end = idle.read_to_end(&mut taken).await;
+    assert!(
+        end.is_err() || taken.len() < 40 << 20,
+        "it got {} bytes",
+        taken.len()
+    );
+    // Who reads slowly, but reads, gets all of it.
+    let mut slow = server.connect().await;
+    slow.write_all(request.as_bytes()).await.unwrap();
+    let mut piece = vec![0; 4 << 20];
+    let mut length = 0;
+    while length < 40 << 20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let count = slow.read(&mut piece).await.unwrap();
+        assert!(count > 0, "cut off after {length} bytes");
+        length += count;
+    }
+}
+
 #[tokio::test]
 async fn stopping_waits_for_no_client_that_holds_on() {
     let limits = Limits {

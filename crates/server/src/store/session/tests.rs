@@ -255,41 +255,198 @@ async fn the_janitor_forgets_only_what_has_expired() {
     );
 }
 
-#[tokio::test]
-async fn decisions_are_kept_for_known_devices_and_bounded() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    let agent = agent();
-    let refused = Decision::Refused(ErrorCode::AttestationRequired, "line\nbreak".into());
+async fn decide(store: &Store, agent: &PublicKey, changes: Vec<Change>, decision: Decision) {
     let done = Done {
-        decisions: vec![refused],
+        changes,
+        decisions: vec![decision],
         ..Done::default()
     };
     store
         .commit(&agent.thumbprint(), &done, 1000)
         .await
         .unwrap();
-    assert!(
-        store
-            .decisions(&agent.thumbprint())
-            .await
-            .unwrap()
-            .is_empty(),
-        "a stranger"
-    );
+}
+
+async fn words(store: &Store, agent: &PublicKey) -> Vec<String> {
+    let decisions = store.decisions(&agent.thumbprint()).await.unwrap();
+    decisions.into_iter().map(|decision| decision.why).collect()
+}
+
+#[tokio::test]
+async fn decisions_are_kept_for_known_devices_and_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let agent = agent();
+    let failed = || Decision::Failed(ErrorCode::PermanentError, "line\nbreak".into());
+    decide(&store, &agent, vec![spend(b"stranger", 2000)], failed()).await;
+    assert!(words(&store, &agent).await.is_empty(), "a stranger");
     commit(&store, &agent, vec![seen(&agent, vec![])])
         .await
         .unwrap();
-    for _ in 0..205 {
-        store
-            .commit(&agent.thumbprint(), &done, 1000)
+    for n in 0..205_u16 {
+        let nonce = spend(&n.to_be_bytes(), 2000);
+        decide(&store, &agent, vec![nonce], failed()).await;
+    }
+    let decisions = words(&store, &agent).await;
+    assert_eq!(decisions.len(), 200);
+    assert!(!decisions[0].contains('\n'));
+    let devices = store.devices(None, 10).await.unwrap();
+    assert_eq!(devices[0].last_error.as_ref(), Some(&decisions[0]));
+}
+
+/// What held no valid token or challenge may be an old message that somebody sends again.
+#[tokio::test]
+async fn a_message_that_changes_nothing_rewrites_no_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let agent = agent();
+    decide(
+        &store,
+        &agent,
+        vec![seen(&agent, vec![])],
+        Decision::Attested,
+    )
+    .await;
+    let shown = async || {
+        let devices = store.devices(None, 10).await.unwrap();
+        (
+            serde_json::to_value(devices).unwrap(),
+            words(&store, &agent).await,
+        )
+    };
+    let before = shown().await;
+    for replayed in [
+        Decision::Refused(ErrorCode::AttestationRequired, "expired".into()),
+        Decision::Failed(ErrorCode::PermanentError, "long ago".into()),
+    ] {
+        decide(&store, &agent, vec![], replayed).await;
+    }
+    assert_eq!(shown().await, before);
+}
+
+/// Proves: T-104
+#[tokio::test]
+async fn a_failed_manifest_is_remembered_for_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let (device, other) = (agent(), agent());
+    let failed = |sequence_number, at| Change::ManifestFailed {
+        agent: device.thumbprint(),
+        manifest_component_id: id("a.suit"),
+        sequence_number,
+        at,
+    };
+    let changes = vec![seen(&device, vec![]), failed(7, 1000), failed(8, 2000)];
+    commit(&store, &device, changes).await.unwrap();
+    drop(store);
+    let store = open(&folder).await;
+    let known = async |agent: &PublicKey| {
+        let mut connection = store.pool.acquire().await.unwrap();
+        devices::failed(&mut connection, &agent.thumbprint())
+            .await
+            .unwrap()
+    };
+    let last = teep_tam::FailedManifest {
+        manifest_component_id: id("a.suit"),
+        sequence_number: 8,
+        at: 2000,
+    };
+    assert_eq!(known(&device).await, [last], "one row for each manifest");
+    assert_eq!(known(&other).await, []);
+    store.forget_expired(2000 + 24 * 3600 - 1).await.unwrap();
+    assert_eq!(known(&device).await.len(), 1);
+    store.forget_expired(2000 + 24 * 3600).await.unwrap();
+    assert_eq!(known(&device).await, []);
+}
+
+#[tokio::test]
+async fn a_new_agent_key_takes_the_place_of_the_devices_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let (old, new) = (agent(), agent());
+    let has = vec![Installed {
+        component_id: id("a"),
+        digest: vec![1; 32],
+    }];
+    let changes = vec![seen(&old, has), sent(&old, &[5; 16])];
+    decide(&store, &old, changes, Decision::Attested).await;
+    commit(&store, &new, vec![seen(&new, vec![])])
+        .await
+        .unwrap();
+    let devices = store.devices(None, 10).await.unwrap();
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0].agent, new.thumbprint().to_string());
+    assert!(devices[0].installed.is_empty() && devices[0].outstanding.is_empty());
+    assert!(store.device(&old.thumbprint()).await.unwrap().is_none());
+    assert!(words(&store, &old).await.is_empty());
+    assert_eq!(sent_to(&store, &[5; 16]).await, None);
+}
+
+/// The envelopes that a plan chose are loaded only if they still are what is published.
+///
+/// Proves: T-186
+#[tokio::test]
+async fn what_was_replaced_in_between_is_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let signer = agent();
+    store.authorize_signer(&signer, None, 1000).await.unwrap();
+    let manifest = |sequence_number| crate::publish::Manifest {
+        manifest_component_id: id("a.suit"),
+        sequence_number,
+        digest: vec![1],
+        signer: signer.thumbprint(),
+        components: vec![],
+    };
+    let envelopes = async |number| store.envelopes(&[(id("a.suit"), number)]).await;
+    store.publish(&manifest(1), b"one", 1000).await.unwrap();
+    assert_eq!(envelopes(1).await.unwrap(), [b"one"]);
+    store.publish(&manifest(2), b"two", 1000).await.unwrap();
+    let replaced = envelopes(1).await.unwrap_err();
+    assert!(replaced.is_busy(), "decided again: {replaced}");
+    assert_eq!(envelopes(2).await.unwrap(), [b"two"]);
+    store.remove_signer(&signer.thumbprint()).await.unwrap();
+    assert!(envelopes(2).await.is_err(), "its signer is withdrawn");
+}
+
+/// A database from before devices had one key each is brought up to date, and keeps the newest.
+#[tokio::test]
+async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let first_form = "DROP INDEX devices_by_ueid; DROP TABLE failed; \
+                      DELETE FROM _sqlx_migrations WHERE version > 1";
+    sqlx::raw_sql(first_form)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    for (key, ueid, last_seen) in [(1, 1, 10), (2, 1, 30), (3, 1, 20), (4, 2, 5)] {
+        sqlx::query("INSERT INTO devices VALUES (?, x'', ?, x'', '', 0, ?, NULL, NULL)")
+            .bind(vec![key; 32])
+            .bind(vec![ueid])
+            .bind(last_seen)
+            .execute(&store.pool)
             .await
             .unwrap();
     }
-    let decisions = store.decisions(&agent.thumbprint()).await.unwrap();
-    assert_eq!(decisions.len(), 200);
-    assert_eq!(decisions[0].what, "refused");
-    assert!(!decisions[0].why.contains('\n'));
-    let devices = store.devices(None, 10).await.unwrap();
-    assert_eq!(devices[0].last_error.as_ref(), Some(&decisions[0].why));
+    drop(store);
+    let devices = open(&folder).await.devices(None, 10).await.unwrap();
+    let kept: Vec<_> = devices.iter().map(|device| &device.agent[..2]).collect();
+    assert_eq!(kept, ["02", "04"]);
+}
+
+#[tokio::test]
+async fn the_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    commit(&store, &agent(), vec![spend(b"nonce", 2000)])
+        .await
+        .unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(files.len() > 1, "the file and its write-ahead log");
+    for file in files {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }
