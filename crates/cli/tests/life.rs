@@ -172,13 +172,10 @@ fn a_device_survives_kill_9_at_any_moment() {
             whole * round / KILLS,
         );
         // Whatever it was doing: the device starts, and has a whole version that runs, or none.
-        match stage.version(&tam) {
-            Some(version) => {
-                assert_eq!(version, "counter 1");
-                installed += 1;
-                run(stage.teep(&tam).args(["device", "unrequest", COMPONENT]));
-            }
-            None => {}
+        if let Some(version) = stage.version(&tam) {
+            assert_eq!(version, "counter 1");
+            installed += 1;
+            run(stage.teep(&tam).args(["device", "unrequest", COMPONENT]));
         }
     }
     assert!(
