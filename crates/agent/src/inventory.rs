@@ -410,7 +410,6 @@ const RECORD_LIMITS: Limits = Limits {
 };
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

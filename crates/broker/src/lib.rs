@@ -107,5 +107,4 @@ fn detail(problem: &Option<String>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

@@ -394,5 +394,4 @@ fn problem(error: &minicbor::decode::Error) -> Problem {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

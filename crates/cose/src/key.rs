@@ -351,7 +351,6 @@ const X: i8 = -2;
 const Y: i8 = -3;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

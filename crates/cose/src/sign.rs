@@ -450,5 +450,4 @@ const CNF_COSE_KEY: i64 = 1;
 const MAX_SIGNATURES: u64 = 8;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

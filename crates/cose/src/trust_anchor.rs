@@ -144,7 +144,6 @@ impl FromIterator<PublicKey> for TrustAnchors {
 const MAX_ANCHORS: u64 = 256;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::{Sign1, SigningKey};

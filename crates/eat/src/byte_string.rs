@@ -79,7 +79,6 @@ impl<const MIN: usize, const MAX: usize> fmt::Debug for ByteString<MIN, MAX> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

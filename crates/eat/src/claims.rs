@@ -292,7 +292,6 @@ const UEID_SIZE: &str = "7 to 33 bytes";
 const HWMODEL_SIZE: &str = "1 to 32 bytes";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::SuitReference;

@@ -82,7 +82,6 @@ pub const EVIDENCE_MEDIA_TYPE: &str =
     "application/eat+cwt; eat_profile=\"urn:uuid:a09fdd7b-0a3c-42c1-b7f0-2b75c226ce7d\"";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::token::tests::key;

@@ -123,7 +123,6 @@ pub const SUIT_REFERENCE_FORMAT: u16 = 60;
 pub const SHA_256: i64 = -16;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -164,7 +164,6 @@ const WHITE_SPACE: [char; 2] = [' ', '\t'];
 const MAX_PARAMETERS: usize = 16;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -135,7 +135,6 @@ impl AttestationResult {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::SuitReference;

@@ -27,7 +27,6 @@ pub(crate) fn open(bytes: &[u8]) -> Result<SignedMessage, Error> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
     use alloc::vec;

@@ -136,7 +136,6 @@ fn write_new(file: &Path, content: &str) -> io::Result<()> {
 pub(crate) const OPERATOR_TOKEN: &str = "operator.token";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -116,7 +116,6 @@ impl fmt::Debug for SuitDigest {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use teep_cose::cbor::Limits;

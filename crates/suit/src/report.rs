@@ -384,7 +384,6 @@ const CAPABILITY_REPORT: i64 = 8;
 const REFERENCE: i64 = 99;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -112,7 +112,6 @@ fn uuid(reader: &mut Reader<'_>, field: &'static str) -> Result<[u8; 16], Malfor
 const COMPONENT: i64 = 0;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -140,7 +140,6 @@ fn entry<'a>(reader: &mut Reader<'a>) -> Result<(i64, &'a str), Malformed> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

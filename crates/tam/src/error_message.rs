@@ -67,7 +67,6 @@ fn manifest_failed(sent: &SentUpdate, reports: &[Vec<u8>], at: u64) -> Option<Ch
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

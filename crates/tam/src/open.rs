@@ -136,7 +136,6 @@ impl Authenticated {
 const MAX_COMPONENTS: usize = 256;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::tests::Counter;

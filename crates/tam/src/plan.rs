@@ -136,7 +136,6 @@ fn newest<'a>(id: &ComponentIdentifier, published: &'a [Published]) -> Option<&'
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::device::Installed;

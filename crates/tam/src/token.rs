@@ -115,7 +115,6 @@ const LENGTH: usize = BODY + 32;
 const SKEW_SECONDS: u64 = 60;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::tests::Counter;

@@ -63,7 +63,6 @@ pub(crate) fn sign(claims: &Claims, attestation_key: &SigningKey) -> Evidence {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -291,5 +291,4 @@ pub(crate) const MAX_COMPONENT: usize = 16 << 20;
 const STACK: usize = 256 << 10;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

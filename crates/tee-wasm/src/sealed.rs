@@ -135,7 +135,6 @@ const NONCE: usize = 12;
 const TAG: usize = 16;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

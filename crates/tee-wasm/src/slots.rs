@@ -315,5 +315,4 @@ const SEGMENT: usize = 64 << 10;
 const SEALED_SEGMENT: u64 = (SEGMENT + SealingKey::OVERHEAD) as u64;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

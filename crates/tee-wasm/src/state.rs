@@ -65,7 +65,6 @@ const RECORD: u8 = 1;
 const MAX_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sealed::{Purpose, RootKey};

@@ -229,5 +229,4 @@ const REMOVED: &str = "removed";
 const LABEL_BYTES: usize = 8;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

@@ -410,5 +410,4 @@ const SLOTS: &str = "slots";
 const MAX_KEY_FILE: u64 = 64 << 10;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 pub(crate) mod tests;

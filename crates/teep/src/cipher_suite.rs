@@ -77,7 +77,6 @@ const FIELD: &str = Label::SupportedTeepCipherSuites.name();
 const COSE_SIGN1: u64 = 18;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use teep_cose::cbor::Limits;

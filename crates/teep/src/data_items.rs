@@ -91,7 +91,6 @@ const NAMES: [(DataItems, &str); 4] = [
 ];
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::string::ToString;

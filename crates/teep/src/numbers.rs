@@ -282,7 +282,6 @@ fn number_of<T: PartialEq>(table: &[(u64, T)], named: T) -> Option<u64> {
 const COMPLETE: &str = "every table has a row for every name";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;

@@ -178,7 +178,6 @@ impl fmt::Display for Inconsistency {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -175,7 +175,6 @@ impl RequestedTrustedComponent {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -94,7 +94,6 @@ const A128GCM: i64 = 1;
 const CHACHA20_POLY1305: i64 = 24;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use teep_cose::cbor::Limits;

@@ -129,7 +129,6 @@ fn shortened(name: &str, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Resul
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::format;

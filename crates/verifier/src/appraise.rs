@@ -150,7 +150,6 @@ fn require_known(format: &str) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
     use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};

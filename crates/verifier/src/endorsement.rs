@@ -108,7 +108,6 @@ fn require<T: PartialEq>(
 pub const ENDORSEMENT_PROFILE: &str = "urn:uuid:518f7053-9a5a-4700-b79c-8e342b34eb6d";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::appraise::tests::{endorsement, key};

@@ -17,7 +17,6 @@ mod signatures;
 mod summary;
 mod tables;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::borrow::Cow;

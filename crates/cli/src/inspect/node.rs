@@ -277,7 +277,6 @@ const BREAK: u8 = 0xff;
 pub(crate) const MAX_LEVELS: usize = 24;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -288,5 +288,4 @@ impl Content {
 const DAMAGED: StoreError = StoreError::Damaged("the content of an Update");
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

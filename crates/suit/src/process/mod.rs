@@ -27,7 +27,6 @@ mod payload;
 mod settings;
 mod store;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use alloc::string::String;
