@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use eat::MediaType;
 
+use super::stored;
 use crate::problem::Problem;
 use crate::store::components::PublishError;
 use crate::{Service, body, hexadecimal, now, publish};
@@ -67,14 +68,7 @@ pub(super) async fn publish(
         "components": components.collect::<Vec<_>>(),
         "size": envelope.len(),
     });
-    Ok((
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(answer),
-    ))
+    Ok(stored(is_new, answer))
 }
 
 impl From<PublishError> for Problem {

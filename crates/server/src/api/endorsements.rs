@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use teep_verifier::Endorsement;
 
-use super::{PAGE, after, thumbprint};
+use super::{PAGE, after, stored, thumbprint};
 use crate::problem::Problem;
 use crate::{Service, body, now};
 
@@ -46,14 +46,7 @@ pub(super) async fn add(
         "attestation_key": attestation_key,
         "ueid": endorsement.ueid.to_string(),
     });
-    Ok((
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(answer),
-    ))
+    Ok(stored(is_new, answer))
 }
 
 /// `DELETE /api/endorsements/THUMBPRINT`, of the attestation key: its device is refused from now on.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, put};
@@ -106,6 +106,16 @@ fn is_operator(headers: &HeaderMap, token: &str) -> bool {
     let (scheme, given) = given.split_at_checked(BEARER.len()).unwrap_or_default();
     scheme.eq_ignore_ascii_case(BEARER)
         && bool::from(sha256(given.trim_ascii()).ct_eq(&sha256(token.as_bytes())))
+}
+
+/// 201 for something new, 200 for what was there before.
+fn stored(is_new: bool, answer: serde_json::Value) -> (StatusCode, Json<serde_json::Value>) {
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    (status, Json(answer))
 }
 
 /// `GET /api/tam`: what a device must be provisioned with.

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use teep_cose::PublicKey;
 
-use super::thumbprint;
+use super::{stored, thumbprint};
 use crate::problem::Problem;
 use crate::{Service, body, now};
 
@@ -36,14 +36,7 @@ pub(super) async fn add(
     let thumbprint = key.thumbprint().to_string();
     tracing::info!(signer = thumbprint, is_new, "signer authorized");
     let answer = serde_json::json!({ "thumbprint": thumbprint, "name": name });
-    Ok((
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(answer),
-    ))
+    Ok(stored(is_new, answer))
 }
 
 /// `DELETE /api/signers/THUMBPRINT`: what it signed is relayed no longer.
