@@ -44,6 +44,12 @@ impl ComponentIdentifier {
         self.0.starts_with(&prefix.0)
     }
 
+    /// This identifier below `prefix`: the segments of both, the prefix's first (S-132).
+    #[must_use]
+    pub fn below(&self, prefix: &Self) -> Self {
+        Self([&prefix.0[..], &self.0[..]].concat())
+    }
+
     /// Reads an array of byte strings.
     ///
     /// # Errors

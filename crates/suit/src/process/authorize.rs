@@ -6,58 +6,101 @@ use core::ops::Range;
 
 use teep_cose::Malformed;
 
-use super::check;
-use super::machine::Planned;
-use super::{Failure, Fault, Limits, Place, Procedure};
+use super::{Access, Device, Failure, Fault, Options, Place, check};
+use crate::authenticate::Signer;
 use crate::command::Command;
+use crate::manifest::Common;
 use crate::sequence::CommandSequence;
-use crate::{Authenticated, ComponentIdentifier, Envelope, Section, SuitDigest};
+use crate::{Authenticated, ComponentIdentifier, Section, SuitDigest};
 
-/// A manifest that may be executed: authentic, not older than what is installed, within its signer's
+/// A manifest that may be executed: authentic, not older than what is installed, within its signers'
 /// rights, and with nothing in it that this processor does not support.
 ///
 /// It owns the envelope's bytes, copied once, so that it can outlive the message that brought them and
-/// cannot change between check and use (S-160). Made by [`Authenticated::authorize`] only.
+/// cannot change between check and use (S-160). Made by [`Authenticated::authorize`], and for
+/// dependencies by the [`Processor`](super::Processor).
 #[derive(Debug, Clone)]
 pub struct Authorized {
     envelope: Vec<u8>,
-    envelope_limits: crate::Limits,
-    pub(super) limits: Limits,
-    pub(super) sequence_number: u64,
-    pub(super) manifest_component_id: Option<ComponentIdentifier>,
-    pub(super) reference_uri: String,
-    pub(super) digest: SuitDigest,
-    pub(super) components: Vec<ComponentIdentifier>,
+    pub(super) envelope_limits: crate::Limits,
+    pub(super) options: Options,
+    signers: Vec<Signer>,
+    sequence_number: u64,
+    set_version: Option<Vec<i64>>,
+    stored_at: ComponentIdentifier,
+    reference_uri: String,
+    digest: SuitDigest,
+    components: Vec<ComponentIdentifier>,
+    pub(super) dependencies: Vec<Dependency>,
     shared: Option<Range<usize>>,
     sections: Vec<(Section, Sequence)>,
+    payloads: Vec<(String, Range<usize>)>,
+    /// R-01 the way from the root manifest: positions among the dependencies.
+    pub(super) path: Vec<u64>,
+}
+
+/// A dependency that a manifest lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dependency {
+    /// The index by which commands select it.
+    pub(super) index: u64,
+    /// The component that its envelope is stored in.
+    pub(super) component: ComponentIdentifier,
+    /// What stands before the identifiers of its own components.
+    pub(super) prefix: ComponentIdentifier,
 }
 
 /// The sequence of a section that the manifest has.
 #[derive(Debug, Clone)]
-enum Sequence {
+pub(super) enum Sequence {
     At(Range<usize>),
     /// S-009 only its digest is there.
     Severed,
 }
 
 impl Authenticated<'_> {
-    /// Checks everything that can be checked before the manifest runs.
-    ///
-    /// `installed_sequence_number` is that of the manifest which is installed under the same
-    /// `suit-manifest-component-id`, if there is one (S-032: one counter for each). `may_touch` is the right
-    /// of the signer to a component, or to store a manifest there.
+    /// Checks everything that can be checked before the manifest runs as the root of a procedure.
     ///
     /// # Errors
     /// [`Failure`] with the reason for a report; nothing has been changed.
     pub fn authorize(
         &self,
-        installed_sequence_number: Option<u64>,
-        may_touch: &dyn Fn(&ComponentIdentifier) -> bool,
-        limits: &Limits,
+        device: &dyn Device,
+        options: &Options,
     ) -> Result<Authorized, Failure> {
-        self.check_rights(installed_sequence_number, may_touch)
-            .map_err(Failure::before)?;
+        let stored_at = self.manifest().manifest_component_id.clone();
+        // S-140 where the root manifest will be stored: it would take another one's place.
+        if let Some(id) = &stored_at
+            && !device.may(self.signers(), id, Access::Manifest)
+        {
+            return Err(Failure::before(Fault::NotAllowed(id.clone())));
+        }
+        self.authorize_at(
+            stored_at.unwrap_or_default(),
+            &ComponentIdentifier::default(),
+            Vec::new(),
+            device,
+            options,
+        )
+    }
+
+    /// The same for a manifest that is stored at `stored_at`, whose component identifiers stand below
+    /// `prefix`, and which lies at the end of `path`.
+    pub(super) fn authorize_at(
+        &self,
+        stored_at: ComponentIdentifier,
+        prefix: &ComponentIdentifier,
+        path: Vec<u64>,
+        device: &dyn Device,
+        options: &Options,
+    ) -> Result<Authorized, Failure> {
         let manifest = self.manifest();
+        let refuse = |fault| Failure::before(fault).of_manifest(&path);
+        let listed = manifest.common.components.iter();
+        let components: Vec<_> = listed.map(|component| component.below(prefix)).collect();
+        let dependencies = dependencies(&manifest.common, &components, options).map_err(refuse)?;
+        self.check_rights(&stored_at, &components, &dependencies, device)
+            .map_err(refuse)?;
         let mut sections = Vec::new();
         for section in Section::ALL {
             match self.section(section) {
@@ -66,32 +109,40 @@ impl Authenticated<'_> {
                 Err(_) => sections.push((section, Sequence::Severed)),
             }
         }
-        let shared = manifest.common.shared_sequence.as_ref();
+        let payloads = self.envelope().payload_spans();
         let authorized = Authorized {
             envelope: self.envelope().bytes().to_vec(),
             envelope_limits: self.envelope().limits,
-            limits: *limits,
+            options: *options,
+            signers: self.signers().to_vec(),
             sequence_number: manifest.sequence_number,
-            manifest_component_id: manifest.manifest_component_id.clone(),
+            set_version: manifest.set_version.clone(),
+            stored_at,
             reference_uri: manifest.reference_uri.unwrap_or_default().to_string(),
             digest: self.envelope().digest().clone(),
-            components: manifest.common.components.clone(),
-            shared: shared.map(CommandSequence::span),
+            components,
+            dependencies,
+            shared: manifest.common.shared_sequence.as_ref().map(CommandSequence::span),
             sections,
+            payloads: payloads.map(|(uri, span)| (uri.to_string(), span)).collect(),
+            path,
         };
-        authorized.check()?;
+        authorized.check(device)?;
         Ok(authorized)
     }
 
     fn check_rights(
         &self,
-        installed_sequence_number: Option<u64>,
-        may_touch: &dyn Fn(&ComponentIdentifier) -> bool,
+        stored_at: &ComponentIdentifier,
+        components: &[ComponentIdentifier],
+        dependencies: &[Dependency],
+        device: &dyn Device,
     ) -> Result<(), Fault> {
         let manifest = self.manifest();
         // S-031 (8.4.2) not older than what is installed: else an old version with known faults could be
-        // put back. The same number may be applied again, to complete what was cut short.
-        if let Some(installed) = installed_sequence_number
+        // put back. The same number may be applied again, to complete what was cut short. S-032 one counter
+        // for each manifest; P-18 dependencies have theirs. S-033 it is a number, not a time.
+        if let Some(installed) = device.sequence_number(stored_at)
             && manifest.sequence_number < installed
         {
             let manifest = manifest.sequence_number;
@@ -100,73 +151,141 @@ impl Authenticated<'_> {
                 installed,
             });
         }
-        // S-130 no half of a set of manifests.
-        if !manifest.common.dependencies.is_empty() || manifest.dependency_resolution.is_some() {
-            return Err(Fault::Dependencies);
-        }
-        let components = &manifest.common.components;
-        if components.is_empty() {
+        if components.is_empty() && dependencies.is_empty() {
             return Err(Fault::NoSuchComponent(0));
         }
         for (index, component) in components.iter().enumerate() {
-            // S-036 [D] one index for each: what is known of a component is kept by index.
+            // S-036 [D] one index for each: what is known of a component is kept by its identifier.
             if components[..index].contains(component) {
                 return Err(Fault::ListedTwice(component.clone()));
             }
+            // S-028, S-036 (9) every component, also one that is only read: copying it elsewhere would show
+            // it. A dependency may be another signer's.
+            let is_dependency = dependencies.iter().any(|d| d.component == *component);
+            let access = match is_dependency {
+                true => Access::Dependency,
+                false => Access::Component,
+            };
+            if !device.may(self.signers(), component, access) {
+                return Err(Fault::NotAllowed(component.clone()));
+            }
         }
-        // S-028, S-036 (9) every component, also one that is only read: copying it elsewhere would show it.
-        // S-140 and where the manifest itself will be stored: it would take another one's place.
-        let touched = components.iter().chain(&manifest.manifest_component_id);
-        match touched.into_iter().find(|component| !may_touch(component)) {
+        let beyond = dependencies.iter().map(|dependency| &dependency.component);
+        let mut beyond = beyond.filter(|component| !components.contains(component));
+        match beyond.find(|id| !device.may(self.signers(), id, Access::Dependency)) {
             Some(component) => Err(Fault::NotAllowed(component.clone())),
             None => Ok(()),
         }
     }
 }
 
+/// S-131, S-132 (TD 5.2.2) which component each dependency is, and what its prefix is for.
+fn dependencies(
+    common: &Common<'_>,
+    components: &[ComponentIdentifier],
+    options: &Options,
+) -> Result<Vec<Dependency>, Fault> {
+    let mut dependencies: Vec<Dependency> = Vec::new();
+    for listed in &common.dependencies {
+        let prefix = listed.prefix.clone().unwrap_or_default();
+        let index = usize::try_from(listed.index).ok();
+        let (component, prefix) = match index.and_then(|index| components.get(index)) {
+            Some(component) => (component.clone(), prefix),
+            // P-01 beyond the components, the prefix is the dependency's own identifier.
+            None if options.leniency.dependency_index && listed.prefix.is_some() => {
+                (prefix, ComponentIdentifier::default())
+            }
+            None => return Err(Fault::DependencyIndex(listed.index)),
+        };
+        if dependencies.iter().any(|known| known.component == component) {
+            return Err(Fault::ListedTwice(component));
+        }
+        dependencies.push(Dependency {
+            index: listed.index,
+            component,
+            prefix,
+        });
+    }
+    Ok(dependencies)
+}
+
 impl Authorized {
+    /// Where the manifest is, or is to be, stored: for a root its `suit-manifest-component-id` (empty if it
+    /// has none), for a dependency the component that the dependent has for it.
+    #[must_use]
+    pub const fn stored_at(&self) -> &ComponentIdentifier {
+        &self.stored_at
+    }
+
+    /// The sequence number, to be stored with what the manifest installed.
+    #[must_use]
+    pub const fn sequence_number(&self) -> u64 {
+        self.sequence_number
+    }
+
+    /// The version that the manifest gives its component set (S-123).
+    #[must_use]
+    pub fn set_version(&self) -> Option<&[i64]> {
+        self.set_version.as_deref()
+    }
+
+    /// The manifest's own `suit-reference-uri`, empty if it has none.
+    #[must_use]
+    pub fn reference_uri(&self) -> &str {
+        &self.reference_uri
+    }
+
+    /// The digest in the authentication wrapper.
+    #[must_use]
+    pub const fn digest(&self) -> &SuitDigest {
+        &self.digest
+    }
+
+    /// Everyone trusted who vouches for the manifest.
+    #[must_use]
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// The components that the manifest lists, in order, prefix included.
+    #[must_use]
+    pub fn components(&self) -> &[ComponentIdentifier] {
+        &self.components
+    }
+
+    /// The components in which the manifest's dependencies are stored.
+    pub fn dependencies(&self) -> impl Iterator<Item = &ComponentIdentifier> {
+        self.dependencies.iter().map(|dependency| &dependency.component)
+    }
+
+    /// The envelope.
+    #[must_use]
+    pub fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
     /// S-071, S-072 looks through every sequence that is there, whatever procedure will run.
-    fn check(&self) -> Result<(), Failure> {
+    fn check(&self, device: &dyn Device) -> Result<(), Failure> {
         if let Some(shared) = &self.shared {
-            check::check(self, shared, Place::shared())?;
+            check::check(self, shared, Place::shared(&self.path), device)?;
         }
         for (section, sequence) in &self.sections {
             if let Sequence::At(sequence) = sequence {
-                check::check(self, sequence, Place::of(*section))?;
+                check::check(self, sequence, Place::of(*section, &self.path), device)?;
             }
         }
         Ok(())
     }
 
-    /// The sequences of `procedure`, the one to run first last.
-    pub(super) fn plan(&self, procedure: Procedure) -> Result<Vec<Planned>, Failure> {
-        let mut plan = Vec::new();
-        for &section in procedure.sections() {
-            let sequence = match self.sections.iter().find(|(known, _)| *known == section) {
-                // S-063 an absent section needs nothing, nor the shared sequence before it.
-                None => continue,
-                Some((_, Sequence::At(sequence))) => sequence.clone(),
-                // S-009 a section that is needed must be there.
-                Some((_, Sequence::Severed)) => {
-                    return Err(Failure::at(Place::of(section), Fault::Severed));
-                }
-            };
-            // S-060, S-061 the shared sequence runs before each section.
-            if let Some(shared) = &self.shared {
-                plan.push(Planned {
-                    section,
-                    shared: true,
-                    sequence: shared.clone(),
-                });
-            }
-            plan.push(Planned {
-                section,
-                shared: false,
-                sequence,
-            });
-        }
-        plan.reverse();
-        Ok(plan)
+    /// The sequence of a section, if the manifest has it.
+    pub(super) fn section(&self, section: Section) -> Option<&Sequence> {
+        let (_, sequence) = self.sections.iter().find(|(known, _)| *known == section)?;
+        Some(sequence)
+    }
+
+    /// The shared sequence.
+    pub(super) const fn shared(&self) -> Option<&Range<usize>> {
+        self.shared.as_ref()
     }
 
     /// The command at `offset` of a sequence, and the offset of the one after it.
@@ -188,16 +307,29 @@ impl Authorized {
             .expect("sequences lie within the envelope that they were found in")
     }
 
-    /// S-079 an index that the manifest lists a component for.
-    pub(super) fn component_index(&self, index: u64) -> Result<usize, Fault> {
-        usize::try_from(index)
-            .ok()
-            .filter(|index| *index < self.components.len())
+    /// S-079 the component that the manifest has under an index.
+    pub(super) fn component(&self, index: u64) -> Result<&ComponentIdentifier, Fault> {
+        let listed = usize::try_from(index).ok().and_then(|at| self.components.get(at));
+        listed
+            .or_else(|| self.dependency(index).map(|dependency| &dependency.component))
             .ok_or(Fault::NoSuchComponent(index))
     }
 
+    /// The dependency under an index, if it is one (S-131).
+    pub(super) fn dependency(&self, index: u64) -> Option<&Dependency> {
+        self.dependencies.iter().find(|dependency| dependency.index == index)
+    }
+
+    /// S-080 every index there is: of components, then of dependencies beyond them.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = u64> {
+        let listed = self.components.len() as u64;
+        let beyond = self.dependencies.iter().map(|dependency| dependency.index);
+        (0..listed).chain(beyond.filter(move |index| *index >= listed))
+    }
+
     /// S-114 the payload that the envelope holds under exactly this URI (P-07: the `#` belongs to it).
-    pub(super) fn integrated_payload(&self, uri: &str) -> Result<Option<&[u8]>, Malformed> {
-        Ok(Envelope::decode(&self.envelope, &self.envelope_limits)?.payload(uri))
+    pub(super) fn integrated_payload(&self, uri: &str) -> Option<&[u8]> {
+        let (_, span) = self.payloads.iter().find(|(name, _)| name == uri)?;
+        self.envelope.get(span.clone())
     }
 }

@@ -3,141 +3,201 @@
 use subtle::{Choice, ConstantTimeEq as _};
 use teep_cose::digest::Sha256;
 
-use super::machine::{Machine, Stop};
+use super::dependency::{self, Action};
+use super::machine::{Machine, Outcome, Stop};
 use super::payload::Content;
-use super::{Authorized, ComponentStore, Fault, StoreError};
+use super::{Authorized, Device, Fault, StoreError};
 use crate::SuitDigest;
 use crate::command::Condition;
 use crate::parameter::{self, Parameter, VendorIdentifier};
 
-/// Checks `condition` for the component with `index`.
+/// Checks `condition` for the component at `place`.
 pub(super) fn check(
     machine: &mut Machine,
-    program: &Authorized,
+    manifests: &[Authorized],
     condition: Condition,
-    index: usize,
-    store: &mut dyn ComponentStore,
-) -> Result<(), Stop> {
-    let identity = &machine.identity;
-    let need = |label| {
-        machine.settings[index]
-            .need(label, program)
-            .map_err(Stop::Condition)
+    place: usize,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    let component = &machine.components[place];
+    let identity = device.identity(&component.id);
+    // S-074 without its parameter, a condition fails.
+    let need = |label| component.settings.need(label, manifests).map_err(Stop::Condition);
+    let must = |holds, fault| match holds {
+        true => Ok(Outcome::Done),
+        false => Err(Stop::Condition(fault)),
     };
-    match condition {
+    match (condition, parameter_of(condition).map(need).transpose()?) {
         // S-102 any identifier that the device asserts will do.
-        Condition::VendorIdentifier => match need(parameter::VENDOR_IDENTIFIER)? {
-            Parameter::VendorIdentifier(VendorIdentifier::Uuid(id)) => {
-                is_one_of(&identity.vendor, id)
-            }
-            // The device asserts no enterprise number.
-            _ => Err(Stop::Condition(Fault::OtherDevice)),
-        },
-        Condition::ClassIdentifier => match need(parameter::CLASS_IDENTIFIER)? {
-            Parameter::ClassIdentifier(id) => is_one_of(&identity.class, id),
-            _ => Err(Stop::Condition(Fault::OtherDevice)),
-        },
-        Condition::DeviceIdentifier => match need(parameter::DEVICE_IDENTIFIER)? {
-            Parameter::DeviceIdentifier(id) => is_one_of(&identity.device, id),
-            _ => Err(Stop::Condition(Fault::OtherDevice)),
-        },
-        Condition::ImageMatch => image_match(machine, program, index, store),
-        Condition::ImageNotMatch => image_not_match(machine, program, index, store),
-        Condition::CheckContent => check_content(machine, program, index, store),
+        (Condition::VendorIdentifier, Some(Parameter::VendorIdentifier(id))) => {
+            let asserted = match id {
+                VendorIdentifier::Uuid(id) => identity.vendor.contains(id),
+                VendorIdentifier::EnterpriseNumber(id) => {
+                    identity.enterprise_number.iter().any(|known| known == id)
+                }
+            };
+            must(asserted, Fault::OtherDevice)
+        }
+        (Condition::ClassIdentifier, Some(Parameter::ClassIdentifier(id))) => {
+            must(identity.class.contains(id), Fault::OtherDevice)
+        }
+        (Condition::DeviceIdentifier, Some(Parameter::DeviceIdentifier(id))) => {
+            must(identity.device.contains(id), Fault::OtherDevice)
+        }
+        (Condition::ImageMatch, Some(Parameter::ImageDigest(digest))) => {
+            image_match(machine, manifests, place, &digest, device)
+        }
+        (Condition::ImageNotMatch, Some(Parameter::ImageDigest(digest))) => {
+            image_not_match(machine, manifests, place, &digest, device)
+        }
+        (Condition::CheckContent, Some(Parameter::Content(wanted))) => {
+            check_content(machine, place, wanted, device)
+        }
         // S-108 a device without slots is in none of them.
-        Condition::ComponentSlot => {
-            need(parameter::COMPONENT_SLOT)?;
-            Err(Stop::Condition(Fault::OtherSlot))
+        (Condition::ComponentSlot, Some(Parameter::ComponentSlot(slot))) => {
+            must(device.slot(&component.id) == Some(slot), Fault::OtherSlot)
         }
         // S-109 always fails; being a condition, it lets a try-each go on.
-        Condition::Abort => Err(Stop::Condition(Fault::AbortCommand)),
-        // S-071 cannot happen: the manifest was checked for it.
-        _ => Err(Stop::Abort(Fault::Command)),
+        (Condition::Abort, _) => Err(Stop::Condition(Fault::AbortCommand)),
+        // S-110 (UM 5) without time that it trusts, a device cannot tell that it is not too late.
+        (Condition::UseBefore, Some(Parameter::UseBefore(end))) => {
+            must(device.now().is_some_and(|now| now < end), Fault::TooLate)
+        }
+        // S-112
+        (Condition::MinimumBattery, Some(Parameter::MinimumBattery(charge))) => {
+            must(device.battery().is_some_and(|left| left >= charge), Fault::BatteryLow)
+        }
+        // S-112 asked of the device's owner, who may take time to answer.
+        (Condition::UpdateAuthorized, Some(Parameter::UpdatePriority(priority))) => {
+            Ok(Outcome::Ask(priority))
+        }
+        // S-111 (UM 4.4), S-123 for a dependency the version that its manifest gives.
+        (Condition::Version, Some(Parameter::Version(wanted))) => {
+            let checked = machine.checked.iter().find(|checked| checked.place == place);
+            let own = checked.and_then(|checked| manifests[checked.manifest].set_version());
+            let version = own.map(<[i64]>::to_vec).or_else(|| device.version(&component.id));
+            let met = version.is_some_and(|version| wanted.is_met_by(&version));
+            must(met, Fault::OtherVersion)
+        }
+        // S-080 (TD 5.6.3)
+        (Condition::IsDependency, _) => {
+            let index = machine.index().unwrap_or_default();
+            let dependency = manifests[machine.manifest()].dependency(index);
+            must(dependency.is_some(), Fault::NotADependency)
+        }
+        (Condition::DependencyIntegrity, _) => Ok(Outcome::Dependency(Action::Check)),
+        // A parameter's label decides its type.
+        _ => Err(Fault::Command.into()),
     }
 }
 
-fn is_one_of(asserted: &[[u8; 16]], wanted: &[u8; 16]) -> Result<(), Stop> {
-    if asserted.contains(wanted) {
-        Ok(())
-    } else {
-        Err(Stop::Condition(Fault::OtherDevice))
+/// The parameter that a condition cannot do without.
+const fn parameter_of(condition: Condition) -> Option<i64> {
+    Some(match condition {
+        Condition::VendorIdentifier => parameter::VENDOR_IDENTIFIER,
+        Condition::ClassIdentifier => parameter::CLASS_IDENTIFIER,
+        Condition::DeviceIdentifier => parameter::DEVICE_IDENTIFIER,
+        Condition::ImageMatch | Condition::ImageNotMatch => parameter::IMAGE_DIGEST,
+        Condition::CheckContent => parameter::CONTENT,
+        Condition::ComponentSlot => parameter::COMPONENT_SLOT,
+        Condition::UseBefore => parameter::USE_BEFORE,
+        Condition::MinimumBattery => parameter::MINIMUM_BATTERY,
+        Condition::UpdateAuthorized => parameter::UPDATE_PRIORITY,
+        Condition::Version => parameter::VERSION,
+        Condition::Abort | Condition::IsDependency | Condition::DependencyIntegrity => return None,
+    })
+}
+
+/// S-104 the digest of what the component holds, S-105 for a dependency that of its manifest.
+fn image_match(
+    machine: &mut Machine,
+    manifests: &[Authorized],
+    place: usize,
+    digest: &SuitDigest,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    let size = machine.components[place].settings.find(parameter::IMAGE_SIZE, manifests)?;
+    let (actual_digest, actual) = actual(machine, manifests, place, device)?;
+    // S-104 the whole content: bytes beyond image-size make it another image. P-06 of a dependency, the
+    // whole envelope.
+    if let Some(Parameter::ImageSize(expected)) = size
+        && expected != actual
+    {
+        return Err(Stop::Condition(Fault::OtherSize { expected, actual }));
     }
+    if !bool::from(actual_digest.bytes.ct_eq(&digest.bytes)) {
+        return Err(Stop::Condition(Fault::OtherDigest));
+    }
+    let Some(content) = &mut machine.components[place].content else {
+        return Ok(Outcome::Done);
+    };
+    content.checked = true;
+    // E-07 what was decrypted is as wanted, so what it was decrypted from is.
+    if let Some(source) = content.decrypted_from
+        && let Some(source) = &mut machine.components[source].content
+    {
+        source.checked = true;
+    }
+    Ok(Outcome::Done)
+}
+
+/// S-106 the reverse, except that a missing digest fails, too.
+fn image_not_match(
+    machine: &mut Machine,
+    manifests: &[Authorized],
+    place: usize,
+    digest: &SuitDigest,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    match actual(machine, manifests, place, device) {
+        Ok((actual, _)) if actual.bytes == digest.bytes => {
+            Err(Stop::Condition(Fault::SameDigest))
+        }
+        // What is not there has no digest, so not this one.
+        Ok(_) | Err(Stop::Condition(Fault::Store(StoreError::NotThere))) => Ok(Outcome::Done),
+        Err(other) => Err(other),
+    }
+}
+
+/// Digest and size of what the component holds.
+fn actual(
+    machine: &mut Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &mut dyn Device,
+) -> Result<(SuitDigest, u64), Stop> {
+    let index = machine.index().unwrap_or_default();
+    if manifests[machine.manifest()].dependency(index).is_some() {
+        return dependency::manifest_digest(machine, manifests, place, device);
+    }
+    let content = content(machine, place, device)?;
+    Ok((SuitDigest::from_sha256(content.sha256), content.size))
 }
 
 /// S-074, S-104 without a digest there is nothing to match.
-fn wanted_digest(
+pub(super) fn need_digest(
     machine: &Machine,
-    program: &Authorized,
-    index: usize,
+    manifests: &[Authorized],
+    place: usize,
 ) -> Result<SuitDigest, Stop> {
-    match machine.settings[index].need(parameter::IMAGE_DIGEST, program) {
+    match machine.components[place].settings.need(parameter::IMAGE_DIGEST, manifests) {
         Ok(Parameter::ImageDigest(digest)) => Ok(digest),
         Ok(_) => Err(Fault::Command.into()),
         Err(fault) => Err(Stop::Condition(fault)),
     }
 }
 
-fn image_match(
-    machine: &mut Machine,
-    program: &Authorized,
-    index: usize,
-    store: &mut dyn ComponentStore,
-) -> Result<(), Stop> {
-    let digest = wanted_digest(machine, program, index)?;
-    let size = machine.settings[index].find(parameter::IMAGE_SIZE, program)?;
-    let content = content(machine, program, index, store)?;
-    // S-104 the whole content: bytes beyond image-size make it another image.
-    if let Some(Parameter::ImageSize(expected)) = size
-        && expected != content.size
-    {
-        let actual = content.size;
-        return Err(Stop::Condition(Fault::OtherSize { expected, actual }));
-    }
-    if !bool::from(content.sha256[..].ct_eq(&digest.bytes)) {
-        return Err(Stop::Condition(Fault::OtherDigest));
-    }
-    machine.contents[index] = Some(Content {
-        checked: true,
-        ..content
-    });
-    Ok(())
-}
-
-/// S-106 the reverse, except that a missing digest fails, too.
-fn image_not_match(
-    machine: &mut Machine,
-    program: &Authorized,
-    index: usize,
-    store: &mut dyn ComponentStore,
-) -> Result<(), Stop> {
-    let digest = wanted_digest(machine, program, index)?;
-    match content(machine, program, index, store) {
-        Ok(content) if content.sha256[..] == digest.bytes => {
-            Err(Stop::Condition(Fault::SameDigest))
-        }
-        // What is not there has no digest, so not this one.
-        Ok(_) | Err(Stop::Condition(Fault::Store(StoreError::NotThere))) => Ok(()),
-        Err(other) => Err(other),
-    }
-}
-
 /// S-107 in constant time: content may be secret, and how much of a guess was right must not show.
 fn check_content(
-    machine: &mut Machine,
-    program: &Authorized,
-    index: usize,
-    store: &mut dyn ComponentStore,
-) -> Result<(), Stop> {
-    let Parameter::Content(wanted) = machine.settings[index]
-        .need(parameter::CONTENT, program)
-        .map_err(Stop::Condition)?
-    else {
-        return Err(Fault::Command.into());
-    };
+    machine: &Machine,
+    place: usize,
+    wanted: &[u8],
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
     let mut rest = wanted;
     let mut same = Choice::from(1);
     // The length is public: more bytes than wanted end it at once.
-    let whole = read_all(program, index, store, |chunk| {
+    let whole = read_all(machine, place, device, |chunk| {
         match rest.split_at_checked(chunk.len()) {
             Some((part, left)) => {
                 same &= part.ct_eq(chunk);
@@ -148,25 +208,24 @@ fn check_content(
         }
     })?;
     if whole && rest.is_empty() && bool::from(same) {
-        Ok(())
+        Ok(Outcome::Done)
     } else {
         Err(Stop::Condition(Fault::OtherContent))
     }
 }
 
 /// Digest and size of what the component holds: remembered from a fetch, else read once.
-fn content(
+pub(super) fn content(
     machine: &mut Machine,
-    program: &Authorized,
-    index: usize,
-    store: &mut dyn ComponentStore,
+    place: usize,
+    device: &mut dyn Device,
 ) -> Result<Content, Stop> {
-    if let Some(content) = machine.contents[index] {
+    if let Some(content) = machine.components[place].content {
         return Ok(content);
     }
     let mut digest = Sha256::new();
     let mut size = 0;
-    read_all(program, index, store, |chunk| {
+    read_all(machine, place, device, |chunk| {
         digest.update(chunk);
         size += chunk.len() as u64;
         true
@@ -176,28 +235,28 @@ fn content(
         size,
         // Nothing of it came in this procedure: it was installed before.
         checked: true,
+        decrypted_from: None,
     };
-    machine.contents[index] = Some(content);
+    machine.components[place].content = Some(content);
     Ok(content)
 }
 
 /// Gives the component's content to `take` piece by piece until it says no; whether it never did.
 fn read_all(
-    program: &Authorized,
-    index: usize,
-    store: &mut dyn ComponentStore,
+    machine: &Machine,
+    place: usize,
+    device: &mut dyn Device,
     mut take: impl FnMut(&[u8]) -> bool,
 ) -> Result<bool, Stop> {
-    let component = &program.components[index];
+    let component = &machine.components[place].id;
     let mut buffer = [0; CHUNK];
     let mut offset = 0;
     loop {
-        let count = store
-            .read(component, offset, &mut buffer)
-            .map_err(|error| match error {
-                StoreError::NotThere => Stop::Condition(error.into()),
-                other => Stop::Abort(other.into()),
-            })?;
+        let read = device.read(component, offset, &mut buffer);
+        let count = read.map_err(|error| match error {
+            StoreError::NotThere => Stop::Condition(error.into()),
+            other => Stop::Abort(other.into()),
+        })?;
         let chunk = buffer.get(..count).ok_or(StoreError::Failed)?;
         if chunk.is_empty() {
             return Ok(true);

@@ -1,13 +1,15 @@
 //! What went wrong, and where, for a report and for a person.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use teep_cose::cbor::Malformed;
+use teep_cose::encrypt::EncryptError;
 
 use super::StoreError;
 use crate::report::{Reason, Record};
-use crate::{ComponentIdentifier, Section};
+use crate::{ComponentIdentifier, Refusal, Section};
 
 /// Why a manifest was refused or a procedure ended, and where.
 ///
@@ -25,8 +27,10 @@ pub struct Failure {
 }
 
 /// A command within a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
+    /// The way to the manifest from the root, which has the empty one: positions among dependencies.
+    pub manifest: Vec<u64>,
     /// The section that it stands in, or before which the shared sequence that it stands in runs.
     /// `None` for the shared sequence before anything runs.
     pub section: Option<Section>,
@@ -38,7 +42,7 @@ pub struct Place {
     /// read.
     pub command: Option<i64>,
     /// The index of the component that it was for.
-    pub component: usize,
+    pub component: u64,
 }
 
 /// What went wrong.
@@ -60,9 +64,54 @@ pub enum Fault {
         /// The number of the manifest installed.
         installed: u64,
     },
-    /// The manifest depends on others.
-    #[error("the manifest has dependencies or a section for them, which are not supported yet")]
-    Dependencies,
+    /// The manifest lists a dependency under an index for which it lists no component (P-01).
+    #[error("the dependency's index {0} is that of no component")]
+    DependencyIndex(u64),
+    /// The dependency is malformed, or nobody who is trusted signed it.
+    #[error("the dependency: {0}")]
+    Dependency(Refusal),
+    /// The component is no dependency of the manifest.
+    #[error("the component is no dependency")]
+    NotADependency,
+    /// A dependency that has not passed dependency-integrity (P-02).
+    #[error("a dependency has not been checked by dependency-integrity")]
+    IntegrityNotChecked,
+    /// A manifest that would be processed within itself.
+    #[error("the dependency depends on itself")]
+    DependsOnItself,
+    /// A section of a dependency that no process-dependency ran (P-04).
+    #[error("the dependency {0} has this section, too, but its dependent does not process it")]
+    NotProcessed(ComponentIdentifier),
+    /// A component that another manifest needs as it is.
+    #[error("another manifest needs {0} as it is: unlink it first")]
+    InUse(ComponentIdentifier),
+    /// Content is encrypted where the text has no decryption (E-01).
+    #[error("encrypted content can be written or copied, but not fetched to where it is decrypted")]
+    EncryptedFetch,
+    /// None of the device's keys gives the key of the content.
+    #[error("the content is encrypted for other devices: none of this one's keys fits")]
+    NoContentKey,
+    /// The encryption cannot be undone.
+    #[error("encryption: {0}")]
+    Encryption(EncryptError),
+    /// With strict-order off, a sequence that selects no component first, or another one later (S-126).
+    #[error("with strict-order off, run-sequence selects a component first and no other later")]
+    OutOfOrder,
+    /// It is too late for the manifest, or the device does not know how late it is.
+    #[error("it is too late for the manifest, or this device has no time that it trusts")]
+    TooLate,
+    /// The battery has too little charge, or the device cannot tell.
+    #[error("the battery has too little charge, or this device cannot tell")]
+    BatteryLow,
+    /// Nobody agreed to the update.
+    #[error("the update has not been agreed to")]
+    NotAgreed,
+    /// The component's version is not as wanted, or not known.
+    #[error("the component's version is not as wanted, or not known")]
+    OtherVersion,
+    /// The events waited for did not come.
+    #[error("the events that the manifest waits for did not come")]
+    NotWaited,
     /// The signer has no right to this component, or to store its manifest there.
     #[error("the signer may not touch the component {0}")]
     NotAllowed(ComponentIdentifier),
@@ -114,7 +163,7 @@ pub enum Fault {
     #[error("the component's content is another one")]
     OtherContent,
     /// The component is in another slot.
-    #[error("the component is not in that slot: this device has no slots")]
+    #[error("the component is not in that slot")]
     OtherSlot,
     /// The command abort.
     #[error("the manifest says abort")]
@@ -153,6 +202,12 @@ impl Failure {
         }
     }
 
+    /// The same for the manifest at `path`.
+    pub(super) fn of_manifest(mut self, path: &[u64]) -> Self {
+        self.record.manifest = path.to_vec();
+        self
+    }
+
     /// A condition that failed, whatever made it fail (S-074: a missing parameter, too).
     pub(super) fn condition(place: Place, fault: Fault) -> Self {
         Self {
@@ -173,9 +228,10 @@ impl Failure {
 }
 
 impl Place {
-    /// The shared sequence, before it is known what it will run before.
-    pub(super) const fn shared() -> Self {
+    /// The shared sequence of the manifest at `path`, before it is known what it will run before.
+    pub(super) fn shared(path: &[u64]) -> Self {
         Self {
+            manifest: path.to_vec(),
             section: None,
             shared: true,
             offset: 0,
@@ -184,9 +240,10 @@ impl Place {
         }
     }
 
-    /// A section as a whole.
-    pub(super) const fn of(section: Section) -> Self {
+    /// A section of the manifest at `path` as a whole.
+    pub(super) fn of(section: Section, path: &[u64]) -> Self {
         Self {
+            manifest: path.to_vec(),
             section: Some(section),
             shared: false,
             offset: 0,
@@ -198,11 +255,10 @@ impl Place {
     /// The position as a SUIT_Report gives it.
     pub(super) fn record(&self) -> Record {
         Record {
-            // R-01 the root manifest has the empty path.
-            manifest: alloc::vec::Vec::new(),
+            manifest: self.manifest.clone(),
             section: self.section.map_or(0, Section::label),
             offset: self.offset as u64,
-            component_index: self.component as u64,
+            component_index: self.component,
             ..Record::default()
         }
     }
@@ -210,15 +266,18 @@ impl Place {
 
 impl Fault {
     /// the reason that a report gives for it.
-    const fn reason(&self) -> Reason {
+    fn reason(&self) -> Reason {
         match self {
             Self::Malformed(_) => Reason::CborParse,
             Self::Algorithm(_) => Reason::AlgorithmUnsupported,
             Self::SequenceNumber { .. } => Reason::Unauthorised,
             Self::Command | Self::NoComponentIndex => Reason::CommandUnsupported,
-            Self::Dependencies | Self::ListedTwice(_) | Self::NoSuchComponent(_) => {
+            Self::ListedTwice(_) | Self::NoSuchComponent(_) | Self::DependencyIndex(_) => {
                 Reason::ComponentUnsupported
             }
+            Self::Dependency(refusal) => refusal.reason(),
+            Self::Encryption(EncryptError::Malformed(_)) => Reason::CborParse,
+            Self::Encryption(error) if error.is_unsupported() => Reason::AlgorithmUnsupported,
             Self::NotAllowed(_) => Reason::ComponentUnauthorised,
             Self::Parameter(_) | Self::SoftFailureOutside => Reason::ParameterUnsupported,
             Self::Severed => Reason::SeveringUnsupported,
@@ -228,8 +287,22 @@ impl Fault {
             | Self::SameDigest
             | Self::OtherContent
             | Self::OtherSlot
+            | Self::TooLate
+            | Self::BatteryLow
+            | Self::NotAgreed
+            | Self::OtherVersion
             | Self::AbortCommand => Reason::ConditionFailed,
             Self::OverLimit(_)
+            | Self::NotADependency
+            | Self::IntegrityNotChecked
+            | Self::DependsOnItself
+            | Self::NotProcessed(_)
+            | Self::InUse(_)
+            | Self::EncryptedFetch
+            | Self::NoContentKey
+            | Self::Encryption(_)
+            | Self::OutOfOrder
+            | Self::NotWaited
             | Self::ParameterMissing(_)
             | Self::Store(_)
             | Self::TooLong(_)
@@ -239,6 +312,12 @@ impl Fault {
             | Self::NotFetched
             | Self::NotAskedFor => Reason::OperationFailed,
         }
+    }
+}
+
+impl From<EncryptError> for Fault {
+    fn from(error: EncryptError) -> Self {
+        Self::Encryption(error)
     }
 }
 
@@ -271,6 +350,10 @@ impl fmt::Display for Place {
         if let Some(command) = self.command {
             write!(f, ", command {command} on component {}", self.component)?;
         }
-        write!(f, ", at byte {}", self.offset)
+        write!(f, ", at byte {}", self.offset)?;
+        if !self.manifest.is_empty() {
+            write!(f, " of dependency {:?}", self.manifest)?;
+        }
+        Ok(())
     }
 }

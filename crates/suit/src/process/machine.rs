@@ -1,50 +1,65 @@
 //! The abstract machine (draft-ietf-suit-manifest section 6.4): frames, one command at a time.
 //!
-//! A frame is a sequence that is being executed, as offsets into the envelope; frames stand on a list of
-//! bounded length, so nested sequences take no stack, and the machine can be left at any command and
-//! entered again. Every command is executed once for each selected component (S-076): `turn` says which
-//! one it is at.
+//! A frame is a sequence that is being executed, as offsets into the envelope of its manifest; frames
+//! stand on a list of bounded length, so neither nested sequences nor dependencies take stack, and the
+//! machine can be left at any command and entered again. Every command is executed once for each selected
+//! component (S-076): `turn` says which one it is at.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use teep_cose::Malformed;
 
+use super::authorize::Sequence;
 use super::payload::{Content, Receiving};
 use super::settings::{Origin, Settings};
 use super::{
-    Authorized, ComponentStore, Failure, Fault, Identity, Place, Procedure, conditions, directives,
+    Authorized, Device, Failure, Fault, Place, Procedure, conditions, dependency, directives,
 };
-use crate::Section;
 use crate::command::{Command, ReportingPolicy};
-use crate::report::Record;
+use crate::report::ReportEntry;
+use crate::{ComponentIdentifier, Section};
 
 /// What changes while a procedure runs.
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) procedure: Procedure,
-    pub(super) identity: Identity,
-    /// S-051 the parameters of each component. S-054 they live as long as the procedure.
-    pub(super) settings: Vec<Settings>,
-    /// What is known of each component's content, read or written in this procedure.
-    pub(super) contents: Vec<Option<Content>>,
-    pub(super) records: Vec<Record>,
-    /// The sequences of the procedure, the next one last.
-    plan: Vec<Planned>,
-    /// The section and whether it is the shared sequence before it, once something runs.
-    current: Option<(Section, bool)>,
-    frames: Vec<Frame>,
+    /// S-050, S-052 what is known of each component of any manifest, by its identifier.
+    pub(super) components: Vec<Component>,
+    /// For each manifest, its indexes and where their components stand among `components`.
+    places: Vec<Vec<(u64, usize)>>,
+    /// S-134 which dependencies have been checked, and by which dependents.
+    pub(super) checked: Vec<Checked>,
+    pub(super) records: Vec<ReportEntry>,
+    /// The sections of the procedure, the next one last.
+    plan: Vec<Section>,
+    current: Option<Section>,
+    /// S-137 which sections of which manifests have been entered.
+    pub(super) entered: Vec<(usize, Section)>,
+    pub(super) frames: Vec<Frame>,
+    strict_order: bool,
     steps: usize,
     /// Bytes stored so far.
     pub(super) stored: u64,
 }
 
-/// A sequence that the procedure will execute.
+/// A component of any of the manifests.
 #[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) section: Section,
-    pub(super) shared: bool,
-    pub(super) sequence: Range<usize>,
+pub(super) struct Component {
+    pub(super) id: ComponentIdentifier,
+    /// S-051 its parameters. S-054 they live as long as the procedure.
+    pub(super) settings: Settings,
+    /// What it is known to hold, read or written in this procedure.
+    pub(super) content: Option<Content>,
+}
+
+/// A dependency that has passed dependency-integrity. All by position.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checked {
+    pub(super) dependent: usize,
+    /// The component that it is stored in.
+    pub(super) place: usize,
+    pub(super) manifest: usize,
 }
 
 /// What a step led to.
@@ -53,8 +68,12 @@ pub(super) enum Step {
     Continue,
     /// A payload must come from outside.
     Receive(Receiving),
-    /// The component with this index is to be invoked.
+    /// The component at this place is to be invoked.
     Invoke(usize),
+    /// The current command waits for events.
+    Wait(usize),
+    /// The current command waits for somebody's consent.
+    Ask(usize, i64),
     /// The procedure is complete.
     Done,
 }
@@ -71,6 +90,14 @@ pub(super) enum Outcome {
     Receive(Receiving),
     /// The component is to be invoked.
     Invoke,
+    /// It waits for events.
+    Wait,
+    /// It waits for consent to an update of this priority.
+    Ask(i64),
+    /// It is about a dependency.
+    Dependency(dependency::Action),
+    /// It is a section of a dependency, which is to run first.
+    Entered,
 }
 
 /// Why a command did not succeed.
@@ -79,6 +106,8 @@ pub(super) enum Stop {
     Condition(Fault),
     /// S-075 a directive failed, or the manifest is broken: the procedure ends.
     Abort(Fault),
+    /// The procedure ends for what is wrong within a dependency.
+    Failed(Failure),
 }
 
 impl<F: Into<Fault>> From<F> for Stop {
@@ -89,7 +118,9 @@ impl<F: Into<Fault>> From<F> for Stop {
 
 /// A sequence being executed.
 #[derive(Debug)]
-struct Frame {
+pub(super) struct Frame {
+    /// The manifest that it is of, by position.
+    pub(super) manifest: usize,
     sequence: Range<usize>,
     /// Offset of the current command within the sequence, and of the one after it.
     offset: usize,
@@ -99,145 +130,308 @@ struct Frame {
     selection: Selection,
     /// S-100 it belongs to this sequence: nested ones have their own.
     soft_failure: bool,
-    kind: Kind,
+    /// S-126 whether it must keep to the component that it selects first.
+    one_component: bool,
+    pub(super) kind: Kind,
 }
 
 /// The component index (S-076). S-101 it belongs to its sequence, so that it is as before after a nested
 /// one.
 #[derive(Debug, Clone)]
 pub(super) enum Selection {
-    One(usize),
+    One(u64),
     All,
-    List(Vec<usize>),
+    List(Vec<u64>),
 }
 
 /// What a sequence is part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    /// A section or the shared sequence.
-    Root,
+    /// It is a section of a manifest, or the shared sequence before one.
+    Section(Section, Part),
     /// The argument of run-sequence.
     Run,
     /// An alternative of try-each, by its position.
     Try(usize),
 }
 
+/// What runs for a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// First the shared sequence.
+    Shared,
+    /// Then its own.
+    Own,
+}
+
 impl Machine {
-    /// A machine that will execute `plan`, the next sequence last.
-    pub(super) fn new(
-        plan: Vec<Planned>,
-        components: usize,
-        procedure: Procedure,
-        identity: Identity,
-    ) -> Self {
-        Self {
+    /// A machine that will execute the procedure of the manifest `root`.
+    pub(super) fn new(root: &Authorized, procedure: Procedure) -> Self {
+        let mut machine = Self {
             procedure,
-            identity,
             // S-035 nothing is set before a procedure starts.
-            settings: alloc::vec![Settings::default(); components],
-            contents: alloc::vec![None; components],
+            components: Vec::new(),
+            places: Vec::new(),
+            checked: Vec::new(),
             records: Vec::new(),
-            plan,
+            plan: procedure.sections().iter().rev().copied().collect(),
             current: None,
+            entered: Vec::new(),
             frames: Vec::new(),
+            strict_order: true,
             steps: 0,
             stored: 0,
+        };
+        machine.add_components(root);
+        machine
+    }
+
+    /// S-037 makes room for what is to be known of a manifest's components. S-052 one that another
+    /// manifest lists, too, keeps what is known of it.
+    pub(super) fn add_components(&mut self, manifest: &Authorized) {
+        let mut places = Vec::new();
+        for index in manifest.indexes() {
+            let Ok(id) = manifest.component(index) else {
+                continue;
+            };
+            let known = self.components.iter().position(|known| known.id == *id);
+            let place = known.unwrap_or_else(|| {
+                self.components.push(Component {
+                    id: id.clone(),
+                    settings: Settings::default(),
+                    content: None,
+                });
+                self.components.len() - 1
+            });
+            places.push((index, place));
         }
+        self.places.push(places);
     }
 
     /// Executes one command for one component, or starts or ends a sequence.
     pub(super) fn step(
         &mut self,
-        program: &Authorized,
-        store: &mut dyn ComponentStore,
+        manifests: &mut Vec<Authorized>,
+        device: &mut dyn Device,
     ) -> Result<Step, Failure> {
         let Some(frame) = self.frames.last_mut() else {
-            return Ok(self.start_sequence(program));
+            return self.next_section(manifests);
         };
-        let (command, next) = match program.command_at(&frame.sequence, frame.offset) {
+        let manifest = &manifests[frame.manifest];
+        let (command, next) = match manifest.command_at(&frame.sequence, frame.offset) {
             Ok(Some(found)) => found,
             Ok(None) => {
-                self.leave(program);
+                self.leave();
                 return Ok(Step::Continue);
             }
-            Err(malformed) => return Err(self.failure(None, malformed.into())),
+            Err(malformed) => return Err(self.failure(manifests, None, malformed.into())),
         };
         frame.next = next;
-        let code = command.code();
+        let (code, policy) = (command.code(), command.policy());
         self.steps += 1;
         // S-161 steps: else a kilobyte of nested sequences could keep the TEE busy for hours.
-        if self.steps > program.limits.steps {
-            return Err(self.failure(Some(code), Fault::OverLimit("executed commands")));
+        if self.steps > manifest.options.limits.steps {
+            let fault = Fault::OverLimit("executed commands");
+            return Err(self.failure(manifests, Some(code), fault));
         }
-        let index = self.component().unwrap_or_default();
-        match self.execute(program, &command, index, store) {
-            Ok(Outcome::Done) => self.advance(program),
+        let mut result = self.execute(manifests, &command, device);
+        if let Ok(Outcome::Dependency(action)) = result {
+            result = dependency::act(self, manifests, action, device);
+        }
+        match result {
+            Ok(Outcome::Done) => self.succeed(manifests, policy, code),
             Ok(Outcome::Selected(selection)) => self.select(selection),
-            Ok(Outcome::Enter(sequence, kind)) => self.enter(program, sequence, index, kind),
+            Ok(Outcome::Enter(sequence, kind)) => {
+                let index = self.index().unwrap_or_default();
+                self.enter(manifests, sequence, index, kind);
+            }
+            Ok(Outcome::Entered | Outcome::Dependency(_)) => {}
             Ok(Outcome::Receive(receiving)) => return Ok(Step::Receive(receiving)),
             Ok(Outcome::Invoke) => {
-                self.advance(program);
-                return Ok(Step::Invoke(index));
+                let place = self.place().unwrap_or_default();
+                self.succeed(manifests, policy, code);
+                return Ok(Step::Invoke(place));
             }
-            Err(Stop::Condition(fault)) => self.condition_failed(program, &command, fault)?,
-            Err(Stop::Abort(fault)) => return Err(self.failure(Some(code), fault)),
+            Ok(Outcome::Wait) => return Ok(Step::Wait(self.place().unwrap_or_default())),
+            Ok(Outcome::Ask(priority)) => {
+                return Ok(Step::Ask(self.place().unwrap_or_default(), priority));
+            }
+            Err(Stop::Condition(fault)) => self.condition_failed(manifests, policy, code, fault)?,
+            Err(Stop::Abort(fault)) => return Err(self.failure(manifests, Some(code), fault)),
+            Err(Stop::Failed(failure)) => return Err(failure),
         }
         Ok(Step::Continue)
     }
 
-    /// The content that a fetch waited for is in its component.
-    pub(super) fn received(&mut self, program: &Authorized, index: usize, content: Content) {
-        self.stored_content(index, content);
-        self.advance(program);
-    }
-
-    /// Content was stored in a component.
-    pub(super) fn stored_content(&mut self, index: usize, content: Content) {
-        self.stored = self.stored.saturating_add(content.size);
-        self.contents[index] = Some(content);
-    }
-
-    /// A failure at the current command.
-    pub(super) fn failure(&self, command: Option<i64>, fault: Fault) -> Failure {
-        Failure::at(self.place(command), fault)
-    }
-
-    fn place(&self, command: Option<i64>) -> Place {
-        let (section, shared) = self.current.unzip();
-        Place {
-            section,
-            shared: shared.unwrap_or(false),
-            // S-151 the offset is that of the top-level command, also for one nested in it.
-            offset: self.frames.first().map_or(0, |frame| frame.offset),
-            command,
-            component: self.component().unwrap_or_default(),
+    /// What the current command waited for has come.
+    pub(super) fn resume(&mut self, manifests: &[Authorized], answer: Result<(), Fault>) -> Result<(), Failure> {
+        let (code, policy) = match self.current_command(manifests) {
+            Some(command) => (command.code(), command.policy()),
+            None => return Ok(()),
+        };
+        match answer {
+            Ok(()) => {
+                self.succeed(manifests, policy, code);
+                Ok(())
+            }
+            Err(fault) => self.condition_failed(manifests, policy, code, fault),
         }
     }
 
+    /// New content is in a component. What was decrypted from the old is on its own from now on.
+    pub(super) fn stored(&mut self, place: usize, content: Content) {
+        self.stored = self.stored.saturating_add(content.size);
+        self.forget(place);
+        self.components[place].content = Some(content);
+    }
+
+    /// The content of a component is about to change. S-134 a dependency in it has to be checked again.
+    pub(super) fn forget(&mut self, place: usize) {
+        self.components[place].content = None;
+        self.checked.retain(|checked| checked.place != place);
+        for content in self.components.iter_mut().filter_map(|c| c.content.as_mut()) {
+            if content.decrypted_from == Some(place) {
+                content.decrypted_from = None;
+            }
+        }
+    }
+
+    /// The command that will be executed next.
+    pub(super) fn current_command<'m>(&self, manifests: &'m [Authorized]) -> Option<Command<'m>> {
+        let frame = self.frames.last()?;
+        let manifest = manifests.get(frame.manifest)?;
+        let (command, _) = manifest.command_at(&frame.sequence, frame.offset).ok()??;
+        Some(command)
+    }
+
+    /// A failure at the current command.
+    pub(super) fn failure(
+        &self,
+        manifests: &[Authorized],
+        command: Option<i64>,
+        fault: Fault,
+    ) -> Failure {
+        Failure::at(self.whereabouts(manifests, command), fault)
+    }
+
+    /// Where the current command stands.
+    pub(super) fn whereabouts(&self, manifests: &[Authorized], command: Option<i64>) -> Place {
+        // S-151 the offset is that of the top-level command of a section, also for one nested in it.
+        let top = self.frames.iter().rev().find_map(|frame| match frame.kind {
+            Kind::Section(section, part) => Some((section, part == Part::Shared, frame)),
+            _ => None,
+        });
+        let path = top.and_then(|(_, _, frame)| manifests.get(frame.manifest));
+        Place {
+            manifest: path.map(|manifest| manifest.path.clone()).unwrap_or_default(),
+            section: top.map(|(section, ..)| section).or(self.current),
+            shared: top.is_some_and(|(_, shared, _)| shared),
+            offset: top.map_or(0, |(_, _, frame)| frame.offset),
+            command,
+            component: self.index().unwrap_or_default(),
+        }
+    }
+
+    /// The manifest whose command is executed, by position.
+    pub(super) fn manifest(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.manifest)
+    }
+
+    /// The section that the current command is run for.
+    pub(super) fn section(&self) -> Option<Section> {
+        self.frames.iter().rev().find_map(|frame| match frame.kind {
+            Kind::Section(section, _) => Some(section),
+            _ => None,
+        })
+    }
+
     /// The index of the component that the current command is at.
-    fn component(&self) -> Option<usize> {
+    pub(super) fn index(&self) -> Option<u64> {
         let frame = self.frames.last()?;
         match &frame.selection {
             Selection::One(index) => Some(*index),
-            Selection::All => Some(frame.turn),
+            // S-080 dependencies, too.
+            Selection::All => Some(self.places.get(frame.manifest)?.get(frame.turn)?.0),
             Selection::List(list) => list.get(frame.turn).copied(),
         }
     }
 
-    fn start_sequence(&mut self, program: &Authorized) -> Step {
-        let Some(planned) = self.plan.pop() else {
-            return Step::Done;
+    /// Whether the current command is for one component that the manifest named alone.
+    pub(super) fn is_single(&self) -> bool {
+        let frame = self.frames.last();
+        frame.is_some_and(|frame| matches!(frame.selection, Selection::One(_)))
+    }
+
+    /// Where the component that the current command is at stands among all.
+    pub(super) fn place(&self) -> Result<usize, Fault> {
+        let index = self.index().ok_or(Fault::NoSuchComponent(0))?;
+        self.place_of(self.manifest(), index)
+    }
+
+    /// Where the component that a manifest has under `index` stands among all (S-079).
+    pub(super) fn place_of(&self, manifest: usize, index: u64) -> Result<usize, Fault> {
+        let places = self.places.get(manifest).map_or(&[][..], |places| places);
+        let found = places.iter().find(|(known, _)| *known == index);
+        found.map(|(_, place)| *place).ok_or(Fault::NoSuchComponent(index))
+    }
+
+    fn next_section(&mut self, manifests: &[Authorized]) -> Result<Step, Failure> {
+        if let Some(section) = self.current {
+            dependency::check_processed(self, manifests, section)?;
+        }
+        let Some(section) = self.plan.pop() else {
+            return Ok(Step::Done);
         };
-        self.current = Some((planned.section, planned.shared));
-        // S-053 every sequence of the procedure starts with the first component.
-        self.enter(program, planned.sequence, 0, Kind::Root);
-        Step::Continue
+        self.current = Some(section);
+        self.enter_section(manifests, 0, section)?;
+        Ok(Step::Continue)
+    }
+
+    /// Makes a section of a manifest the next thing to run. Whether there is one.
+    pub(super) fn enter_section(
+        &mut self,
+        manifests: &[Authorized],
+        position: usize,
+        section: Section,
+    ) -> Result<bool, Failure> {
+        let manifest = &manifests[position];
+        self.entered.push((position, section));
+        let sequence = match manifest.section(section) {
+            // S-063 an absent section needs nothing, nor the shared sequence before it.
+            None => return Ok(false),
+            Some(Sequence::At(sequence)) => sequence.clone(),
+            // S-009 a section that is needed must be there.
+            Some(Sequence::Severed) => {
+                return Err(Failure::at(Place::of(section, &manifest.path), Fault::Severed));
+            }
+        };
+        let shared = manifest.shared().cloned();
+        // S-053 every sequence starts with the first component. S-060, S-061, S-136 the shared sequence runs
+        // before each section: it is the last frame.
+        let kind = |part| Kind::Section(section, part);
+        self.push(manifests, position, sequence, 0, kind(Part::Own));
+        if let Some(shared) = shared {
+            self.push(manifests, position, shared, 0, kind(Part::Shared));
+        }
+        Ok(true)
     }
 
     /// S-078 a nested sequence runs for one component, whatever its parent has selected.
-    fn enter(&mut self, program: &Authorized, sequence: Range<usize>, index: usize, kind: Kind) {
-        let offset = program.start(&sequence);
+    fn enter(&mut self, manifests: &[Authorized], sequence: Range<usize>, index: u64, kind: Kind) {
+        self.push(manifests, self.manifest(), sequence, index, kind);
+    }
+
+    fn push(
+        &mut self,
+        manifests: &[Authorized],
+        manifest: usize,
+        sequence: Range<usize>,
+        index: u64,
+        kind: Kind,
+    ) {
+        let offset = manifests[manifest].start(&sequence);
         self.frames.push(Frame {
+            manifest,
             sequence,
             offset,
             next: offset,
@@ -245,24 +439,34 @@ impl Machine {
             selection: Selection::One(index),
             // S-097, S-099 how each kind starts.
             soft_failure: matches!(kind, Kind::Try(_)),
+            one_component: matches!(kind, Kind::Run) && !self.strict_order && self.is_single(),
             kind,
         });
     }
 
     /// A sequence is complete, and with it the command that it is an argument of.
-    fn leave(&mut self, program: &Authorized) {
-        self.frames.pop();
-        self.advance(program);
+    fn leave(&mut self) {
+        let frame = self.frames.pop();
+        // After the shared sequence, the section that it ran for begins.
+        if !frame.is_some_and(|frame| matches!(frame.kind, Kind::Section(_, Part::Shared))) {
+            self.advance();
+        }
+    }
+
+    /// The current command succeeded for one component.
+    fn succeed(&mut self, manifests: &[Authorized], policy: ReportingPolicy, code: i64) {
+        self.record(manifests, policy, code, true);
+        self.advance();
     }
 
     /// The current command is done for one component: on to the next one, else to the next command.
-    fn advance(&mut self, program: &Authorized) {
+    pub(super) fn advance(&mut self) {
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
         let selected = match &frame.selection {
             Selection::One(_) => 1,
-            Selection::All => program.components.len(),
+            Selection::All => self.places.get(frame.manifest).map_or(0, Vec::len),
             Selection::List(list) => list.len(),
         };
         frame.turn += 1;
@@ -284,53 +488,59 @@ impl Machine {
     /// S-073 a failed condition ends its sequence; what follows depends on what the sequence is part of.
     fn condition_failed(
         &mut self,
-        program: &Authorized,
-        command: &Command<'_>,
+        manifests: &[Authorized],
+        policy: ReportingPolicy,
+        code: i64,
         fault: Fault,
     ) -> Result<(), Failure> {
-        let place = self.place(Some(command.code()));
-        self.record(program, command, ReportingPolicy::RECORD_ON_FAILURE);
+        let place = self.whereabouts(manifests, Some(code));
+        let properties = self.properties(code);
+        self.record(manifests, policy, code, false);
         while let Some(frame) = self.frames.pop() {
             match (frame.kind, frame.soft_failure) {
                 // S-099 run-sequence forwards the failure to the sequence that it stands in.
                 (Kind::Run, false) => {}
                 (Kind::Run, true) => {
-                    self.advance(program);
+                    self.advance();
                     return Ok(());
                 }
                 (Kind::Try(position), true) => {
                     let next = position + 1;
-                    let index = self.component().unwrap_or_default();
-                    match self.alternative(program, next) {
+                    let index = self.index().unwrap_or_default();
+                    match self.alternative(manifests, next) {
                         Ok(Some(Some(sequence))) => {
-                            self.enter(program, sequence, index, Kind::Try(next));
+                            self.enter(manifests, sequence, index, Kind::Try(next));
                         }
                         // S-097 nil: success without effect.
-                        Ok(Some(None)) => self.advance(program),
+                        Ok(Some(None)) => self.advance(),
                         // S-097 none succeeded, and S-075 so a directive failed.
                         Ok(None) => break,
                         Err(malformed) => return Err(Failure::at(place, malformed.into())),
                     }
                     return Ok(());
                 }
-                // S-098 the author wanted no other alternative to be tried.
-                (Kind::Try(_), false) | (Kind::Root, _) => break,
+                // S-098 the author wanted no other alternative to be tried. S-136 and process-dependency,
+                // a directive, fails with the section that it runs.
+                (Kind::Try(_), false) | (Kind::Section(..), _) => break,
             }
         }
-        Err(Failure::condition(place, fault))
+        let mut failure = Failure::condition(place, fault);
+        failure.record.properties = properties;
+        Err(failure)
     }
 
     /// The alternative at `position` of the try-each that the innermost sequence is at; for the `nil` after
     /// the last one, nothing to run.
     fn alternative(
         &self,
-        program: &Authorized,
+        manifests: &[Authorized],
         position: usize,
     ) -> Result<Option<Option<Range<usize>>>, Malformed> {
         let Some(frame) = self.frames.last() else {
             return Ok(None);
         };
-        Ok(match program.command_at(&frame.sequence, frame.offset)? {
+        let manifest = &manifests[frame.manifest];
+        Ok(match manifest.command_at(&frame.sequence, frame.offset)? {
             Some((Command::TryEach(try_each), _)) => match try_each.alternatives.get(position) {
                 Some(sequence) => Some(Some(sequence.span())),
                 None => try_each.or_nothing.then_some(None),
@@ -341,34 +551,39 @@ impl Machine {
 
     fn execute(
         &mut self,
-        program: &Authorized,
+        manifests: &[Authorized],
         command: &Command<'_>,
-        index: usize,
-        store: &mut dyn ComponentStore,
+        device: &mut dyn Device,
     ) -> Result<Outcome, Stop> {
         match command {
-            Command::Condition(condition, _) => {
-                conditions::check(self, program, *condition, index, store)?;
-                self.record(program, command, ReportingPolicy::RECORD_ON_SUCCESS);
-                Ok(Outcome::Done)
+            Command::SetComponentIndex(selected) if self.may_select(manifests) => {
+                directives::select(self, manifests, selected)
             }
-            directive => directives::execute(self, program, directive, index, store),
+            Command::SetComponentIndex(_) => Err(Fault::OutOfOrder.into()),
+            _ if self.must_select(manifests) => Err(Fault::OutOfOrder.into()),
+            Command::Condition(condition, _) => {
+                let place = self.place()?;
+                conditions::check(self, manifests, *condition, place, device)
+            }
+            directive => directives::execute(self, manifests, directive, device),
         }
     }
 
-    /// Where the current command stands.
-    pub(super) fn origin(&self) -> Option<Origin> {
+    /// Where the current command stands, for a parameter that it sets.
+    pub(super) fn origin(&self, entry: Option<u64>) -> Option<Origin> {
         let frame = self.frames.last()?;
         Some(Origin {
+            manifest: frame.manifest,
             sequence: frame.sequence.clone(),
             offset: frame.offset,
+            entry,
         })
     }
 
     /// S-096 soft-failure belongs to a sequence within try-each or run-sequence.
     pub(super) fn set_soft_failure(&mut self, value: bool) -> Result<(), Fault> {
         match self.frames.last_mut() {
-            Some(frame) if !matches!(frame.kind, Kind::Root) => {
+            Some(frame) if !matches!(frame.kind, Kind::Section(..)) => {
                 frame.soft_failure = value;
                 Ok(())
             }
@@ -376,13 +591,23 @@ impl Machine {
         }
     }
 
-    /// R-03 a record where the reporting policy asks for one. S-150 it is a hint: a full list takes no more.
-    fn record(&mut self, program: &Authorized, command: &Command<'_>, wanted: ReportingPolicy) {
-        if let Command::Condition(_, policy) = command
-            && policy.has(wanted)
-            && self.records.len() < program.limits.records
-        {
-            self.records.push(self.place(Some(command.code())).record());
-        }
+    /// S-051 strict-order belongs to the whole procedure.
+    pub(super) const fn set_strict_order(&mut self, value: bool) {
+        self.strict_order = value;
+    }
+
+    /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a
+    /// component.
+    pub(super) fn may_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_none_or(|frame| {
+            !frame.one_component || frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
+    }
+
+    /// S-126 and the first one must select it.
+    pub(super) fn must_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_some_and(|frame| {
+            frame.one_component && frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
     }
 }

@@ -1,31 +1,47 @@
-//! The manifest processor: executes an authenticated and authorised manifest.
+//! The manifest processor: executes an authenticated and authorised manifest, and with it those that it
+//! depends on.
 //!
 //! It is a resumable machine without I/O. [`Authenticated::authorize`](crate::Authenticated::authorize)
 //! checks the whole manifest before anything runs and gives an [`Authorized`]; a [`Processor`] executes it
-//! for one [`Procedure`]. Where it needs a payload, [`Processor::run`] says so and returns; the caller
-//! gives the bytes in chunks of any size, which go through a digest into the [`ComponentStore`]:
+//! for one [`Procedure`] on a [`Device`]. Where it needs a payload, [`Processor::run`] says so and
+//! returns; the caller gives the bytes in chunks of any size, which go through decryption and a digest
+//! into the [`ComponentStore`]:
 //!
 //! 1. `run` → [`Progress::Fetch`]: have the payload fetched;
 //! 2. `payload` as often as there are bytes, then `payload_end`, and `run` again;
 //! 3. `run` → [`Progress::Done`]: commit what was staged. On a [`Failure`]: drop it.
 //!
-//! No payload is ever held in memory, whatever its size: the processor owns the envelope, one list of
-//! frames, and a digest in progress. All of it lies within [`Limits`].
+//! It stops in the same way for what else it cannot know: [`Progress::Wait`] and [`Progress::Ask`],
+//! answered by [`Processor::happened`] and [`Processor::consent`], and [`Progress::Invoke`].
 //!
-//! Not yet here: dependencies (their sections and commands), encrypted payloads, the commands of
-//! update-management, swap. A manifest that has any of them is refused before it runs. Fetching always
-//! fetches: what is there already is not looked at (S-116 allows it to be).
+//! No payload is ever held in memory, whatever its size: the processor owns the envelopes of the manifest
+//! and its dependencies, one list of frames, and a digest in progress. All of it lies within [`Limits`].
+//!
+//! # Several manifests
+//!
+//! A dependency is a component that holds an envelope. `dependency-integrity` reads, authenticates and
+//! authorises it: its own signers need their own rights ([`Device::may`]) to each of its components and to
+//! the place where it is stored. `process-dependency` then runs the section of the same label. What is
+//! known of a component, its parameters first of all, belongs to its identifier, so that manifests that
+//! both list it share it (S-052). Components are counted by the manifests that need them (S-141): what
+//! others need is neither changed nor undone.
+//!
+//! Texts and published examples disagree in places; the processor is strict where [`Leniency`] does not
+//! say otherwise. Not supported are custom commands and parameters, and a second processor for some of the
+//! dependencies (S-145).
 
 mod authorize;
 mod check;
 mod conditions;
+mod dependency;
+mod device;
 mod directives;
 mod failure;
-mod limits;
 mod machine;
+mod options;
 mod payload;
+mod records;
 mod settings;
-mod store;
 #[cfg(test)]
 mod tests;
 
@@ -33,19 +49,23 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use authorize::Authorized;
+pub use device::{Access, ComponentStore, Device, Identity, StoreError};
 pub use failure::{Failure, Fault, Place};
-pub use limits::Limits;
-pub use store::{ComponentStore, StoreError};
+pub use options::{Leniency, Limits, Options};
 
-use crate::report::Record;
-use crate::{ComponentIdentifier, Section, SuitDigest};
+use crate::command::{Command, Directive};
+use crate::parameter::{self, Parameter};
+use crate::report::ReportEntry;
+use crate::{ComponentIdentifier, Section};
+use authorize::Sequence;
 use machine::{Machine, Step};
 use payload::Receiving;
 
 /// Executes one manifest for one procedure.
 #[derive(Debug)]
 pub struct Processor {
-    program: Authorized,
+    /// The root, and the dependencies loaded so far.
+    manifests: Vec<Authorized>,
     machine: Machine,
     state: State,
 }
@@ -53,23 +73,13 @@ pub struct Processor {
 /// What to do, by sections (S-060, S-061).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Procedure {
-    /// Fetch, install, validate: sections 16, 18, 20, 7.
+    /// Fetch dependencies and payloads, install, validate: sections 15, 16, 18, 20, 7. The staging (15, 16)
+    /// and installation (18, 20) procedures of draft-ietf-suit-trust-domains section 7 in one (S-062).
     Update,
     /// Validate, load, invoke: sections 7, 8, 9.
     Invocation,
     /// Section 24 (draft-ietf-suit-trust-domains section 6).
     Uninstall,
-}
-
-/// What the device says it is, for the conditions that compare (S-102). Each may have several.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// UUIDs of its vendors.
-    pub vendor: Vec<[u8; 16]>,
-    /// UUIDs of the classes that it belongs to.
-    pub class: Vec<[u8; 16]>,
-    /// UUIDs of the device itself.
-    pub device: Vec<[u8; 16]>,
 }
 
 /// How far [`Processor::run`] came.
@@ -80,6 +90,8 @@ pub enum Progress {
         /// Where it is, as the manifest says; at most [`Limits::uri_bytes`] long. Which schemes may be used
         /// is for the fetching side to decide.
         uri: String,
+        /// What goes with the request, by the protocol of the URI; usually empty.
+        arguments: Vec<u8>,
         /// The component that it is for.
         component: ComponentIdentifier,
     },
@@ -90,6 +102,20 @@ pub enum Progress {
         /// The parameter `invoke-args`; empty if it is not set.
         args: Vec<u8>,
     },
+    /// The device must wait until all these events have happened, and then call [`Processor::happened`],
+    /// or [`Processor::wait_failed`] when it gives up (S-113).
+    Wait {
+        /// The parameter `wait-info`, encoded: see [`crate::WaitInfo`].
+        wait_info: Vec<u8>,
+    },
+    /// The device's owner or application must be asked whether it agrees to the update (S-112), for
+    /// [`Processor::consent`].
+    Ask {
+        /// How urgent the update is: the smaller, the more.
+        priority: i64,
+        /// The component that is to change.
+        component: ComponentIdentifier,
+    },
     /// The procedure is complete.
     Done,
 }
@@ -98,6 +124,7 @@ pub enum Progress {
 enum State {
     Running,
     Receiving(Receiving),
+    Paused(Progress),
     Done,
     Failed(Failure),
 }
@@ -105,84 +132,106 @@ enum State {
 impl Processor {
     /// A processor at the start of `procedure`.
     #[must_use]
-    pub fn new(authorized: Authorized, procedure: Procedure, identity: Identity) -> Self {
-        let (plan, state) = match authorized.plan(procedure) {
-            Ok(plan) => (plan, State::Running),
-            Err(failure) => (Vec::new(), State::Failed(failure)),
+    pub fn new(root: Authorized, procedure: Procedure) -> Self {
+        let machine = Machine::new(&root, procedure);
+        let is_severed = |section: &&Section| {
+            matches!(root.section(**section), Some(Sequence::Severed))
         };
-        let machine = Machine::new(plan, authorized.components.len(), procedure, identity);
+        // S-009 a section that is needed must be there: found before anything runs.
+        let state = match procedure.sections().iter().find(is_severed) {
+            Some(section) => {
+                let place = Place::of(*section, &root.path);
+                State::Failed(Failure::at(place, Fault::Severed))
+            }
+            None => State::Running,
+        };
         Self {
-            program: authorized,
+            manifests: alloc::vec![root],
             machine,
             state,
         }
     }
 
-    /// Where the manifest itself is to be stored (`suit-manifest-component-id`), by which it is known.
+    /// The manifest that was started with, and after it the dependencies that were checked so far.
     #[must_use]
-    pub const fn manifest_component_id(&self) -> Option<&ComponentIdentifier> {
-        self.program.manifest_component_id.as_ref()
+    pub fn manifests(&self) -> &[Authorized] {
+        &self.manifests
     }
 
-    /// The manifest's sequence number, to be stored with what it installed.
+    /// What the manifests' reporting policies asked for, at most [`Limits::records`].
     #[must_use]
-    pub const fn sequence_number(&self) -> u64 {
-        self.program.sequence_number
-    }
-
-    /// The manifest's URI (empty if it has none) and digest, for the report.
-    #[must_use]
-    pub fn reference(&self) -> (&str, &SuitDigest) {
-        (&self.program.reference_uri, &self.program.digest)
-    }
-
-    /// The components that the manifest lists, in order.
-    #[must_use]
-    pub fn components(&self) -> &[ComponentIdentifier] {
-        &self.program.components
-    }
-
-    /// The records that the manifest's reporting policies asked for, at most [`Limits::records`].
-    #[must_use]
-    pub fn records(&self) -> &[Record] {
+    pub fn records(&self) -> &[ReportEntry] {
         &self.machine.records
     }
 
-    /// Runs until it needs a payload, or is done.
+    /// The command that is executed next, where it stands, and the component that it is for; `None` between
+    /// sections and at the end. For tools that show what a manifest does.
+    #[must_use]
+    pub fn next_command(&self) -> Option<(Place, Command<'_>, Option<&ComponentIdentifier>)> {
+        if !matches!(self.state, State::Running) {
+            return None;
+        }
+        let command = self.machine.current_command(&self.manifests)?;
+        let place = self.machine.whereabouts(&self.manifests, Some(command.code()));
+        let component = self.machine.place().ok();
+        let component = component.map(|place| &self.machine.components[place].id);
+        Some((place, command, component))
+    }
+
+    /// Runs until it needs a payload or an answer, or is done.
     ///
-    /// While a payload is awaited, and after the end, it gives the same answer again.
+    /// While it waits for a payload or an answer, and after the end, it gives the same answer again.
     ///
     /// # Errors
     /// [`Failure`], which ends the procedure: what was staged must be dropped.
-    pub fn run(&mut self, store: &mut dyn ComponentStore) -> Result<Progress, Failure> {
+    pub fn run(&mut self, device: &mut dyn Device) -> Result<Progress, Failure> {
         loop {
-            match &self.state {
-                State::Running => {}
-                State::Receiving(receiving) => {
-                    return Ok(Progress::Fetch {
-                        uri: receiving.uri.clone(),
-                        component: self.program.components[receiving.index].clone(),
-                    });
-                }
-                State::Done => return Ok(Progress::Done),
-                State::Failed(failure) => return Err(failure.clone()),
-            }
-            match self.machine.step(&self.program, store) {
-                Ok(Step::Continue) => {}
-                Ok(Step::Receive(receiving)) => self.state = State::Receiving(receiving),
-                Ok(Step::Invoke(index)) => {
-                    return Ok(Progress::Invoke {
-                        component: self.program.components[index].clone(),
-                        args: self.machine.invoke_args(&self.program, index),
-                    });
-                }
-                Ok(Step::Done) => match self.unchecked() {
-                    None => self.state = State::Done,
-                    Some(failure) => return Err(self.fail(failure)),
-                },
-                Err(failure) => return Err(self.fail(failure)),
+            if let Some(progress) = self.step(device)? {
+                return Ok(progress);
             }
         }
+    }
+
+    /// As [`Processor::run`], but for one command at most, after which it gives `None`.
+    ///
+    /// # Errors
+    /// As [`Processor::run`].
+    pub fn step(&mut self, device: &mut dyn Device) -> Result<Option<Progress>, Failure> {
+        match &self.state {
+            State::Running => {}
+            State::Receiving(receiving) => return Ok(Some(self.fetch(receiving))),
+            State::Paused(progress) => return Ok(Some(progress.clone())),
+            State::Done => return Ok(Some(Progress::Done)),
+            State::Failed(failure) => return Err(failure.clone()),
+        }
+        let step = match self.machine.step(&mut self.manifests, device) {
+            Ok(step) => step,
+            Err(failure) => return Err(self.fail(failure)),
+        };
+        match step {
+            Step::Continue => return Ok(None),
+            Step::Receive(receiving) => self.state = State::Receiving(receiving),
+            Step::Invoke(place) => return Ok(Some(self.invoke(place))),
+            Step::Wait(place) => {
+                let wait_info = match self.parameter(place, parameter::WAIT_INFO) {
+                    Some(Parameter::WaitInfo(info)) => info.to_bytes(),
+                    _ => Vec::new(),
+                };
+                self.state = State::Paused(Progress::Wait { wait_info });
+            }
+            Step::Ask(place, priority) => {
+                let component = self.machine.components[place].id.clone();
+                self.state = State::Paused(Progress::Ask {
+                    priority,
+                    component,
+                });
+            }
+            Step::Done => match self.unchecked() {
+                None => self.state = State::Done,
+                Some(failure) => return Err(self.fail(failure)),
+            },
+        }
+        self.step(device)
     }
 
     /// Takes the next bytes of the payload asked for; any number of them.
@@ -190,14 +239,14 @@ impl Processor {
     /// # Errors
     /// [`Failure`], which ends the procedure: the payload is too long, the store failed, or none was
     /// asked for.
-    pub fn payload(&mut self, chunk: &[u8], store: &mut dyn ComponentStore) -> Result<(), Failure> {
+    pub fn payload(&mut self, chunk: &[u8], device: &mut dyn Device) -> Result<(), Failure> {
         let result = match &mut self.state {
             State::Receiving(receiving) => {
-                let component = &self.program.components[receiving.index];
-                receiving.append(component, chunk, store)
+                let component = &self.machine.components[receiving.place].id;
+                receiving.append(component, chunk, device)
             }
             State::Failed(failure) => return Err(failure.clone()),
-            State::Running | State::Done => Err(Fault::NotAskedFor),
+            _ => Err(Fault::NotAskedFor),
         };
         result.map_err(|fault| self.fail_fetch(fault))
     }
@@ -206,18 +255,20 @@ impl Processor {
     ///
     /// # Errors
     /// As [`Processor::payload`].
-    pub fn payload_end(&mut self, store: &mut dyn ComponentStore) -> Result<(), Failure> {
+    pub fn payload_end(&mut self, device: &mut dyn Device) -> Result<(), Failure> {
         let result = match core::mem::replace(&mut self.state, State::Running) {
             State::Receiving(receiving) => {
-                let index = receiving.index;
-                receiving
-                    .finish(&self.program.components[index], false, store)
-                    .map(|content| self.machine.received(&self.program, index, content))
+                let place = receiving.place;
+                let component = &self.machine.components[place].id;
+                let by = self.manifests[self.machine.manifest()].stored_at();
+                let content = receiving.finish(component, by, false, device);
+                content.map(|content| self.machine.stored(place, content))
             }
             State::Failed(failure) => return Err(self.fail(failure)),
-            State::Running | State::Done => Err(Fault::NotAskedFor),
+            _ => Err(Fault::NotAskedFor),
         };
-        result.map_err(|fault| self.fail_fetch(fault))
+        result.map_err(|fault| self.fail_fetch(fault))?;
+        self.resume(Ok(()))
     }
 
     /// The payload cannot be had: ends the procedure, and gives the failure for the report.
@@ -225,22 +276,86 @@ impl Processor {
         self.fail_fetch(Fault::NotFetched)
     }
 
+    /// All events of [`Progress::Wait`] have happened; [`Processor::run`] goes on.
+    ///
+    /// # Errors
+    /// [`Failure`] if the manifest does not wait, which ends the procedure.
+    pub fn happened(&mut self) -> Result<(), Failure> {
+        match self.state {
+            State::Paused(Progress::Wait { .. }) => {
+                self.state = State::Running;
+                self.resume(Ok(()))
+            }
+            _ => Err(self.fail_at(Directive::Wait, Fault::NotAskedFor)),
+        }
+    }
+
+    /// The events will not happen, or not in time: ends the procedure, and gives the failure for the
+    /// report.
+    pub fn wait_failed(&mut self) -> Failure {
+        self.fail_at(Directive::Wait, Fault::NotWaited)
+    }
+
+    /// The answer to [`Progress::Ask`]; [`Processor::run`] goes on. A condition fails without consent.
+    ///
+    /// # Errors
+    /// [`Failure`] if no alternative makes up for the missing consent, or nobody was to be asked.
+    pub fn consent(&mut self, agreed: bool) -> Result<(), Failure> {
+        if !matches!(self.state, State::Paused(Progress::Ask { .. })) {
+            return Err(self.fail(self.machine.failure(&self.manifests, None, Fault::NotAskedFor)));
+        }
+        self.state = State::Running;
+        self.resume(match agreed {
+            true => Ok(()),
+            false => Err(Fault::NotAgreed),
+        })
+    }
+
+    fn resume(&mut self, answer: Result<(), Fault>) -> Result<(), Failure> {
+        let resumed = self.machine.resume(&self.manifests, answer);
+        resumed.map_err(|failure| self.fail(failure))
+    }
+
+    fn fetch(&self, receiving: &Receiving) -> Progress {
+        Progress::Fetch {
+            uri: receiving.uri.clone(),
+            arguments: receiving.arguments.clone(),
+            component: self.machine.components[receiving.place].id.clone(),
+        }
+    }
+
+    fn invoke(&self, place: usize) -> Progress {
+        Progress::Invoke {
+            component: self.machine.components[place].id.clone(),
+            args: match self.parameter(place, parameter::INVOKE_ARGUMENTS) {
+                Some(Parameter::InvokeArguments(arguments)) => arguments.to_vec(),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    fn parameter(&self, place: usize, label: i64) -> Option<Parameter<'_>> {
+        let settings = &self.machine.components[place].settings;
+        settings.find(label, &self.manifests).ok().flatten()
+    }
+
     /// S-007, S-042 content from outside that nothing vouches for must not be installed, even if the
     /// author forgot the image-match.
     fn unchecked(&self) -> Option<Failure> {
-        let contents = self.machine.contents.iter();
-        let index = contents
-            .enumerate()
-            .find_map(|(index, content)| content.is_some_and(|c| !c.checked).then_some(index))?;
-        let component = self.program.components[index].clone();
-        Some(self.machine.failure(None, Fault::Unchecked(component)))
+        let unchecked = self.machine.components.iter().find(|component| {
+            component.content.is_some_and(|content| !content.checked)
+        })?;
+        let fault = Fault::Unchecked(unchecked.id.clone());
+        Some(self.machine.failure(&self.manifests, None, fault))
     }
 
     fn fail_fetch(&mut self, fault: Fault) -> Failure {
-        let failure = self
-            .machine
-            .failure(Some(crate::command::Directive::Fetch.code()), fault);
-        self.fail(failure)
+        self.fail_at(Directive::Fetch, fault)
+    }
+
+    fn fail_at(&mut self, directive: Directive, fault: Fault) -> Failure {
+        let code = Some(directive.code());
+        self.fail(self.machine.failure(&self.manifests, code, fault))
     }
 
     /// A failure is final: every later call gives it again.
@@ -255,6 +370,7 @@ impl Procedure {
     pub(super) const fn sections(self) -> &'static [Section] {
         match self {
             Self::Update => &[
+                Section::DependencyResolution,
                 Section::PayloadFetch,
                 Section::CandidateVerification,
                 Section::Install,

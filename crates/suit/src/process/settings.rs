@@ -19,8 +19,12 @@ pub(super) struct Settings(Vec<(i64, Origin)>);
 /// Where the command stands that set a parameter.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
+    /// The manifest, by its position among those of the procedure.
+    pub(super) manifest: usize,
     pub(super) sequence: Range<usize>,
     pub(super) offset: usize,
+    /// The component's index within override-multiple.
+    pub(super) entry: Option<u64>,
 }
 
 impl Settings {
@@ -34,26 +38,38 @@ impl Settings {
 
     /// S-092 sets a parameter unless it is set.
     pub(super) fn set(&mut self, label: i64, origin: Origin) {
-        if self.0.iter().all(|(known, _)| *known != label) {
+        if self.origin(label).is_none() {
             self.0.push((label, origin));
         }
+    }
+
+    /// Where the parameter was set, if it is.
+    pub(super) fn origin(&self, label: i64) -> Option<&Origin> {
+        let (_, origin) = self.0.iter().find(|(known, _)| *known == label)?;
+        Some(origin)
     }
 
     /// The parameter, if it is set.
     pub(super) fn find<'p>(
         &self,
         label: i64,
-        program: &'p Authorized,
+        manifests: &'p [Authorized],
     ) -> Result<Option<Parameter<'p>>, Malformed> {
-        let Some((_, origin)) = self.0.iter().find(|(known, _)| *known == label) else {
+        let Some(origin) = self.origin(label) else {
             return Ok(None);
         };
-        let found = program.command_at(&origin.sequence, origin.offset)?;
-        Ok(match found {
-            Some((
-                Command::OverrideParameters(parameters) | Command::SetParameters(parameters),
-                _,
-            )) => parameters.find(label).cloned(),
+        let Some(manifest) = manifests.get(origin.manifest) else {
+            return Ok(None);
+        };
+        let found = manifest.command_at(&origin.sequence, origin.offset)?;
+        Ok(match found.map(|(command, _)| command) {
+            Some(Command::OverrideParameters(parameters) | Command::SetParameters(parameters)) => {
+                parameters.find(label).cloned()
+            }
+            Some(Command::OverrideMultiple(overrides)) => overrides
+                .iter()
+                .find(|(index, _)| Some(*index) == origin.entry)
+                .and_then(|(_, parameters)| parameters.find(label).cloned()),
             _ => None,
         })
     }
@@ -62,9 +78,9 @@ impl Settings {
     pub(super) fn need<'p>(
         &self,
         label: i64,
-        program: &'p Authorized,
+        manifests: &'p [Authorized],
     ) -> Result<Parameter<'p>, Fault> {
-        self.find(label, program)?
+        self.find(label, manifests)?
             .ok_or(Fault::ParameterMissing(label))
     }
 }

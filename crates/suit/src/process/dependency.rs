@@ -1,0 +1,363 @@
+//! Dependencies: manifests of their own, by their own signers, that a manifest is processed with
+//! (draft-ietf-suit-trust-domains section 5).
+//!
+//! The envelope of a dependency is a component. [`check_integrity`] reads it once, authenticates and
+//! authorises it like any other, and from then on it is one of the manifests of the procedure.
+
+use alloc::vec::Vec;
+
+use subtle::ConstantTimeEq as _;
+
+use super::conditions::need_digest;
+use super::machine::{Checked, Kind, Machine, Outcome, Part, Stop};
+use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
+use crate::parameter::{self, Parameter};
+use crate::{Envelope, Section, SuitDigest};
+
+/// What a command wants with the dependency that it is at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    /// dependency-integrity.
+    Check,
+    /// process-dependency.
+    Process,
+    /// unlink.
+    Unlink,
+}
+
+/// Does it, for the component that the current command is at.
+pub(super) fn act(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    action: Action,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    match action {
+        Action::Check => {
+            let index = machine.index().unwrap_or_default();
+            // S-133 there is nothing to check in what is no dependency.
+            if manifests[machine.manifest()].dependency(index).is_none() {
+                return Err(Fault::NotADependency.into());
+            }
+            check_integrity(machine, manifests, device)?;
+            Ok(Outcome::Done)
+        }
+        Action::Process => process(machine, manifests, device),
+        Action::Unlink => unlink(machine, manifests, device),
+    }
+}
+
+/// S-133 (TD 5.6.4): signature, digest, and that the manifest is the one that the wrapper is about. Any
+/// failure ends the procedure. The position of the manifest among those of the procedure.
+fn check_integrity(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    device: &mut dyn Device,
+) -> Result<usize, Stop> {
+    let (dependent, index, place) = current(machine)?;
+    let options = manifests[dependent].options;
+    let wanted = match machine.components[place].settings.find(parameter::IMAGE_DIGEST, manifests)? {
+        Some(Parameter::ImageDigest(digest)) => Some(digest),
+        // P-02 nothing has been fetched in these procedures: the dependency is the one that is installed.
+        _ if options.leniency.implied_integrity && machine.procedure.keeps_content() => None,
+        // S-093 else nothing says which manifest is meant.
+        _ => return Err(Fault::ParameterMissing(parameter::IMAGE_DIGEST).into()),
+    };
+    let bytes = read_envelope(machine, manifests, place, device)?;
+    let manifest = load(machine, manifests, &bytes, wanted.as_ref(), device)?;
+    if let Some(content) = &mut machine.components[place].content {
+        content.checked = true;
+    }
+    machine.checked.push(Checked {
+        dependent,
+        place,
+        manifest,
+    });
+    Ok(manifest)
+}
+
+/// Authenticates and authorises the envelope that the current component holds, and makes it one of the
+/// manifests of the procedure.
+fn load(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    bytes: &[u8],
+    wanted: Option<&SuitDigest>,
+    device: &mut dyn Device,
+) -> Result<usize, Stop> {
+    let (dependent, index, _) = current(machine)?;
+    let options = manifests[dependent].options;
+    let envelope = Envelope::decode(bytes, &manifests[dependent].envelope_limits)
+        .map_err(|malformed| Fault::Dependency(malformed.into()))?;
+    let is_wanted = |digest: &SuitDigest| bool::from(envelope.digest().bytes.ct_eq(&digest.bytes));
+    if !wanted.is_none_or(is_wanted) {
+        return Err(Fault::OtherDigest.into());
+    }
+    // S-138 always: that its dependent's signer wants it does not show who made it.
+    let authenticated = envelope.verify(device.authorities()).map_err(Fault::Dependency)?;
+    if let Some(loaded) = manifests.iter().position(|manifest| manifest.envelope() == bytes) {
+        return Ok(loaded);
+    }
+    // S-161 each dependency costs memory and signature checks.
+    if manifests.len() > options.limits.dependencies {
+        return Err(Fault::OverLimit("dependencies").into());
+    }
+    let (id, prefix, path) = origin(manifests, dependent, index)?;
+    if path.len() > options.limits.dependency_depth {
+        return Err(Fault::OverLimit("levels of dependencies").into());
+    }
+    // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
+    // store one there may have made it.
+    if !device.may(authenticated.signers(), &id, Access::Manifest) {
+        return Err(Fault::NotAllowed(id).into());
+    }
+    let authorized = authenticated
+        .authorize_at(id, &prefix, path, device, &options)
+        .map_err(Stop::Failed)?;
+    machine.add_components(&authorized);
+    manifests.push(authorized);
+    Ok(manifests.len() - 1)
+}
+
+/// S-136 (TD 5.6.2) runs the dependency's section of the same label.
+fn process(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    let (dependent, index, place) = current(machine)?;
+    if manifests[dependent].dependency(index).is_none() {
+        return match machine.is_single() {
+            // S-135 to be processed it must be listed as a dependency.
+            true => Err(Fault::NotADependency.into()),
+            // S-080 of all components, the dependencies.
+            false => Ok(Outcome::Done),
+        };
+    }
+    let Some(section) = machine.section() else {
+        return Err(Fault::Command.into());
+    };
+    let id = &machine.components[place].id;
+    // S-143 what others still need is not undone.
+    if section == Section::Uninstall
+        && device.is_needed_by_others(manifests[dependent].stored_at(), id)
+    {
+        return Ok(Outcome::Done);
+    }
+    let manifest = match checked(machine, dependent, place) {
+        Some(manifest) => manifest,
+        None if manifests[dependent].options.leniency.implied_integrity => {
+            check_integrity(machine, manifests, device)?
+        }
+        // S-135 only what has been checked.
+        None => return Err(Fault::IntegrityNotChecked.into()),
+    };
+    run(machine, manifests, manifest, section)
+}
+
+/// S-143 (TD 5.6.5, P-05): the last manifest that needs a dependency has it uninstalled.
+fn unlink(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    device: &mut dyn Device,
+) -> Result<Outcome, Stop> {
+    let (dependent, _, place) = current(machine)?;
+    let by = manifests[dependent].stored_at().clone();
+    let id = machine.components[place].id.clone();
+    let is_last = !device.is_needed_by_others(&by, &id);
+    let known = checked(machine, dependent, place);
+    // What is installed says itself how it is undone; it is read before it is gone.
+    let manifest = match known {
+        Some(manifest) => Some(manifest),
+        None if is_last && machine.components[place].content.is_none() => {
+            read_installed(machine, manifests, device)?
+        }
+        None => None,
+    };
+    machine.components[place].content = None;
+    machine.checked.retain(|checked| checked.place != place);
+    match device.unlink(&by, &id) {
+        Ok(()) => {}
+        // What is gone already is fine: a procedure that was cut short can be run again (S-041).
+        Err(StoreError::NotThere) => return Ok(Outcome::Done),
+        Err(other) => return Err(other.into()),
+    }
+    match manifest {
+        Some(manifest) if is_last && !machine.entered.contains(&(manifest, Section::Uninstall)) => {
+            run(machine, manifests, manifest, Section::Uninstall)
+        }
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// The dependency as it is installed, whatever digest a parameter has; `None` if it is not there.
+fn read_installed(
+    machine: &mut Machine,
+    manifests: &mut Vec<Authorized>,
+    device: &mut dyn Device,
+) -> Result<Option<usize>, Stop> {
+    let (_, _, place) = current(machine)?;
+    match read_envelope(machine, manifests, place, device) {
+        Ok(bytes) => load(machine, manifests, &bytes, None, device).map(Some),
+        Err(Stop::Abort(Fault::Store(StoreError::NotThere))) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Enters a section of a dependency, if it has it; then the command is done.
+fn run(
+    machine: &mut Machine,
+    manifests: &[Authorized],
+    manifest: usize,
+    section: Section,
+) -> Result<Outcome, Stop> {
+    // S-139 no manifest within itself: it would never end.
+    let running = machine.frames.iter().filter(|frame| {
+        matches!(frame.kind, Kind::Section(_, Part::Own))
+    });
+    let digest = manifests[manifest].digest();
+    if running.into_iter().any(|frame| manifests[frame.manifest].digest() == digest) {
+        return Err(Fault::DependsOnItself.into());
+    }
+    match machine.enter_section(manifests, manifest, section) {
+        // When it ends, so does this command.
+        Ok(true) => Ok(Outcome::Entered),
+        Ok(false) => Ok(Outcome::Done),
+        Err(failure) => Err(Stop::Failed(failure)),
+    }
+}
+
+/// S-137 (TD 5.1) at the end of a section: every dependency that has it has been processed.
+pub(super) fn check_processed(
+    machine: &Machine,
+    manifests: &[Authorized],
+    section: Section,
+) -> Result<(), Failure> {
+    let unlinking = section == Section::Uninstall;
+    for checked in &machine.checked {
+        let has_it = manifests[checked.manifest].section(section).is_some();
+        let dependent = &manifests[checked.dependent];
+        let entered = machine.entered.contains(&(checked.manifest, section));
+        if has_it && !entered && !unlinking && !dependent.options.leniency.unprocessed_sections {
+            let fault = Fault::NotProcessed(machine.components[checked.place].id.clone());
+            return Err(machine.failure(manifests, None, fault));
+        }
+    }
+    Ok(())
+}
+
+/// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, so that
+/// payloads may be fetched.
+pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> Result<bool, Fault> {
+    let dependent = machine.manifest();
+    let manifest = &manifests[dependent];
+    if manifest.options.leniency.implied_integrity {
+        return Ok(true);
+    }
+    for dependency in &manifest.dependencies {
+        let place = machine.place_of(dependent, dependency.index)?;
+        if checked(machine, dependent, place).is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// S-105, P-06 the digest of the manifest within the envelope that a component holds, and the envelope's
+/// length.
+pub(super) fn manifest_digest(
+    machine: &Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &mut dyn Device,
+) -> Result<(SuitDigest, u64), Stop> {
+    let bytes = match read_envelope(machine, manifests, place, device) {
+        Ok(bytes) => bytes,
+        Err(Stop::Abort(fault @ Fault::Store(StoreError::NotThere))) => {
+            return Err(Stop::Condition(fault));
+        }
+        Err(other) => return Err(other),
+    };
+    let limits = &manifests[machine.manifest()].envelope_limits;
+    let envelope = Envelope::decode(&bytes, limits)
+        .map_err(|malformed| Stop::Condition(Fault::Dependency(malformed.into())))?;
+    let digest = SuitDigest::sha256_of_wrapped(envelope.manifest_bytes());
+    Ok((digest, bytes.len() as u64))
+}
+
+/// Whether what the current component holds is the dependency that its parameters want, so that it need
+/// not be fetched (S-116).
+pub(super) fn is_there(
+    machine: &Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &mut dyn Device,
+) -> Result<bool, Stop> {
+    let wanted = need_digest(machine, manifests, place)?;
+    match manifest_digest(machine, manifests, place, device) {
+        Ok((digest, _)) => Ok(digest == wanted),
+        Err(Stop::Condition(_)) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+/// S-160 one copy of the envelope, from which everything else is read; S-161 bounded.
+fn read_envelope(
+    machine: &Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &mut dyn Device,
+) -> Result<Vec<u8>, Stop> {
+    let held: usize = manifests[1..].iter().map(|manifest| manifest.envelope().len()).sum();
+    let limit = manifests[0].options.limits.dependency_bytes.saturating_sub(held);
+    let id = &machine.components[place].id;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; CHUNK];
+    loop {
+        let count = device.read(id, bytes.len() as u64, &mut chunk)?;
+        let read = chunk.get(..count).ok_or(StoreError::Failed)?;
+        if read.is_empty() {
+            return Ok(bytes);
+        }
+        if bytes.len() + count > limit {
+            return Err(Fault::OverLimit("bytes of dependencies").into());
+        }
+        bytes.extend_from_slice(read);
+    }
+}
+
+/// Where the dependency is stored, what stands before its components, and its path from the root.
+fn origin(
+    manifests: &[Authorized],
+    dependent: usize,
+    index: u64,
+) -> Result<(crate::ComponentIdentifier, crate::ComponentIdentifier, Vec<u64>), Fault> {
+    let manifest = &manifests[dependent];
+    let ordinal = manifest.dependencies.iter().position(|known| known.index == index);
+    let ordinal = ordinal.ok_or(Fault::NotADependency)?;
+    let dependency = &manifest.dependencies[ordinal];
+    let mut path = manifest.path.clone();
+    path.push(ordinal as u64);
+    Ok((dependency.component.clone(), dependency.prefix.clone(), path))
+}
+
+fn current(machine: &Machine) -> Result<(usize, u64, usize), Fault> {
+    let index = machine.index().ok_or(Fault::NotADependency)?;
+    Ok((machine.manifest(), index, machine.place()?))
+}
+
+fn checked(machine: &Machine, dependent: usize, place: usize) -> Option<usize> {
+    let mut all = machine.checked.iter();
+    let found = all.find(|checked| checked.dependent == dependent && checked.place == place)?;
+    Some(found.manifest)
+}
+
+impl Procedure {
+    /// Whether components are not meant to change, but to be used or given up.
+    const fn keeps_content(self) -> bool {
+        matches!(self, Self::Invocation | Self::Uninstall)
+    }
+}
+
+/// Bytes read at a time: small enough for the stack of a Trusted Application.
+const CHUNK: usize = 1024;
