@@ -1,7 +1,11 @@
 //! Who vouches for an envelope (draft-ietf-suit-manifest sections 6.2 and 8.3).
 
+use alloc::vec::Vec;
+
+use teep_cose::cbor::{Kind, Reader};
+use teep_cose::mac::{MacKey, ReceivedMac0};
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{PublicKey, SignatureError, SignedMessage, TrustAnchors};
+use teep_cose::{PublicKey, SignatureError, SignedMessage, Thumbprint, TrustAnchors};
 
 use crate::envelope::Envelope;
 use crate::manifest::{Manifest, Section};
@@ -11,23 +15,69 @@ use crate::severable::{Member, Severable};
 use crate::text::Text;
 use crate::{Refusal, SuitDigest};
 
-/// An envelope whose manifest a trusted key signed, with the manifest read.
+/// Whose word counts for a manifest. Nobody's by default, and public keys only unless MAC keys are given:
+/// whoever can check a MAC can make one (checklist, section 4).
+#[derive(Debug, Clone, Copy)]
+pub struct Authorities<'a> {
+    /// Public keys.
+    pub signers: &'a TrustAnchors,
+    /// MAC keys, provisioned for this purpose and known to nobody but one signer and one device.
+    pub mac_keys: &'a [MacKey],
+    /// P-12: whether signatures that say ES256 (-7) count as well as those that say ESP256 (-9). The
+    /// published examples of draft-ietf-suit-manifest do.
+    pub es256: bool,
+}
+
+impl<'a> From<&'a TrustAnchors> for Authorities<'a> {
+    fn from(signers: &'a TrustAnchors) -> Self {
+        Self {
+            signers,
+            mac_keys: &[],
+            es256: false,
+        }
+    }
+}
+
+/// Somebody trusted who vouches for a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signer {
+    /// The holder of the private key to this public key.
+    PublicKey(PublicKey),
+    /// A holder of the MAC key with this thumbprint.
+    MacKey(Thumbprint),
+}
+
+impl Signer {
+    /// The thumbprint of the key, by which rights are given to it.
+    #[must_use]
+    pub fn thumbprint(&self) -> Thumbprint {
+        match self {
+            Self::PublicKey(key) => key.thumbprint(),
+            Self::MacKey(thumbprint) => *thumbprint,
+        }
+    }
+}
+
+/// An envelope whose manifest a trusted key vouches for, with the manifest read.
 ///
 /// Only [`Envelope::verify`] makes one. Severed members that the envelope has are the ones that were
 /// signed; integrated payloads are not covered (S-007).
 #[derive(Debug, Clone)]
 pub struct Authenticated<'a> {
     envelope: Envelope<'a>,
-    signer: PublicKey,
+    signers: Vec<Signer>,
     manifest: Manifest<'a>,
 }
 
 impl<'a> Envelope<'a> {
-    /// Checks that one of the `trusted` keys signed the manifest, and only then reads it.
+    /// Checks that one at least of the trusted keys vouches for the manifest, and only then reads it.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn verify(&self, trusted: &TrustAnchors) -> Result<Authenticated<'a>, Refusal> {
+    pub fn verify<'t>(
+        &self,
+        trusted: impl Into<Authorities<'t>>,
+    ) -> Result<Authenticated<'a>, Refusal> {
         // S-021 (8.3) the digest is that of the manifest, head of its byte string included: what is
         // signed is only the digest.
         if !self.digest.is_supported() {
@@ -40,23 +90,25 @@ impl<'a> Envelope<'a> {
         if self.blocks.is_empty() {
             return Err(Refusal::NotAuthenticated);
         }
-        let signer = self.signer(trusted)?.clone();
+        let signers = self.signers(&trusted.into())?;
         // S-020 (6.2) only now is anything of the manifest read.
         let manifest = Manifest::at(self.manifest.bytes, self.manifest.base, &self.limits)?;
         self.check_severed(&manifest)?;
         Ok(Authenticated {
             envelope: self.clone(),
-            signer,
+            signers,
             manifest,
         })
     }
 
-    /// S-024 (8.3): the trusted key by which any one of the blocks is.
-    fn signer<'t>(&self, trusted: &'t TrustAnchors) -> Result<&'t PublicKey, Refusal> {
+    /// S-024 (8.3): everyone trusted by whom one of the blocks is.
+    fn signers(&self, trusted: &Authorities<'_>) -> Result<Vec<Signer>, Refusal> {
+        let mut signers = Vec::new();
         let mut last = None;
         for block in &self.blocks {
             match self.block_signer(block, trusted) {
-                Ok(key) => return Ok(key),
+                Ok(signer) if signers.contains(&signer) => {}
+                Ok(signer) => signers.push(signer),
                 // The most telling reason: that a signature is wrong, before that it could not be checked.
                 Err(refusal) if last.is_none() || refusal.reason() == Reason::Unauthorised => {
                     last = Some(refusal)
@@ -64,37 +116,53 @@ impl<'a> Envelope<'a> {
                 Err(_) => {}
             }
         }
-        Err(last.unwrap_or(Refusal::NotAuthenticated))
+        match signers.is_empty() {
+            true => Err(last.unwrap_or(Refusal::NotAuthenticated)),
+            false => Ok(signers),
+        }
     }
 
-    fn block_signer<'t>(
-        &self,
-        block: &[u8],
-        trusted: &'t TrustAnchors,
-    ) -> Result<&'t PublicKey, Refusal> {
+    fn block_signer(&self, block: &[u8], trusted: &Authorities<'_>) -> Result<Signer, Refusal> {
         // S-027 only tagged structures, so that a MAC is not taken for a signature.
-        if !is_tagged(block) {
-            return Err(Refusal::CoseStructure);
+        match tag(block) {
+            Some(TAG_MAC0) => self.block_mac(block, trusted.mac_keys),
+            Some(_) => self.block_signature(block, trusted),
+            None => Err(Refusal::CoseStructure),
         }
-        let message = SignedMessage::decode(block, &self.limits.cbor())?;
+    }
+
+    fn block_mac(&self, block: &[u8], keys: &[MacKey]) -> Result<Signer, Refusal> {
+        let mac = ReceivedMac0::decode(block, &self.limits.cbor())?;
+        let fits = |key: &&MacKey| mac.verify_detached(self.digest_bytes, key).is_ok();
+        match keys.iter().find(fits) {
+            Some(key) => Ok(Signer::MacKey(key.thumbprint())),
+            None if keys.is_empty() => Err(Refusal::NoTrustedKey),
+            None => Err(Refusal::Signature(SignatureError::Wrong)),
+        }
+    }
+
+    fn block_signature(&self, block: &[u8], trusted: &Authorities<'_>) -> Result<Signer, Refusal> {
+        let mut message = SignedMessage::decode(block, &self.limits.cbor())?;
+        if trusted.es256 {
+            message = message.accepting_es256();
+        }
         // S-023, S-026 (8.3) the payload is detached: the encoded digest, once.
         if message.unverified_payload().is_some() {
             return Err(Refusal::Signature(SignatureError::Payload));
         }
-        trusted
-            .verify_detached(&message, self.digest_bytes)
-            .map_err(|error| {
-                let is_ours = |header: &SignatureHeader| header.supported_algorithm().is_some();
-                match error {
-                    // S-027 the algorithm is not what is missing, but trust in somebody who uses it.
-                    SignatureError::NoSupportedAlgorithm
-                        if message.signatures().iter().any(is_ours) =>
-                    {
-                        Refusal::NoTrustedKey
-                    }
-                    other => Refusal::Signature(other),
+        let verified = trusted.signers.verify_detached(&message, self.digest_bytes);
+        verified.cloned().map(Signer::PublicKey).map_err(|error| {
+            let is_ours = |header: &SignatureHeader| header.supported_algorithm().is_some();
+            match error {
+                // S-027 the algorithm is not what is missing, but trust in somebody who uses it.
+                SignatureError::NoSupportedAlgorithm
+                    if message.signatures().iter().any(is_ours) =>
+                {
+                    Refusal::NoTrustedKey
                 }
-            })
+                other => Refusal::Signature(other),
+            }
+        })
     }
 
     /// Checks every severed member that the envelope has against the manifest.
@@ -127,10 +195,16 @@ impl<'a> Envelope<'a> {
 }
 
 impl<'a> Authenticated<'a> {
-    /// The trusted key that signed the manifest.
+    /// Everyone trusted who vouches for the manifest, one at least.
     #[must_use]
-    pub const fn signer(&self) -> &PublicKey {
-        &self.signer
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signers[0]
     }
 
     /// The manifest.
@@ -202,7 +276,14 @@ impl<'a> Authenticated<'a> {
     }
 }
 
-/// Whether the first byte is that of a tag (major type 6).
-fn is_tagged(block: &[u8]) -> bool {
-    block.first().is_some_and(|byte| byte >> 5 == 6)
+/// The number of the tag that a block begins with, if it begins with one.
+fn tag(block: &[u8]) -> Option<u64> {
+    let mut reader = Reader::resume(block, 0, 0);
+    match reader.kind("authentication block") {
+        Ok(Kind::Tag) => reader.tag("authentication block").ok(),
+        _ => None,
+    }
 }
+
+/// COSE_Mac0, RFC 9052 section 6.2.
+const TAG_MAC0: u64 = 17;
