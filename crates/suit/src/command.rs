@@ -259,6 +259,15 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// When its author would like a record of it; commands without such an argument never.
+    #[must_use]
+    pub const fn policy(&self) -> ReportingPolicy {
+        match self {
+            Self::Condition(_, policy) | Self::Directive(_, policy) => *policy,
+            _ => ReportingPolicy::NOTHING,
+        }
+    }
+
     /// Whether the command may stand in a shared sequence: it changes nothing but parameters.
     ///
     /// set-parameters may, though the CDDL forbids it: draft-ietf-suit-trust-domains section 8.1 uses it

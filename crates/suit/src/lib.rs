@@ -82,7 +82,7 @@ pub mod text;
 pub mod version;
 pub mod wait_info;
 
-pub use authenticate::Authenticated;
+pub use authenticate::{Authenticated, Authorities, Signer};
 pub use command::Command;
 pub use component::ComponentIdentifier;
 pub use component_metadata::ComponentMetadata;

@@ -20,8 +20,9 @@ pub enum Refusal {
     /// Nobody signed the manifest.
     #[error("S-022: the envelope has no authentication block: sign the manifest")]
     NotAuthenticated,
-    /// An authentication block is a COSE structure other than a tagged COSE_Sign1 or COSE_Sign.
-    #[error("S-027: an authentication block is neither a tagged COSE_Sign1 nor a tagged COSE_Sign")]
+    /// An authentication block is a COSE structure other than a tagged COSE_Sign1, COSE_Sign or
+    /// COSE_Mac0.
+    #[error("S-027: an authentication block is no tagged COSE_Sign1, COSE_Sign or COSE_Mac0")]
     CoseStructure,
     /// No authentication block is by a trusted key; the reason of the last that was tried.
     #[error("S-024: no authentication block is by a trusted key: {0}")]
@@ -77,9 +78,9 @@ impl Refusal {
             Self::DigestAlgorithm(_) => Reason::AlgorithmUnsupported,
             Self::Signature(error) => match error {
                 SignatureError::NoSupportedAlgorithm => Reason::AlgorithmUnsupported,
-                SignatureError::NotSigned | SignatureError::CriticalHeader => {
-                    Reason::CoseUnsupported
-                }
+                SignatureError::NotSigned
+                | SignatureError::NotMac0
+                | SignatureError::CriticalHeader => Reason::CoseUnsupported,
                 SignatureError::Payload | SignatureError::Wrong => Reason::Unauthorised,
             },
             Self::ManifestDigest
@@ -98,7 +99,9 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
             Error::Malformed(malformed) => Self::Malformed(malformed),
-            Error::Signature(SignatureError::NotSigned) => Self::CoseStructure,
+            Error::Signature(SignatureError::NotSigned | SignatureError::NotMac0) => {
+                Self::CoseStructure
+            }
             Error::Signature(error) => Self::Signature(error),
             // No key is read from an envelope.
             Error::Key(_) => Self::Signature(SignatureError::NoSupportedAlgorithm),

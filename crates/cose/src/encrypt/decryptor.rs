@@ -70,6 +70,12 @@ impl Encrypted {
 }
 
 impl Decryptor {
+    /// Whether [`Decryptor::finish`] proves that the ciphertext is the one that was made.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.algorithm.is_authenticated()
+    }
+
     /// Decrypts the next piece and appends what it gives to `plaintext`: up to 16 bytes less or more than
     /// the piece has. Not verified: see [`Decryptor`].
     pub fn update(&mut self, ciphertext: &[u8], plaintext: &mut Vec<u8>) {

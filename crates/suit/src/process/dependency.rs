@@ -54,7 +54,7 @@ fn check_integrity(
     manifests: &mut Vec<Authorized>,
     device: &mut dyn Device,
 ) -> Result<usize, Stop> {
-    let (dependent, index, place) = current(machine)?;
+    let (dependent, _, place) = current(machine)?;
     let options = manifests[dependent].options;
     let wanted = match machine.components[place].settings.find(parameter::IMAGE_DIGEST, manifests)? {
         Some(Parameter::ImageDigest(digest)) => Some(digest),

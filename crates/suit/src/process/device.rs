@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use teep_cose::encrypt::{ContentKey, Encrypted};
+use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted};
 
 use crate::authenticate::{Authorities, Signer};
 use crate::component::ComponentIdentifier;
@@ -142,10 +142,13 @@ pub trait Device: ComponentStore {
         false
     }
 
-    /// The key of encrypted content, if one of the device's keys gives it; see
+    /// The key of encrypted content, which one of the device's own keys gives: see
     /// [`Encrypted::content_key`].
-    fn content_key(&self, _encrypted: &Encrypted) -> Option<ContentKey> {
-        None
+    ///
+    /// # Errors
+    /// [`EncryptError`], which ends the procedure; by default there is no key.
+    fn content_key(&self, _encrypted: &Encrypted) -> Result<ContentKey, EncryptError> {
+        Err(EncryptError::NoFittingKey)
     }
 }
 

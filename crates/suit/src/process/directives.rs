@@ -391,7 +391,7 @@ fn decryptor(
     };
     let limits = manifests[machine.manifest()].envelope_limits.cbor();
     let encrypted = Encrypted::decode(bytes, &limits)?;
-    let key = device.content_key(&encrypted).ok_or(Fault::NoContentKey)?;
+    let key = device.content_key(&encrypted)?;
     Ok(Some(encrypted.decryptor(&key)?))
 }
 

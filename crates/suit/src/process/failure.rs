@@ -88,11 +88,8 @@ pub enum Fault {
     /// Content is encrypted where the text has no decryption (E-01).
     #[error("encrypted content can be written or copied, but not fetched to where it is decrypted")]
     EncryptedFetch,
-    /// None of the device's keys gives the key of the content.
-    #[error("the content is encrypted for other devices: none of this one's keys fits")]
-    NoContentKey,
-    /// The encryption cannot be undone.
-    #[error("encryption: {0}")]
+    /// The encryption cannot be undone, or none of the device's keys gives the key of the content.
+    #[error("decryption: {0}")]
     Encryption(EncryptError),
     /// With strict-order off, a sequence that selects no component first, or another one later (S-126).
     #[error("with strict-order off, run-sequence selects a component first and no other later")]
@@ -277,7 +274,10 @@ impl Fault {
             }
             Self::Dependency(refusal) => refusal.reason(),
             Self::Encryption(EncryptError::Malformed(_)) => Reason::CborParse,
-            Self::Encryption(error) if error.is_unsupported() => Reason::AlgorithmUnsupported,
+            Self::Encryption(EncryptError::UnsupportedAlgorithm) => Reason::AlgorithmUnsupported,
+            Self::Encryption(EncryptError::NotEncrypt | EncryptError::Encrypt0) => {
+                Reason::CoseUnsupported
+            }
             Self::NotAllowed(_) => Reason::ComponentUnauthorised,
             Self::Parameter(_) | Self::SoftFailureOutside => Reason::ParameterUnsupported,
             Self::Severed => Reason::SeveringUnsupported,
@@ -299,7 +299,6 @@ impl Fault {
             | Self::NotProcessed(_)
             | Self::InUse(_)
             | Self::EncryptedFetch
-            | Self::NoContentKey
             | Self::Encryption(_)
             | Self::OutOfOrder
             | Self::NotWaited

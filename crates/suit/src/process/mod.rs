@@ -56,7 +56,7 @@ pub use options::{Leniency, Limits, Options};
 use crate::command::{Command, Directive};
 use crate::parameter::{self, Parameter};
 use crate::report::ReportEntry;
-use crate::{ComponentIdentifier, Section};
+use crate::{ComponentIdentifier, Section, deterministic};
 use authorize::Sequence;
 use machine::{Machine, Step};
 use payload::Receiving;
@@ -214,7 +214,7 @@ impl Processor {
             Step::Invoke(place) => return Ok(Some(self.invoke(place))),
             Step::Wait(place) => {
                 let wait_info = match self.parameter(place, parameter::WAIT_INFO) {
-                    Some(Parameter::WaitInfo(info)) => info.to_bytes(),
+                    Some(Parameter::WaitInfo(info)) => deterministic::encoded(|e| info.encode(e)),
                     _ => Vec::new(),
                 };
                 self.state = State::Paused(Progress::Wait { wait_info });
