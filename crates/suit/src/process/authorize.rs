@@ -63,11 +63,7 @@ impl Authenticated<'_> {
     ///
     /// # Errors
     /// [`Failure`] with the reason for a report; nothing has been changed.
-    pub fn authorize(
-        &self,
-        device: &dyn Device,
-        options: &Options,
-    ) -> Result<Authorized, Failure> {
+    pub fn authorize(&self, device: &dyn Device, options: &Options) -> Result<Authorized, Failure> {
         let stored_at = self.manifest().manifest_component_id.clone();
         // S-140 where the root manifest will be stored: it would take another one's place.
         if let Some(id) = &stored_at
@@ -122,9 +118,15 @@ impl Authenticated<'_> {
             digest: self.envelope().digest().clone(),
             components,
             dependencies,
-            shared: manifest.common.shared_sequence.as_ref().map(CommandSequence::span),
+            shared: manifest
+                .common
+                .shared_sequence
+                .as_ref()
+                .map(CommandSequence::span),
             sections,
-            payloads: payloads.map(|(uri, span)| (uri.to_string(), span)).collect(),
+            payloads: payloads
+                .map(|(uri, span)| (uri.to_string(), span))
+                .collect(),
             path,
         };
         authorized.check(device)?;
@@ -197,7 +199,10 @@ fn dependencies(
             }
             None => return Err(Fault::DependencyIndex(listed.index)),
         };
-        if dependencies.iter().any(|known| known.component == component) {
+        if dependencies
+            .iter()
+            .any(|known| known.component == component)
+        {
             return Err(Fault::ListedTwice(component));
         }
         dependencies.push(Dependency {
@@ -255,7 +260,9 @@ impl Authorized {
 
     /// The components in which the manifest's dependencies are stored.
     pub fn dependencies(&self) -> impl Iterator<Item = &ComponentIdentifier> {
-        self.dependencies.iter().map(|dependency| &dependency.component)
+        self.dependencies
+            .iter()
+            .map(|dependency| &dependency.component)
     }
 
     /// The envelope.
@@ -309,15 +316,22 @@ impl Authorized {
 
     /// S-079 the component that the manifest has under an index.
     pub(super) fn component(&self, index: u64) -> Result<&ComponentIdentifier, Fault> {
-        let listed = usize::try_from(index).ok().and_then(|at| self.components.get(at));
+        let listed = usize::try_from(index)
+            .ok()
+            .and_then(|at| self.components.get(at));
         listed
-            .or_else(|| self.dependency(index).map(|dependency| &dependency.component))
+            .or_else(|| {
+                self.dependency(index)
+                    .map(|dependency| &dependency.component)
+            })
             .ok_or(Fault::NoSuchComponent(index))
     }
 
     /// The dependency under an index, if it is one (S-131).
     pub(super) fn dependency(&self, index: u64) -> Option<&Dependency> {
-        self.dependencies.iter().find(|dependency| dependency.index == index)
+        self.dependencies
+            .iter()
+            .find(|dependency| dependency.index == index)
     }
 
     /// S-080 every index there is: of components, then of dependencies beyond them.

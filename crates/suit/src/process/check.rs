@@ -34,8 +34,10 @@ pub(super) fn check(
         };
         place.command = Some(command.code());
         // S-039 with several components or dependencies, nothing is done to one that was not named.
-        let names_component =
-            matches!(command, Command::SetComponentIndex(_) | Command::OverrideMultiple(_));
+        let names_component = matches!(
+            command,
+            Command::SetComponentIndex(_) | Command::OverrideMultiple(_)
+        );
         if depth == 0 && offset == start && indexes > 1 && !names_component {
             return Err(failure(&place, Fault::NoComponentIndex));
         }
@@ -79,7 +81,10 @@ fn check_command(
             exists(index)?;
             let scoped = [parameter::STRICT_ORDER, parameter::SOFT_FAILURE];
             // S-095 what belongs to no component cannot be copied from one.
-            match labels.iter().find(|label| **label < 1 || scoped.contains(label)) {
+            match labels
+                .iter()
+                .find(|label| **label < 1 || scoped.contains(label))
+            {
                 Some(label) => Err(Fault::Parameter(*label)),
                 None => Ok(()),
             }

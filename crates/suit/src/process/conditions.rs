@@ -22,7 +22,12 @@ pub(super) fn check(
     let component = &machine.components[place];
     let identity = device.identity(&component.id);
     // S-074 without its parameter, a condition fails.
-    let need = |label| component.settings.need(label, manifests).map_err(Stop::Condition);
+    let need = |label| {
+        component
+            .settings
+            .need(label, manifests)
+            .map_err(Stop::Condition)
+    };
     let must = |holds, fault| match holds {
         true => Ok(Outcome::Done),
         false => Err(Stop::Condition(fault)),
@@ -64,18 +69,24 @@ pub(super) fn check(
             must(device.now().is_some_and(|now| now < end), Fault::TooLate)
         }
         // S-112
-        (Condition::MinimumBattery, Some(Parameter::MinimumBattery(charge))) => {
-            must(device.battery().is_some_and(|left| left >= charge), Fault::BatteryLow)
-        }
+        (Condition::MinimumBattery, Some(Parameter::MinimumBattery(charge))) => must(
+            device.battery().is_some_and(|left| left >= charge),
+            Fault::BatteryLow,
+        ),
         // S-112 asked of the device's owner, who may take time to answer.
         (Condition::UpdateAuthorized, Some(Parameter::UpdatePriority(priority))) => {
             Ok(Outcome::Ask(priority))
         }
         // S-111 (UM 4.4), S-123 for a dependency the version that its manifest gives.
         (Condition::Version, Some(Parameter::Version(wanted))) => {
-            let checked = machine.checked.iter().find(|checked| checked.place == place);
+            let checked = machine
+                .checked
+                .iter()
+                .find(|checked| checked.place == place);
             let own = checked.and_then(|checked| manifests[checked.manifest].set_version());
-            let version = own.map(<[i64]>::to_vec).or_else(|| device.version(&component.id));
+            let version = own
+                .map(<[i64]>::to_vec)
+                .or_else(|| device.version(&component.id));
             let met = version.is_some_and(|version| wanted.is_met_by(&version));
             must(met, Fault::OtherVersion)
         }
@@ -116,7 +127,9 @@ fn image_match(
     digest: &SuitDigest,
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
-    let size = machine.components[place].settings.find(parameter::IMAGE_SIZE, manifests)?;
+    let size = machine.components[place]
+        .settings
+        .find(parameter::IMAGE_SIZE, manifests)?;
     let (actual_digest, actual) = actual(machine, manifests, place, device)?;
     // S-104 the whole content: bytes beyond image-size make it another image. P-06 of a dependency, the
     // whole envelope.
@@ -150,9 +163,7 @@ fn image_not_match(
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
     match actual(machine, manifests, place, device) {
-        Ok((actual, _)) if actual.bytes == digest.bytes => {
-            Err(Stop::Condition(Fault::SameDigest))
-        }
+        Ok((actual, _)) if actual.bytes == digest.bytes => Err(Stop::Condition(Fault::SameDigest)),
         // What is not there has no digest, so not this one.
         Ok(_) | Err(Stop::Condition(Fault::Store(StoreError::NotThere))) => Ok(Outcome::Done),
         Err(other) => Err(other),
@@ -180,7 +191,10 @@ pub(super) fn need_digest(
     manifests: &[Authorized],
     place: usize,
 ) -> Result<SuitDigest, Stop> {
-    match machine.components[place].settings.need(parameter::IMAGE_DIGEST, manifests) {
+    match machine.components[place]
+        .settings
+        .need(parameter::IMAGE_DIGEST, manifests)
+    {
         Ok(Parameter::ImageDigest(digest)) => Ok(digest),
         Ok(_) => Err(Fault::Command.into()),
         Err(fault) => Err(Stop::Condition(fault)),

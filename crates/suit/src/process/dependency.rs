@@ -56,7 +56,10 @@ fn check_integrity(
 ) -> Result<usize, Stop> {
     let (dependent, _, place) = current(machine)?;
     let options = manifests[dependent].options;
-    let wanted = match machine.components[place].settings.find(parameter::IMAGE_DIGEST, manifests)? {
+    let wanted = match machine.components[place]
+        .settings
+        .find(parameter::IMAGE_DIGEST, manifests)?
+    {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
         // P-02 nothing has been fetched in these procedures: the dependency is the one that is installed.
         _ if options.leniency.implied_integrity && machine.procedure.keeps_content() => None,
@@ -94,8 +97,13 @@ fn load(
         return Err(Fault::OtherDigest.into());
     }
     // S-138 always: that its dependent's signer wants it does not show who made it.
-    let authenticated = envelope.verify(device.authorities()).map_err(Fault::Dependency)?;
-    if let Some(loaded) = manifests.iter().position(|manifest| manifest.envelope() == bytes) {
+    let authenticated = envelope
+        .verify(device.authorities())
+        .map_err(Fault::Dependency)?;
+    if let Some(loaded) = manifests
+        .iter()
+        .position(|manifest| manifest.envelope() == bytes)
+    {
         return Ok(loaded);
     }
     // S-161 each dependency costs memory and signature checks.
@@ -212,11 +220,15 @@ fn run(
     section: Section,
 ) -> Result<Outcome, Stop> {
     // S-139 no manifest within itself: it would never end.
-    let running = machine.frames.iter().filter(|frame| {
-        matches!(frame.kind, Kind::Section(_, Part::Own))
-    });
+    let running = machine
+        .frames
+        .iter()
+        .filter(|frame| matches!(frame.kind, Kind::Section(_, Part::Own)));
     let digest = manifests[manifest].digest();
-    if running.into_iter().any(|frame| manifests[frame.manifest].digest() == digest) {
+    if running
+        .into_iter()
+        .any(|frame| manifests[frame.manifest].digest() == digest)
+    {
         return Err(Fault::DependsOnItself.into());
     }
     match machine.enter_section(manifests, manifest, section) {
@@ -308,8 +320,15 @@ fn read_envelope(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<Vec<u8>, Stop> {
-    let held: usize = manifests[1..].iter().map(|manifest| manifest.envelope().len()).sum();
-    let limit = manifests[0].options.limits.dependency_bytes.saturating_sub(held);
+    let held: usize = manifests[1..]
+        .iter()
+        .map(|manifest| manifest.envelope().len())
+        .sum();
+    let limit = manifests[0]
+        .options
+        .limits
+        .dependency_bytes
+        .saturating_sub(held);
     let id = &machine.components[place].id;
     let mut bytes = Vec::new();
     let mut chunk = [0; CHUNK];
@@ -331,14 +350,28 @@ fn origin(
     manifests: &[Authorized],
     dependent: usize,
     index: u64,
-) -> Result<(crate::ComponentIdentifier, crate::ComponentIdentifier, Vec<u64>), Fault> {
+) -> Result<
+    (
+        crate::ComponentIdentifier,
+        crate::ComponentIdentifier,
+        Vec<u64>,
+    ),
+    Fault,
+> {
     let manifest = &manifests[dependent];
-    let ordinal = manifest.dependencies.iter().position(|known| known.index == index);
+    let ordinal = manifest
+        .dependencies
+        .iter()
+        .position(|known| known.index == index);
     let ordinal = ordinal.ok_or(Fault::NotADependency)?;
     let dependency = &manifest.dependencies[ordinal];
     let mut path = manifest.path.clone();
     path.push(ordinal as u64);
-    Ok((dependency.component.clone(), dependency.prefix.clone(), path))
+    Ok((
+        dependency.component.clone(),
+        dependency.prefix.clone(),
+        path,
+    ))
 }
 
 fn current(machine: &Machine) -> Result<(usize, u64, usize), Fault> {

@@ -112,7 +112,13 @@ fn override_multiple(
     let (last, _) = overrides.last().ok_or(Fault::Command)?;
     for (index, parameters) in overrides {
         let place = machine.place_of(machine.manifest(), *index)?;
-        set_parameters(machine, parameters, place, Some(*index), Settings::override_with)?;
+        set_parameters(
+            machine,
+            parameters,
+            place,
+            Some(*index),
+            Settings::override_with,
+        )?;
     }
     Ok(Outcome::Selected(Selection::One(*last)))
 }
@@ -126,7 +132,9 @@ fn copy_parameters(machine: &mut Machine, copies: &[(u64, Vec<i64>)]) -> Result<
         for label in labels {
             let origin = machine.components[from].settings.origin(*label).cloned();
             let origin = origin.ok_or(Fault::ParameterMissing(*label))?;
-            machine.components[to].settings.override_with(*label, origin);
+            machine.components[to]
+                .settings
+                .override_with(*label, origin);
         }
     }
     Ok(())
@@ -143,7 +151,9 @@ fn fetch(
     let Parameter::Uri(uri) = need(machine, manifests, place, parameter::URI)? else {
         return Err(Fault::ParameterMissing(parameter::URI).into());
     };
-    let is_dependency = manifest.dependency(machine.index().unwrap_or_default()).is_some();
+    let is_dependency = manifest
+        .dependency(machine.index().unwrap_or_default())
+        .is_some();
     // S-065 (TD 3) dependencies come before payloads.
     if !is_dependency && !dependency::are_checked(machine, manifests)? {
         return Err(Fault::IntegrityNotChecked.into());
@@ -191,7 +201,10 @@ fn is_there(
     is_dependency: bool,
     device: &mut dyn Device,
 ) -> Result<bool, Stop> {
-    if machine.components[place].content.is_some_and(|content| !content.checked) {
+    if machine.components[place]
+        .content
+        .is_some_and(|content| !content.checked)
+    {
         return Ok(false);
     }
     let Some(Parameter::ImageDigest(digest)) =
@@ -286,7 +299,10 @@ fn swap(
         return Err(Fault::Parameter(parameter::ENCRYPTION_INFO).into());
     }
     let by = manifests[machine.manifest()].stored_at();
-    let (one, other) = (&machine.components[place].id, &machine.components[source].id);
+    let (one, other) = (
+        &machine.components[place].id,
+        &machine.components[source].id,
+    );
     for id in [one, other] {
         if device.is_needed_by_others(by, id) {
             return Err(Fault::InUse(id.clone()).into());
@@ -295,7 +311,10 @@ fn swap(
     device.swap(one, other)?;
     device.link(by, one)?;
     device.link(by, other)?;
-    let contents = (machine.components[source].content, machine.components[place].content);
+    let contents = (
+        machine.components[source].content,
+        machine.components[place].content,
+    );
     machine.forget(place);
     machine.forget(source);
     machine.components[place].content = contents.0;
@@ -306,7 +325,8 @@ fn swap(
 /// The component to copy from or to swap with.
 fn source(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<usize, Stop> {
     let settings = &machine.components[place].settings;
-    let Parameter::SourceComponent(index) = settings.need(parameter::SOURCE_COMPONENT, manifests)?
+    let Parameter::SourceComponent(index) =
+        settings.need(parameter::SOURCE_COMPONENT, manifests)?
     else {
         return Err(Fault::ParameterMissing(parameter::SOURCE_COMPONENT).into());
     };
@@ -329,7 +349,10 @@ fn unlink(
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
     let manifest = &manifests[machine.manifest()];
-    if manifest.dependency(machine.index().unwrap_or_default()).is_some() {
+    if manifest
+        .dependency(machine.index().unwrap_or_default())
+        .is_some()
+    {
         return Ok(Outcome::Dependency(Action::Unlink));
     }
     machine.forget(place);
@@ -374,7 +397,14 @@ fn begin(
         return Err(Fault::InUse(component).into());
     }
     machine.forget(place);
-    Ok(Receiving::begin(place, &component, metadata.as_ref(), decryptor, limit, device)?)
+    Ok(Receiving::begin(
+        place,
+        &component,
+        metadata.as_ref(),
+        decryptor,
+        limit,
+        device,
+    )?)
 }
 
 /// E-01 how the component's content is decrypted on the way, if it is encrypted.

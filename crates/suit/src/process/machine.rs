@@ -264,7 +264,11 @@ impl Machine {
     }
 
     /// What the current command waited for has come.
-    pub(super) fn resume(&mut self, manifests: &[Authorized], answer: Result<(), Fault>) -> Result<(), Failure> {
+    pub(super) fn resume(
+        &mut self,
+        manifests: &[Authorized],
+        answer: Result<(), Fault>,
+    ) -> Result<(), Failure> {
         let (code, policy) = match self.current_command(manifests) {
             Some(command) => (command.code(), command.policy()),
             None => return Ok(()),
@@ -289,7 +293,11 @@ impl Machine {
     pub(super) fn forget(&mut self, place: usize) {
         self.components[place].content = None;
         self.checked.retain(|checked| checked.place != place);
-        for content in self.components.iter_mut().filter_map(|c| c.content.as_mut()) {
+        for content in self
+            .components
+            .iter_mut()
+            .filter_map(|c| c.content.as_mut())
+        {
             if content.decrypted_from == Some(place) {
                 content.decrypted_from = None;
             }
@@ -323,7 +331,9 @@ impl Machine {
         });
         let path = top.and_then(|(_, _, frame)| manifests.get(frame.manifest));
         Place {
-            manifest: path.map(|manifest| manifest.path.clone()).unwrap_or_default(),
+            manifest: path
+                .map(|manifest| manifest.path.clone())
+                .unwrap_or_default(),
             section: top.map(|(section, ..)| section).or(self.current),
             shared: top.is_some_and(|(_, shared, _)| shared),
             offset: top.map_or(0, |(_, _, frame)| frame.offset),
@@ -372,7 +382,9 @@ impl Machine {
     pub(super) fn place_of(&self, manifest: usize, index: u64) -> Result<usize, Fault> {
         let places = self.places.get(manifest).map_or(&[][..], |places| places);
         let found = places.iter().find(|(known, _)| *known == index);
-        found.map(|(_, place)| *place).ok_or(Fault::NoSuchComponent(index))
+        found
+            .map(|(_, place)| *place)
+            .ok_or(Fault::NoSuchComponent(index))
     }
 
     fn next_section(&mut self, manifests: &[Authorized]) -> Result<Step, Failure> {
@@ -402,7 +414,10 @@ impl Machine {
             Some(Sequence::At(sequence)) => sequence.clone(),
             // S-009 a section that is needed must be there.
             Some(Sequence::Severed) => {
-                return Err(Failure::at(Place::of(section, &manifest.path), Fault::Severed));
+                return Err(Failure::at(
+                    Place::of(section, &manifest.path),
+                    Fault::Severed,
+                ));
             }
         };
         let shared = manifest.shared().cloned();

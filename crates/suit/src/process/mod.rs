@@ -134,9 +134,8 @@ impl Processor {
     #[must_use]
     pub fn new(root: Authorized, procedure: Procedure) -> Self {
         let machine = Machine::new(&root, procedure);
-        let is_severed = |section: &&Section| {
-            matches!(root.section(**section), Some(Sequence::Severed))
-        };
+        let is_severed =
+            |section: &&Section| matches!(root.section(**section), Some(Sequence::Severed));
         // S-009 a section that is needed must be there: found before anything runs.
         let state = match procedure.sections().iter().find(is_severed) {
             Some(section) => {
@@ -172,7 +171,9 @@ impl Processor {
             return None;
         }
         let command = self.machine.current_command(&self.manifests)?;
-        let place = self.machine.whereabouts(&self.manifests, Some(command.code()));
+        let place = self
+            .machine
+            .whereabouts(&self.manifests, Some(command.code()));
         let component = self.machine.place().ok();
         let component = component.map(|place| &self.machine.components[place].id);
         Some((place, command, component))
@@ -302,7 +303,10 @@ impl Processor {
     /// [`Failure`] if no alternative makes up for the missing consent, or nobody was to be asked.
     pub fn consent(&mut self, agreed: bool) -> Result<(), Failure> {
         if !matches!(self.state, State::Paused(Progress::Ask { .. })) {
-            return Err(self.fail(self.machine.failure(&self.manifests, None, Fault::NotAskedFor)));
+            return Err(self.fail(
+                self.machine
+                    .failure(&self.manifests, None, Fault::NotAskedFor),
+            ));
         }
         self.state = State::Running;
         self.resume(match agreed {
@@ -342,9 +346,11 @@ impl Processor {
     /// S-007, S-042 content from outside that nothing vouches for must not be installed, even if the
     /// author forgot the image-match.
     fn unchecked(&self) -> Option<Failure> {
-        let unchecked = self.machine.components.iter().find(|component| {
-            component.content.is_some_and(|content| !content.checked)
-        })?;
+        let unchecked = self
+            .machine
+            .components
+            .iter()
+            .find(|component| component.content.is_some_and(|content| !content.checked))?;
         let fault = Fault::Unchecked(unchecked.id.clone());
         Some(self.machine.failure(&self.manifests, None, fault))
     }

@@ -123,7 +123,11 @@ impl Receiving {
         device: &mut dyn Device,
     ) -> Result<Content, Fault> {
         let mut authentic = false;
-        if let Some(Decryption { decryptor, mut buffer }) = self.decryption.take() {
+        if let Some(Decryption {
+            decryptor,
+            mut buffer,
+        }) = self.decryption.take()
+        {
             authentic = decryptor.is_authenticated();
             buffer.clear();
             decryptor.finish(&mut buffer)?;

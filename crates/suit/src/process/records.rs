@@ -44,7 +44,9 @@ impl Machine {
     }
 
     fn keep(&mut self, manifests: &[Authorized], entry: ReportEntry) {
-        let limit = manifests.first().map_or(0, |root| root.options.limits.records);
+        let limit = manifests
+            .first()
+            .map_or(0, |root| root.options.limits.records);
         if self.records.len() < limit && !self.records.contains(&entry) {
             self.records.push(entry);
         }

@@ -3,7 +3,7 @@
 use crate::vectors::{ed25519, p256, published, trust};
 use suit::build::{BuildError, Component, Description, Source};
 use suit::text::{LanguageText, Text, key};
-use suit::{ComponentIdentifier, Envelope, Limits, Member, Section, Severable};
+use suit::{ComponentIdentifier, Envelope, Limits, Member, Section, Severable, Signer};
 
 const DEVICE: &str = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74";
 const IMAGE: &[u8] = b"Hello, Secure World!";
@@ -77,7 +77,10 @@ fn any_one_signer_is_enough_and_a_stranger_is_not() {
     assert_eq!(envelope.blocks().len(), 2);
     for trusted in [&author, &auditor] {
         let authenticated = envelope.verify(&trust(&[&stranger, trusted])).unwrap();
-        assert_eq!(authenticated.signer(), &trusted.public_key());
+        assert_eq!(
+            authenticated.signer(),
+            &Signer::PublicKey(trusted.public_key())
+        );
     }
     let wrong = suit::Refusal::Signature(teep_cose::SignatureError::Wrong);
     assert_eq!(envelope.verify(&trust(&[&stranger])).unwrap_err(), wrong);

@@ -5,6 +5,7 @@ use suit::command::{Directive, ReportingPolicy};
 use suit::manifest::Common;
 use suit::{
     Command, CommandSequence, Envelope, Limits, Manifest, Member, Reason, Refusal, Severable,
+    Signer,
 };
 use teep_cose::cbor::Problem;
 use teep_cose::{Malformed, Sign1, SignatureError};
@@ -158,15 +159,16 @@ fn blocks_that_are_not_a_detached_tagged_signature() {
         refusal(&with(Sign1::new(&wrapped).detached().sign(&key))),
         Refusal::Signature(SignatureError::Wrong)
     );
-    // A COSE_Mac0 (17).
+    // A COSE_Mac0 (17), for which no key was provisioned.
     let mac = [
         &[0xd1, 0x84, 0x43, 0xa1, 1, 5, 0xa0, 0xf6, 0x58, 0x20][..],
         &[0; 32],
     ]
     .concat();
-    assert_eq!(refusal(&with(mac)), Refusal::CoseStructure);
+    assert_eq!(refusal(&with(mac)), Refusal::NoTrustedKey);
+    // No COSE at all, and none without its tag.
+    assert_eq!(refusal(&with(vec![0x83])), Refusal::CoseStructure);
     assert_eq!(Refusal::CoseStructure.reason(), Reason::CoseUnsupported);
-    // No COSE at all.
     assert_eq!(refusal(&with(vec![0xd2])).reason(), Reason::CborParse);
 }
 
@@ -182,7 +184,7 @@ fn many_blocks() {
     let envelope = Envelope::decode(&eight, &Limits::DEFAULT).unwrap();
     assert_eq!(
         envelope.verify(&trust(&[&signer])).unwrap().signer(),
-        &signer.public_key()
+        &Signer::PublicKey(signer.public_key())
     );
     for count in [9, 10_000] {
         let error = malformed(&with_wrapper(&vec![block(&stranger); count], &digest));

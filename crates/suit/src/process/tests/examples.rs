@@ -1,308 +1,590 @@
-//! The published examples, run to the outcome that their texts describe.
-//!
-//! Those of draft-ietf-suit-manifest are signed with -7 (ES256), which teep-cose does not verify yet, so
-//! their manifests are signed anew here; those of TEEP and trust-domains are run as they are.
+//! The published examples, run to the outcome that their texts describe, with the keys that the texts
+//! give. Those of draft-ietf-suit-manifest say ES256 (P-12) and have a dummy digest, which no image has:
+//! they are run as they are, and once more signed anew with the digest of something real.
 
 use std::path::PathBuf;
-use std::{env, eprintln, fs};
+use std::{env, eprintln, format, fs};
+
+use teep_cose::PublicKey;
+use teep_cose::encrypt::{DecryptionKey, KeyEncryptionKey};
+use teep_cose::mac::MacKey;
 
 use super::*;
 use crate::severable::Member;
-use crate::{Authenticated, Reason};
+use crate::{Reason, Refusal};
 
 const ARM_VENDOR: &str = "fa6b4a53d5ad5fdfbe9de663e4d41ffe";
 const ARM_CLASS: &str = "1492af1425695e48bf429b2d51f2ab45";
 const TEEP_VENDOR: &str = "c0ddd5f15243566087db4f5b0aa26c2f";
 const TEEP_CLASS: &str = "db42f7093d8c55baa8c5265fc5820f4e";
 
+/// The image that the firmware-encryption examples encrypt.
+const FIRMWARE: &[u8] = b"This is a real firmware image.";
+
+/// What the manifest examples' images are stood in for.
+const ZEROS: [u8; 34768] = [0; 34768];
+
 /// Proves: S-061, S-121
 #[test]
 fn manifest_example_0_secure_boot() {
-    let Some(envelope) = resigned("example0.1") else {
+    let Some(published) = manifest_example("example0.1") else {
         return;
     };
     // The text's digest is a dummy, so nothing can match it: a device must refuse to boot.
-    let failure = run(&envelope, Procedure::Invocation, &mut with_content(b"x")).unwrap_err();
-    assert_eq!(
-        failure.fault,
-        Fault::OtherSize {
-            expected: 34768,
-            actual: 1
-        }
-    );
-    let failure = run(
-        &envelope,
-        Procedure::Invocation,
-        &mut with_content(&[0; 34768]),
-    )
-    .unwrap_err();
+    let failure = published
+        .run(Procedure::Invocation, &mut with_content(b"x"))
+        .unwrap_err();
+    let (expected, actual) = (34768, 1);
+    assert_eq!(failure.fault, Fault::OtherSize { expected, actual });
+    let failure = published
+        .run(Procedure::Invocation, &mut with_content(&ZEROS))
+        .unwrap_err();
     assert_eq!(
         (failure.record.section, failure.fault),
         (7, Fault::OtherDigest)
     );
     // With the digest of something real, it boots.
-    let Some(envelope) = resigned_for("example0.1", &[0; 34768]) else {
-        return;
-    };
-    let log = run(
-        &envelope,
-        Procedure::Invocation,
-        &mut with_content(&[0; 34768]),
-    )
-    .unwrap();
+    let real = published.with_digest_of(&ZEROS);
+    let log = real
+        .run(Procedure::Invocation, &mut with_content(&ZEROS))
+        .unwrap();
+    let args = Vec::new();
     assert_eq!(
         log,
         [Progress::Invoke {
             component: component(0),
-            args: Vec::new()
+            args
         }]
     );
     // Another device refuses, whatever it holds.
-    let authorized = authorize(&envelope, &Limits::default()).unwrap();
-    let mut processor = Processor::new(authorized, Procedure::Invocation, identity());
-    let failure = processor.run(&mut with_content(&[0; 34768])).unwrap_err();
+    let mut other = with_content(&ZEROS);
+    other.identity = identity();
+    let failure = real.run(Procedure::Invocation, &mut other).unwrap_err();
     assert_eq!(failure.fault, Fault::OtherDevice);
 }
 
 /// Proves: S-060
 #[test]
 fn manifest_example_1_download_and_install() {
-    let Some(envelope) = resigned_for("example1.1", &[0; 34768]) else {
+    let Some(published) = manifest_example("example1.1") else {
         return;
     };
-    let mut store = Memory::default();
-    let log = run(&envelope, Procedure::Update, &mut store).unwrap();
-    assert_eq!(log, [fetch("http://example.com/file.bin")]);
-    assert_eq!(store.staged[&component(0)], [0; 34768]);
-    assert_eq!(store.reads, 0);
-    // As published, with the dummy digest.
-    let Some(envelope) = resigned("example1.1") else {
-        return;
-    };
-    let failure = run(&envelope, Procedure::Update, &mut Memory::default()).unwrap_err();
+    let failure = published.run(Procedure::Update, &mut device()).unwrap_err();
     assert_eq!(
         (failure.record.section, failure.fault),
         (20, Fault::OtherDigest)
     );
+    let mut store = device();
+    let log = published
+        .with_digest_of(&ZEROS)
+        .run(Procedure::Update, &mut store)
+        .unwrap();
+    assert_eq!(log, [fetch("http://example.com/file.bin", 0)]);
+    assert_eq!(store.staged[&component(0)], ZEROS);
 }
 
 /// Proves: S-009
 #[test]
 fn manifest_example_2_severed_sections() {
-    let Some(envelope) = resigned("example2.1") else {
+    let Some(severed) = manifest_example("example2.1") else {
         return;
     };
-    let failure = run(&envelope, Procedure::Update, &mut Memory::default()).unwrap_err();
+    let failure = severed.run(Procedure::Update, &mut device()).unwrap_err();
     assert_eq!(
         (failure.reason, failure.fault),
         (Reason::SeveringUnsupported, Fault::Severed)
     );
     // Booting needs no severed section.
-    let failure = run(&envelope, Procedure::Invocation, &mut with_content(b"x")).unwrap_err();
+    let failure = severed
+        .run(Procedure::Invocation, &mut with_content(b"x"))
+        .unwrap_err();
     assert_eq!(failure.reason, Reason::ConditionFailed);
-    let Some(envelope) = resigned_for("example2.2", &[0; 34768]) else {
+    let Some(whole) = manifest_example("example2.2") else {
         return;
     };
-    let log = run(&envelope, Procedure::Update, &mut Memory::default()).unwrap();
+    let failure = whole.run(Procedure::Update, &mut device()).unwrap_err();
+    assert_eq!(
+        (failure.record.section, failure.fault),
+        (20, Fault::OtherDigest)
+    );
+    let whole = whole.with_digest_of(&ZEROS);
+    let log = whole.run(Procedure::Update, &mut device()).unwrap();
     assert_eq!(
         log,
-        [fetch("http://example.com/very/long/path/to/file/file.bin")]
+        [fetch(
+            "http://example.com/very/long/path/to/file/file.bin",
+            0
+        )]
     );
-    let log = run(
-        &envelope,
-        Procedure::Invocation,
-        &mut with_content(&[0; 34768]),
-    )
-    .unwrap();
+    let log = whole
+        .run(Procedure::Invocation, &mut with_content(&ZEROS))
+        .unwrap();
     assert_eq!(log.len(), 1);
 }
 
-/// Proves: S-097, S-108
+/// Proves: S-097, S-101, S-108
 #[test]
 fn manifest_example_3_a_b_slots() {
-    let Some(envelope) = resigned("example3.1") else {
+    let Some(published) = manifest_example("example3.1") else {
         return;
     };
-    // This device has no slots: neither alternative fits, which the text has as an error.
-    let failure = run(&envelope, Procedure::Update, &mut Memory::default()).unwrap_err();
+    for (slot, uri) in [
+        (0, "http://example.com/file1.bin"),
+        (1, "http://example.com/file2.bin"),
+    ] {
+        let mut store = device();
+        store.slots = [(component(0), slot)].into();
+        let authorized = published.authorize(&store).unwrap();
+        let mut processor = Processor::new(authorized, Procedure::Update);
+        assert_eq!(processor.run(&mut store), Ok(fetch(uri, 0)));
+        // The size of the other slot's image is too much here, and the other way round too little.
+        let other = [76834, 34768][usize::try_from(slot).unwrap()];
+        processor
+            .payload(&[&ZEROS[..], &ZEROS, &ZEROS].concat()[..34768], &mut store)
+            .unwrap();
+        let expected = [34768, 76834][usize::try_from(slot).unwrap()];
+        if other > expected {
+            let failure = processor.payload(&[0], &mut store).unwrap_err();
+            assert_eq!(failure.fault, Fault::TooLong(expected));
+        } else {
+            processor.payload_end(&mut store).unwrap();
+            let failure = processor.run(&mut store).unwrap_err();
+            assert_eq!(
+                failure.fault,
+                Fault::OtherSize {
+                    expected,
+                    actual: other
+                }
+            );
+        }
+    }
+    // A device without slots, and one with another: neither alternative fits, which the text has as an
+    // error.
+    let mut other = device();
+    other.slots = [(component(0), 2)].into();
+    for mut store in [device(), other] {
+        let failure = published.run(Procedure::Update, &mut store).unwrap_err();
+        assert_eq!(
+            (failure.reason, failure.fault),
+            (Reason::ConditionFailed, Fault::OtherSlot)
+        );
+    }
+}
+
+/// Proves: S-118
+#[test]
+fn manifest_example_4_load_from_external_storage() {
+    let Some(published) = manifest_example("example4.1") else {
+        return;
+    };
+    let failure = published.run(Procedure::Update, &mut device()).unwrap_err();
+    assert_eq!(failure.fault, Fault::OtherDigest);
+    let real = published.with_digest_of(&ZEROS);
+    let mut store = device();
+    // The components with the indexes 0, 1 and 2 are called 0, 2 and 1.
+    let log = real.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(log, [fetch("http://example.com/file.bin", 2)]);
+    assert_eq!(store.holds(&component(0)), Some(&ZEROS[..]));
+    store.commit();
+    let log = real.run(Procedure::Invocation, &mut store).unwrap();
+    let args = Vec::new();
     assert_eq!(
-        (failure.reason, failure.fault),
-        (Reason::ConditionFailed, Fault::OtherSlot)
+        log,
+        [Progress::Invoke {
+            component: component(1),
+            args
+        }]
     );
+    assert_eq!(store.holds(&component(1)), Some(&ZEROS[..]));
 }
 
 #[test]
-fn manifest_examples_4_and_5_with_their_dummy_digests() {
-    for (name, uri) in [
-        ("example4.1", "http://example.com/file.bin"),
-        ("example5.1", "http://example.com/file1.bin"),
-    ] {
-        let Some(envelope) = resigned(name) else {
+fn manifest_example_5_two_images() {
+    let Some(published) = manifest_example("example5.1") else {
+        return;
+    };
+    // Each image has its own digest; both are dummies, so none can be right.
+    let mut store = device();
+    let mut processor = Processor::new(published.authorize(&store).unwrap(), Procedure::Update);
+    assert_eq!(
+        processor.run(&mut store),
+        Ok(fetch("http://example.com/file1.bin", 0))
+    );
+    processor.payload(&ZEROS, &mut store).unwrap();
+    processor.payload_end(&mut store).unwrap();
+    let failure = processor.run(&mut store).unwrap_err();
+    assert_eq!(
+        (failure.record.section, failure.fault),
+        (20, Fault::OtherDigest)
+    );
+    assert_eq!(failure.record.component_index, 0);
+}
+
+/// Proves: S-022
+#[test]
+fn manifest_examples_that_nobody_signed() {
+    for number in 0..6 {
+        let Some(bytes) = read(&format!("suit/manifest/example{number}.0.bin")) else {
             return;
         };
-        let authorized = authorize(&envelope, &Limits::default()).unwrap();
-        let mut processor = Processor::new(authorized, Procedure::Update, device());
-        let mut store = Memory::default();
-        let Progress::Fetch { uri: asked, .. } = processor.run(&mut store).unwrap() else {
-            panic!("{name} fetches");
-        };
-        assert_eq!(asked, uri);
-        processor.payload(&[0; 34768], &mut store).unwrap();
-        processor.payload_end(&mut store).unwrap();
-        assert_eq!(
-            processor.run(&mut store).unwrap_err().fault,
-            Fault::OtherDigest
-        );
+        let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
+        let refused = envelope.verify(device().authorities()).unwrap_err();
+        assert_eq!(refused, Refusal::NotAuthenticated, "example {number}");
     }
 }
 
 /// Proves: S-114
 #[test]
 fn teep_suit_uri_and_suit_integrated() {
-    let image = component_of_teep();
+    let image = component_of_teep("ta");
     for (name, fetches) in [("suit_uri", 1), ("suit_integrated", 0)] {
-        let Some(envelope) = hex(&std::format!("teep/cbor-26/{name}.hex.txt")) else {
+        let Some(published) = hex_example(&format!("teep/cbor-26/{name}.hex.txt")) else {
             return;
         };
-        let mut store = Memory::default();
-        let log = run_published(&envelope, Procedure::Update, &mut store).unwrap();
+        let mut store = device();
+        let log = published.run(Procedure::Update, &mut store).unwrap();
         assert_eq!(log.len(), fetches, "{name}");
         assert_eq!(store.staged[&image], IMAGE);
-        let log = run_published(&envelope, Procedure::Uninstall, &mut store).unwrap();
+        store.commit();
+        let log = published.run(Procedure::Uninstall, &mut store).unwrap();
         assert_eq!((log.len(), &store.unlinked[..]), (0, &[image.clone()][..]));
+        store.commit();
+        assert_eq!(store.holds(&image), None);
     }
 }
 
-/// Proves: S-130
+/// The dependency's index lies beyond the components (P-01), process-dependency has no
+/// dependency-integrity before it, and in suit-uninstall not even a digest (P-02).
+/// Proves: S-131, S-132, S-136, E-03, E-04, E-06
 #[test]
-fn teep_suit_personalization_is_refused_as_it_has_a_dependency() {
-    let Some(envelope) = hex("teep/cbor-26/suit_personalization.hex.txt") else {
+fn teep_suit_personalization() {
+    let (Some(published), Some(dependency)) = (
+        hex_example("teep/cbor-26/suit_personalization.hex.txt"),
+        hex_example("teep/cbor-26/suit_uri.hex.txt"),
+    ) else {
         return;
     };
-    let failure = run_published(&envelope, Procedure::Update, &mut Memory::default()).unwrap_err();
-    assert_eq!(failure.fault, Fault::Dependencies);
+    let strict = published.clone().strict();
+    let failure = strict.run(Procedure::Update, &mut device()).unwrap_err();
+    assert_eq!(failure.fault, Fault::DependencyIndex(1));
+
+    let mut store = device();
+    let authorized = published.authorize(&store).unwrap();
+    let mut processor = Processor::new(authorized, Procedure::Update);
+    // image-size is 389, that of the envelope with its tag: the published file has none.
+    let server = [
+        (
+            "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.suit",
+            [&[0xd8, 107][..], &dependency.bytes].concat(),
+        ),
+        (
+            "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.ta",
+            IMAGE.to_vec(),
+        ),
+    ];
+    let server = server
+        .map(|(uri, payload)| (uri.to_string(), payload))
+        .into();
+    let log = drive(&mut processor, &mut store, &server, 100).unwrap();
+    assert_eq!(log.len(), 2);
+    let config: ComponentIdentifier = "TEEP-Device/SecureFS/config.json".parse().unwrap();
+    assert_eq!(
+        store.staged[&config],
+        *br#"{"name":"FOO Bar","secret":"0123456789abfcdef0123456789abcd"}"#
+    );
+    assert_eq!(store.staged[&component_of_teep("ta")], IMAGE);
+    assert_eq!(
+        processor.manifests()[1].stored_at(),
+        &component_of_teep("suit")
+    );
+    store.commit();
+    published.run(Procedure::Uninstall, &mut store).unwrap();
+    store.commit();
+    // The text unlinks its own component; the dependency's uninstall section unlinks the image.
+    assert_eq!(store.holds(&config), None);
+    assert_eq!(store.holds(&component_of_teep("ta")), None);
 }
 
 /// Proves: S-120
 #[test]
 fn trust_domains_example_0_writes_and_invokes() {
-    let Some(envelope) = hex("suit/trust-domains/example0_dependent.hex") else {
+    let Some(published) = hex_example("suit/trust-domains/example0_dependent.hex") else {
         return;
     };
-    let zero = ComponentIdentifier::new(alloc::vec![b"00".to_vec()]);
-    let mut store = Memory::default();
-    run_published(&envelope, Procedure::Update, &mut store).unwrap();
-    assert_eq!(store.staged[&zero], b"hello world");
-    let log = run_published(&envelope, Procedure::Invocation, &mut store).unwrap();
-    assert_eq!(
-        log,
-        [Progress::Invoke {
-            component: zero,
-            args: b"cat 00".to_vec()
-        }]
-    );
+    let mut store = device();
+    published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(store.staged[&text_id("00")], b"hello world");
+    let log = published.run(Procedure::Invocation, &mut store).unwrap();
+    let (component, args) = (text_id("00"), b"cat 00".to_vec());
+    assert_eq!(log, [Progress::Invoke { component, args }]);
 }
 
-fn run(
-    envelope: &[u8],
-    procedure: Procedure,
-    store: &mut Memory,
-) -> Result<Vec<Progress>, Failure> {
-    let authorized = authorize(envelope, &Limits::default())?;
-    finish(Processor::new(authorized, procedure, device()), store)
+/// Proves: S-105, S-117, S-131, S-133, S-136
+#[test]
+fn trust_domains_example_1_processes_a_fetched_dependency() {
+    let (Some(published), Some(dependency)) = (
+        hex_example("suit/trust-domains/example1_process.hex"),
+        read_hex("suit/trust-domains/example0_dependent.hex"),
+    ) else {
+        return;
+    };
+    let server: Server = [(
+        "http://example.com/dependent.suit".to_string(),
+        dependency.clone(),
+    )]
+    .into();
+    let run = |published: &Published, store: &mut Memory| {
+        let authorized = published.authorize(store)?;
+        drive(
+            &mut Processor::new(authorized, Procedure::Update),
+            store,
+            &server,
+            10,
+        )
+    };
+    let mut store = device();
+    run(&published, &mut store).unwrap();
+    assert_eq!(store.staged[&text_id("00")], b"hello world");
+    assert_eq!(store.staged[&text_id("10")], b" in multiple trust domains");
+    assert_eq!(store.staged[&text_id("dependent.suit")], dependency);
+    // Its index is that of no component (P-01).
+    let failure = run(&published.strict(), &mut device()).unwrap_err();
+    assert_eq!(failure.fault, Fault::DependencyIndex(1));
 }
 
-/// Runs an envelope that the texts' own key signed.
-fn run_published(
-    envelope: &[u8],
-    procedure: Procedure,
-    store: &mut Memory,
-) -> Result<Vec<Progress>, Failure> {
-    let pem = String::from_utf8(read("suit/manifest/test-signing-key.pem").unwrap()).unwrap();
-    let trusted = [SigningKey::from_pem(&pem).unwrap().public_key()]
-        .into_iter()
-        .collect();
-    let envelope = Envelope::decode(envelope, &crate::Limits::DEFAULT).unwrap();
-    let authenticated: Authenticated<'_> = envelope.verify(&trusted).unwrap();
-    let authorized = authenticated.authorize(None, &|_| true, &Limits::default())?;
-    finish(Processor::new(authorized, procedure, device()), store)
+/// Proves: S-114, S-131, S-136
+#[test]
+fn trust_domains_example_2_processes_an_integrated_dependency() {
+    let Some(mut published) = hex_example("suit/trust-domains/example2_integrated.hex") else {
+        return;
+    };
+    let mut store = device();
+    let log = published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(log, []);
+    assert_eq!(store.staged[&text_id("00")], b"hello world");
+    assert_eq!(store.staged[&text_id("10")], b" in multiple trust domains");
+    // Without dependency-integrity (P-02).
+    published.leniency.implied_integrity = false;
+    let failure = published.run(Procedure::Update, &mut device()).unwrap_err();
+    assert_eq!(failure.fault, Fault::IntegrityNotChecked);
 }
 
-fn finish(mut processor: Processor, store: &mut Memory) -> Result<Vec<Progress>, Failure> {
-    let zeros = alloc::vec![0; 34768];
-    let server = [
-        (
-            "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.ta",
-            IMAGE.to_vec(),
-        ),
-        ("http://example.com/file.bin", zeros.clone()),
-        ("http://example.com/very/long/path/to/file/file.bin", zeros),
-    ];
-    let server = server
-        .map(|(uri, payload)| (uri.to_string(), payload))
-        .into();
-    drive(&mut processor, store, &server, 1000)
+/// Proves: E-01, E-02, E-08
+#[test]
+fn firmware_encryption_aes_kw_content_is_written_decrypted() {
+    let Some(published) = encryption_example("aes-kw-content") else {
+        return;
+    };
+    let mut store = device();
+    published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(store.staged[&text_id("plaintext-firmware")], FIRMWARE);
 }
 
-/// The manifest of a published envelope with its severed members, signed with the test's key.
-fn resigned(name: &str) -> Option<Vec<u8>> {
-    let bytes = read(&std::format!("suit/manifest/{name}.bin"))?;
-    let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-    let severed: Vec<_> = [Member::Install, Member::Text]
-        .into_iter()
-        .filter_map(|member| Some((member.label(), envelope.severed(member)?)))
-        .collect();
-    Some(sign(envelope.manifest_bytes(), &severed, &[]))
+/// Proves: E-01, E-02, E-05, E-10
+#[test]
+fn firmware_encryption_aes_kw_is_fetched_and_copied_decrypted() {
+    let plaintext = [text_id("plaintext-firmware"), component(0)];
+    for (name, plaintext) in ["aes-kw", "aes-kw-slot"].into_iter().zip(plaintext) {
+        let (Some(published), Some(payload)) = (
+            encryption_example(name),
+            read_hex("suit/firmware-encryption/encrypted-payload-aes-kw-aes-gcm.hex"),
+        ) else {
+            return;
+        };
+        let run = |payload: Vec<u8>, store: &mut Memory| {
+            let authorized = published.authorize(store).unwrap();
+            let mut processor = Processor::new(authorized, Procedure::Update);
+            let server = ["coaps://example.com/encrypted-firmware"]
+                .map(|uri| (uri.to_string(), payload.clone()));
+            drive(&mut processor, store, &server.into(), 7)
+        };
+        let mut store = device();
+        run(payload.clone(), &mut store).unwrap();
+        assert_eq!(store.staged[&plaintext], FIRMWARE, "{name}");
+        let mut altered = payload;
+        altered[3] ^= 1;
+        let failure = run(altered, &mut device()).unwrap_err();
+        assert!(matches!(failure.fault, Fault::Encryption(_)), "{failure}");
+    }
 }
 
-/// The same with the digest of `image` in place of the dummy digest.
-fn resigned_for(name: &str, image: &[u8]) -> Option<Vec<u8>> {
-    let dummy = bytes_of_hex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210");
-    let bytes = read(&std::format!("suit/manifest/{name}.bin"))?;
-    let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-    let mut manifest = envelope.manifest_bytes().to_vec();
-    let at = manifest
-        .windows(32)
-        .position(|window| window == dummy)
-        .unwrap();
-    manifest[at..at + 32].copy_from_slice(&SuitDigest::sha256(image).bytes);
-    let severed: Vec<_> = [Member::Install, Member::Text]
-        .into_iter()
-        .filter_map(|member| Some((member.label(), envelope.severed(member)?)))
-        .collect();
-    Some(sign(&manifest, &severed, &[]))
+/// Proves: E-01, E-03, E-04
+#[test]
+fn firmware_encryption_es_ecdh_content_is_written_decrypted() {
+    let Some(published) = encryption_example("es-ecdh-content") else {
+        return;
+    };
+    let mut store = device();
+    published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(store.staged[&text_id("decrypted-firmware")], FIRMWARE);
+    // Without the receiver's key, it stays closed.
+    let mut other = device();
+    other.decryption_keys.clear();
+    let failure = published.run(Procedure::Update, &mut other).unwrap_err();
+    assert!(matches!(failure.fault, Fault::Encryption(_)), "{failure}");
 }
 
-fn fetch(uri: &str) -> Progress {
+/// A distributor encrypts for one device what another party signed.
+/// Proves: S-052, S-114, S-133, S-146, E-01, E-03
+#[test]
+fn firmware_encryption_es_ecdh_dependency_of_another_signer() {
+    let Some(published) = encryption_example("es-ecdh-dependency") else {
+        return;
+    };
+    let mut store = device();
+    published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(store.staged[&text_id("decrypted-firmware")], FIRMWARE);
+    // The distributor alone vouches for nothing of the dependency.
+    let mut distributor_only = device();
+    distributor_only.trusted = [distributor()].into_iter().collect();
+    let failure = published
+        .run(Procedure::Update, &mut distributor_only)
+        .unwrap_err();
+    assert!(matches!(failure.fault, Fault::Dependency(_)), "{failure}");
+    assert_eq!(failure.reason, Reason::Unauthorised);
+}
+
+/// An example with the switches that it needs.
+#[derive(Debug, Clone)]
+struct Published {
+    bytes: Vec<u8>,
+    leniency: Leniency,
+}
+
+impl Published {
+    fn strict(mut self) -> Self {
+        self.leniency = Leniency::default();
+        self
+    }
+
+    fn authorize(&self, device: &Memory) -> Result<Authorized, Failure> {
+        let options = Options {
+            leniency: self.leniency,
+            ..Options::default()
+        };
+        authorize_for(device, &self.bytes, &options)
+    }
+
+    fn run(&self, procedure: Procedure, store: &mut Memory) -> Result<Vec<Progress>, Failure> {
+        let mut processor = Processor::new(self.authorize(store)?, procedure);
+        let server = [
+            (
+                "https://example.org/8d82573a-926d-4754-9353-32dc29997f74.ta",
+                IMAGE,
+            ),
+            ("http://example.com/file.bin", &ZEROS),
+            ("http://example.com/very/long/path/to/file/file.bin", &ZEROS),
+        ];
+        let server = server
+            .map(|(uri, payload)| (uri.to_string(), payload.to_vec()))
+            .into();
+        drive(&mut processor, store, &server, 1000)
+    }
+
+    /// The same manifest with the digest of `image` in place of the dummy, signed with the test's key.
+    fn with_digest_of(&self, image: &[u8]) -> Self {
+        let dummy =
+            bytes_of_hex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210");
+        let digest = SuitDigest::sha256(image).bytes;
+        let replace = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            while let Some(at) = bytes.windows(32).position(|window| window == dummy) {
+                bytes[at..at + 32].copy_from_slice(&digest);
+            }
+            bytes
+        };
+        let envelope = Envelope::decode(&self.bytes, &crate::Limits::DEFAULT).unwrap();
+        let severed: Vec<_> = [Member::Install, Member::Text]
+            .into_iter()
+            .filter_map(|member| Some((member.label(), envelope.severed(member)?)))
+            .collect();
+        let bytes = sign(&replace(envelope.manifest_bytes()), &severed, &[]);
+        Self { bytes, ..*self }
+    }
+}
+
+/// An example of draft-ietf-suit-manifest, which needs no leniency but ES256.
+fn manifest_example(name: &str) -> Option<Published> {
+    let bytes = read(&format!("suit/manifest/{name}.bin"))?;
+    let leniency = Leniency::default();
+    Some(Published { bytes, leniency })
+}
+
+fn encryption_example(name: &str) -> Option<Published> {
+    hex_example(&format!(
+        "suit/firmware-encryption/suit-manifest-{name}.hex.signed"
+    ))
+}
+
+fn hex_example(path: &str) -> Option<Published> {
+    let bytes = read_hex(path)?;
+    let leniency = Leniency::PUBLISHED_EXAMPLES;
+    Some(Published { bytes, leniency })
+}
+
+fn fetch(uri: &str, index: u8) -> Progress {
     Progress::Fetch {
         uri: uri.to_string(),
-        component: component(0),
+        arguments: Vec::new(),
+        component: component(index),
     }
 }
 
 fn with_content(content: &[u8]) -> Memory {
     Memory {
         installed: [(component(0), content.to_vec())].into(),
+        ..device()
+    }
+}
+
+/// The device that all the texts are for.
+fn device() -> Memory {
+    let id = |hex: &str| bytes_of_hex(hex).try_into().unwrap();
+    let pem = String::from_utf8(read("suit/manifest/test-signing-key.pem").unwrap()).unwrap();
+    let author = SigningKey::from_pem(&pem).unwrap().public_key();
+    // PKCS#8 around the receiver's private key, for P-256.
+    let receiver = "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420\
+        60fe6dd6d85d5740a5349b6f91267eeac5ba81b8cb53ee249e4b4eb102c476b3";
+    Memory {
+        trusted: [author, distributor(), key().public_key()]
+            .into_iter()
+            .collect(),
+        mac_keys: alloc::vec![MacKey::new([b'a'; 32])],
+        es256: true,
+        identity: Identity {
+            vendor: alloc::vec![id(ARM_VENDOR), id(TEEP_VENDOR)],
+            class: alloc::vec![id(ARM_CLASS), id(TEEP_CLASS)],
+            ..Identity::default()
+        },
+        decryption_keys: alloc::vec![
+            DecryptionKey::kek(KeyEncryptionKey::new(&[b'a'; 16]).unwrap()),
+            DecryptionKey::from_pkcs8(&bytes_of_hex(receiver)).unwrap(),
+        ],
         ..Memory::default()
     }
 }
 
-fn device() -> Identity {
-    let id = |hex: &str| bytes_of_hex(hex).try_into().unwrap();
-    Identity {
-        vendor: alloc::vec![id(ARM_VENDOR), id(TEEP_VENDOR)],
-        class: alloc::vec![id(ARM_CLASS), id(TEEP_CLASS)],
-        device: Vec::new(),
-    }
+/// The "delegated authority" of the firmware-encryption draft.
+fn distributor() -> PublicKey {
+    PublicKey::from_pem(
+        "-----BEGIN PUBLIC KEY-----\n\
+        MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDpCKqPBm2x8ITgw2UsY5Ur2Z8qW9\n\
+        si+eATZ6rQOrpot32hvYrE8MtJC6IQZIv3mrFk1JrTVR1x0xSydJ7kLSmg==\n\
+        -----END PUBLIC KEY-----\n",
+    )
+    .unwrap()
 }
 
-fn component_of_teep() -> ComponentIdentifier {
-    "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/ta"
-        .parse()
-        .unwrap()
+fn component_of_teep(last: &str) -> ComponentIdentifier {
+    let path = format!("TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/{last}");
+    path.parse().unwrap()
 }
 
-fn hex(path: &str) -> Option<Vec<u8>> {
+fn text_id(text: &str) -> ComponentIdentifier {
+    ComponentIdentifier::new(alloc::vec![text.as_bytes().to_vec()])
+}
+
+fn read_hex(path: &str) -> Option<Vec<u8>> {
     Some(bytes_of_hex(&String::from_utf8(read(path)?).unwrap()))
 }
 

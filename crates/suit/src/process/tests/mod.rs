@@ -2,6 +2,7 @@
 //! both would have to be wrong in the same way for a fault to hide.
 
 mod commands;
+mod device;
 mod examples;
 mod random;
 mod refusals;
@@ -15,73 +16,11 @@ use teep_cose::cbor::Encoder;
 use teep_cose::{Sign1, SigningKey, TrustAnchors};
 
 use super::*;
-use crate::{Envelope, Refusal};
+use crate::{Envelope, Refusal, SuitDigest};
+pub(super) use device::Memory;
 
 pub(super) const URI: &str = "https://example.org/ta";
 pub(super) const IMAGE: &[u8] = b"Hello, Secure World!";
-
-/// Components in memory, with a count of what was asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Memory {
-    pub(super) installed: BTreeMap<ComponentIdentifier, Vec<u8>>,
-    pub(super) staged: BTreeMap<ComponentIdentifier, Vec<u8>>,
-    pub(super) unlinked: Vec<ComponentIdentifier>,
-    pub(super) begins: usize,
-    pub(super) finishes: usize,
-    pub(super) reads: usize,
-    pub(super) full: bool,
-}
-
-impl ComponentStore for Memory {
-    fn begin(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        self.begins += 1;
-        self.staged.insert(component.clone(), Vec::new());
-        Ok(())
-    }
-
-    fn append(&mut self, component: &ComponentIdentifier, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.full {
-            return Err(StoreError::Full);
-        }
-        self.staged
-            .get_mut(component)
-            .ok_or(StoreError::NotThere)?
-            .extend(bytes);
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &ComponentIdentifier) -> Result<(), StoreError> {
-        self.finishes += 1;
-        Ok(())
-    }
-
-    fn read(
-        &mut self,
-        component: &ComponentIdentifier,
-        offset: u64,
-        into: &mut [u8],
-    ) -> Result<usize, StoreError> {
-        self.reads += 1;
-        let content = self
-            .staged
-            .get(component)
-            .or_else(|| self.installed.get(component))
-            .ok_or(StoreError::NotThere)?;
-        let rest = &content[content.len().min(usize::try_from(offset).unwrap())..];
-        let count = rest.len().min(into.len());
-        into[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-
-    fn unlink(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        self.unlinked.push(component.clone());
-        self.staged.remove(component);
-        self.installed
-            .contains_key(component)
-            .then_some(())
-            .ok_or(StoreError::NotThere)
-    }
-}
 
 /// What a server has, by URI.
 pub(super) type Server = BTreeMap<String, Vec<u8>>;
@@ -103,6 +42,8 @@ pub(super) fn drive(
         match &progress {
             Progress::Done => return Ok(log),
             Progress::Invoke { .. } => {}
+            Progress::Wait { .. } => processor.happened()?,
+            Progress::Ask { .. } => processor.consent(true)?,
             Progress::Fetch { uri, .. } => {
                 let Some(payload) = server.get(uri) else {
                     return Err(processor.payload_failed());
@@ -122,8 +63,11 @@ pub(super) fn drive(
 pub(super) struct Draft {
     pub(super) sequence_number: u64,
     pub(super) components: Vec<u8>,
-    /// Whether it depends on another manifest, as the component with index 1.
-    pub(super) dependent: bool,
+    /// Indexes of the components that are dependencies.
+    pub(super) dependencies: Vec<u8>,
+    /// Where the manifest is stored.
+    pub(super) name: &'static str,
+    pub(super) signer: u8,
     pub(super) shared: Option<Vec<u8>>,
     pub(super) sections: Vec<(u8, Vec<u8>)>,
     pub(super) payloads: Vec<(&'static str, Vec<u8>)>,
@@ -135,7 +79,9 @@ impl Draft {
         Self {
             sequence_number: 3,
             components: alloc::vec![0],
-            dependent: false,
+            dependencies: Vec::new(),
+            name: "suit",
+            signer: 7,
             shared: None,
             sections: sections.to_vec(),
             payloads: Vec::new(),
@@ -145,18 +91,14 @@ impl Draft {
     pub(super) fn envelope(&self) -> Vec<u8> {
         let mut common = Vec::new();
         let mut e = Encoder::new(&mut common);
-        let members = 1 + u64::from(self.shared.is_some()) + u64::from(self.dependent);
+        let dependencies = self.dependencies.len() as u64;
+        let members = 1 + u64::from(self.shared.is_some()) + u64::from(dependencies > 0);
         e.map(members).unwrap();
-        if self.dependent {
-            e.u8(1).unwrap().map(1).unwrap().u8(1).unwrap();
-            e.map(1)
-                .unwrap()
-                .u8(1)
-                .unwrap()
-                .array(1)
-                .unwrap()
-                .bytes(b"dependency")
-                .unwrap();
+        if dependencies > 0 {
+            e.u8(1).unwrap().map(dependencies).unwrap();
+            for index in &self.dependencies {
+                e.u8(*index).unwrap().map(0).unwrap();
+            }
         }
         e.u8(2)
             .unwrap()
@@ -174,17 +116,22 @@ impl Draft {
         e.u8(1).unwrap().u8(1).unwrap();
         e.u8(2).unwrap().u64(self.sequence_number).unwrap();
         e.u8(3).unwrap().bytes(&common).unwrap();
-        e.u8(5).unwrap().array(1).unwrap().bytes(b"suit").unwrap();
+        e.u8(5)
+            .unwrap()
+            .array(1)
+            .unwrap()
+            .bytes(self.name.as_bytes())
+            .unwrap();
         for (label, sequence) in &self.sections {
             e.u8(*label).unwrap().bytes(sequence).unwrap();
         }
-        sign(&manifest, &[], &self.payloads)
+        sign_with(&key_of(self.signer), &manifest, &[], &self.payloads)
     }
 
     /// Authenticates, authorises and makes ready to run.
     pub(super) fn processor(&self, procedure: Procedure) -> Result<Processor, Failure> {
         let authorized = authorize(&self.envelope(), &Limits::default())?;
-        Ok(Processor::new(authorized, procedure, identity()))
+        Ok(Processor::new(authorized, procedure))
     }
 
     /// Runs an update with everything there that it may need.
@@ -193,10 +140,25 @@ impl Draft {
     }
 }
 
+/// Authorises for a device that trusts the test's key with everything.
 pub(super) fn authorize(envelope: &[u8], limits: &Limits) -> Result<Authorized, Failure> {
+    let options = Options {
+        limits: *limits,
+        ..Options::default()
+    };
+    authorize_for(&Memory::default(), envelope, &options)
+}
+
+pub(super) fn authorize_for(
+    device: &Memory,
+    envelope: &[u8],
+    options: &Options,
+) -> Result<Authorized, Failure> {
     let envelope = Envelope::decode(envelope, &crate::Limits::DEFAULT).unwrap();
-    let authenticated = envelope.verify(&trusted()).unwrap();
-    authenticated.authorize(None, &|_| true, limits)
+    envelope
+        .verify(device.authorities())
+        .unwrap()
+        .authorize(device, options)
 }
 
 pub(super) fn refusal(draft: &Draft) -> Refusal {
@@ -211,8 +173,17 @@ pub(super) fn sign(
     severed: &[(i64, &[u8])],
     payloads: &[(&str, Vec<u8>)],
 ) -> Vec<u8> {
+    sign_with(&key(), manifest, severed, payloads)
+}
+
+pub(super) fn sign_with(
+    key: &SigningKey,
+    manifest: &[u8],
+    severed: &[(i64, &[u8])],
+    payloads: &[(&str, Vec<u8>)],
+) -> Vec<u8> {
     let digest = SuitDigest::sha256_of_wrapped(manifest).to_bytes();
-    let block = Sign1::new(&digest).detached().sign(&key());
+    let block = Sign1::new(&digest).detached().sign(key);
     let mut wrapper = Vec::new();
     let mut e = Encoder::new(&mut wrapper);
     e.array(2)
@@ -235,12 +206,17 @@ pub(super) fn sign(
     envelope
 }
 
-fn key() -> SigningKey {
-    // PKCS#8 of an Ed25519 key whose seed is 32 times 7.
+pub(super) fn key() -> SigningKey {
+    key_of(7)
+}
+
+/// One of several keys.
+pub(super) fn key_of(seed: u8) -> SigningKey {
+    // PKCS#8 of an Ed25519 key.
     let mut der = alloc::vec![
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20
     ];
-    der.extend([7; 32]);
+    der.extend([seed; 32]);
     SigningKey::from_pkcs8(&der).unwrap()
 }
 
@@ -255,6 +231,7 @@ pub(super) const DEVICE: [u8; 16] = [3; 16];
 pub(super) fn identity() -> Identity {
     Identity {
         vendor: alloc::vec![[9; 16], VENDOR],
+        enterprise_number: alloc::vec![alloc::vec![0x83, 0x9c, 0x01]],
         class: alloc::vec![CLASS],
         device: alloc::vec![DEVICE],
     }
@@ -262,6 +239,14 @@ pub(super) fn identity() -> Identity {
 
 pub(super) fn component(name: u8) -> ComponentIdentifier {
     ComponentIdentifier::new(alloc::vec![alloc::vec![name]])
+}
+
+/// An entry of a report that is a record.
+pub(super) fn record(entry: &ReportEntry) -> &crate::report::Record {
+    match entry {
+        ReportEntry::Record(record) => record,
+        ReportEntry::SystemProperty(_) => panic!("{entry:?} is no record"),
+    }
 }
 
 /// A command: its number and its encoded argument.

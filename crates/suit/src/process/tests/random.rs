@@ -33,7 +33,7 @@ proptest! {
         let procedure = [Procedure::Update, Procedure::Update, Procedure::Invocation][procedure];
         let run = |chunk| {
             let mut store = Memory::default();
-            let mut processor = Processor::new(authorized.clone(), procedure, identity());
+            let mut processor = Processor::new(authorized.clone(), procedure);
             let result = drive(&mut processor, &mut store, &server, chunk);
             (result, store, processor.records().len())
         };
@@ -69,9 +69,9 @@ proptest! {
         let bytes = Draft::new(&[(INSTALL, sequence(&commands))]).envelope();
         let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
         if let Ok(authenticated) = envelope.verify(&trusted())
-            && let Ok(authorized) = authenticated.authorize(None, &|_| true, &Limits::default())
+            && let Ok(authorized) = authenticated.authorize(&Memory::default(), &Options::default())
         {
-            let mut processor = Processor::new(authorized, Procedure::Update, identity());
+            let mut processor = Processor::new(authorized, Procedure::Update);
             let _ends = drive(&mut processor, &mut Memory::default(), &server(), 7);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Reason;
+use crate::report::Record;
 
 /// The failure of authorising a manifest with these commands in `install`, which would write first.
 fn refused(commands: &[Pair]) -> Failure {
@@ -11,40 +12,29 @@ fn refused(commands: &[Pair]) -> Failure {
     authorize(&draft.envelope(), &Limits::default()).unwrap_err()
 }
 
-/// Proves: S-071, S-072
+/// Proves: S-071, S-072, S-124
 #[test]
-fn commands_that_are_not_supported() {
-    for code in [4, 7, 8, 11, 26, 27, 28, 29, 31] {
-        let failure = refused(&[plain(code)]);
-        assert_eq!(failure.reason, Reason::CommandUnsupported, "command {code}");
-        assert_eq!(failure.place.unwrap().command, Some(code));
-        // Nested, and in a section that would not run, too.
-        refused(&[run_sequence(&sequence(&[plain(code)]))]);
-        let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&[plain(code)])];
-        refused(&[try_each(&nested, true)]);
-        let draft = Draft::new(&[(UNINSTALL, sequence(&[plain(code)]))]);
-        authorize(&draft.envelope(), &Limits::default()).unwrap_err();
-    }
-    let multiple = (34, alloc::vec![0xa1, 0, 0xa1, 14, 0]);
-    let copies = (35, alloc::vec![0xa1, 0, 0x81, 3]);
+fn custom_commands_wherever_they_stand() {
     let custom = (-257, alloc::vec![0xf6]);
-    for command in [multiple, copies, custom] {
-        assert_eq!(refused(&[command]).fault, Fault::Command);
-    }
+    let failure = refused(&[custom.clone()]);
+    assert_eq!(failure.fault, Fault::Command);
+    assert_eq!(failure.reason, Reason::CommandUnsupported);
+    assert_eq!(failure.place.unwrap().command, Some(-257));
+    // Nested, and in a section that would not run, too.
+    refused(&[run_sequence(&sequence(&[custom.clone()]))]);
+    let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&[custom.clone()])];
+    refused(&[try_each(&nested, true)]);
+    let draft = Draft::new(&[(UNINSTALL, sequence(&[custom]))]);
+    authorize(&draft.envelope(), &Limits::default()).unwrap_err();
 }
 
-/// Proves: S-071
+/// Proves: S-071, S-113, S-124
 #[test]
 fn parameters_that_are_not_supported() {
     let values = [
-        (4, uint(1)),
-        (19, bytes(&[0])),
-        (25, bytes(&[])),
-        (26, uint(1)),
-        (27, uint(1)),
-        (28, bytes(&[0x82, 3, 0x81, 1])),
-        (29, bytes(&[0xa1, 5, 0])),
-        (30, bytes(&[0xa0])),
+        // Until a time of day, which this device cannot tell, and for another device.
+        (29, bytes(&[0xa1, 6, 0])),
+        (29, bytes(&[0xa1, 4, 0x82, 0x41, 0, 0x81, 0x82, 3, 0x81, 1])),
         (-257, uint(1)),
     ];
     for (label, value) in values {
@@ -56,6 +46,14 @@ fn parameters_that_are_not_supported() {
         );
         assert_eq!(failure.fault, Fault::Parameter(label));
     }
+    // What is copied from another component must belong to it.
+    for label in [12, 13] {
+        let copies = (35, alloc::vec![0xa1, 0, 0x81, label]);
+        assert_eq!(refused(&[copies]).fault, Fault::Parameter(label.into()));
+    }
+    // No COSE_Encrypt.
+    let failure = refused(&[set(&[(19, bytes(&[0]))])]);
+    assert!(matches!(failure.fault, Fault::Encryption(_)));
 }
 
 /// Proves: S-096
@@ -107,27 +105,38 @@ fn a_component_listed_twice() {
     assert_eq!(failure.fault, Fault::ListedTwice(component(0)));
 }
 
-/// Proves: S-031
+/// Proves: S-031, S-032, S-033
 #[test]
 fn a_lower_sequence_number_but_not_an_equal_one() {
-    let bytes = Draft::new(&[]).envelope();
-    let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-    let authenticated = envelope.verify(&trusted()).unwrap();
-    let with = |installed| authenticated.authorize(installed, &|_| true, &Limits::default());
+    let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
+    let with = |id: &ComponentIdentifier, installed: Option<u64>| {
+        let device = Memory {
+            sequence_numbers: installed
+                .map(|number| (id.clone(), number))
+                .into_iter()
+                .collect(),
+            ..Memory::default()
+        };
+        authorize_for(&device, &Draft::new(&[]).envelope(), &Options::default())
+    };
     for accepted in [None, Some(0), Some(2), Some(3)] {
-        with(accepted).unwrap();
+        with(&name, accepted).unwrap();
     }
+    // The greatest is greater than any: it does not wrap around.
     for installed in [4, u64::MAX] {
-        let failure = with(Some(installed)).unwrap_err();
+        let failure = with(&name, Some(installed)).unwrap_err();
+        let manifest = 3;
         assert_eq!(
             failure.fault,
             Fault::SequenceNumber {
-                manifest: 3,
+                manifest,
                 installed
             }
         );
         assert_eq!(failure.reason, Reason::Unauthorised);
         assert_eq!(failure.record, Record::default());
+        // Another manifest's number is another matter.
+        with(&component(0), Some(installed)).unwrap();
     }
 }
 
@@ -135,32 +144,15 @@ fn a_lower_sequence_number_but_not_an_equal_one() {
 #[test]
 fn a_component_or_a_name_that_the_signer_has_no_right_to() {
     let bytes = Draft::new(&[]).envelope();
-    let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-    let authenticated = envelope.verify(&trusted()).unwrap();
     let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
-    for forbidden in [component(0), name] {
-        let failure = authenticated
-            .authorize(
-                None,
-                &|component| *component != forbidden,
-                &Limits::default(),
-            )
-            .unwrap_err();
+    for (allowed, forbidden) in [(component(0), &name), (name.clone(), &component(0))] {
+        let device = Memory {
+            rights: alloc::vec![(key(), allowed)],
+            ..Memory::default()
+        };
+        let failure = authorize_for(&device, &bytes, &Options::default()).unwrap_err();
         assert_eq!(failure.reason, Reason::ComponentUnauthorised);
-        assert_eq!(failure.fault, Fault::NotAllowed(forbidden));
-    }
-}
-
-/// Proves: S-130
-#[test]
-fn dependencies_as_long_as_they_are_not_supported() {
-    let section = Draft::new(&[(15, sequence(&[plain(ABORT)]))]);
-    let mut listed = Draft::new(&[(INSTALL, sequence(&[plain(ABORT)]))]);
-    listed.dependent = true;
-    for draft in [section, listed] {
-        let failure = authorize(&draft.envelope(), &Limits::default()).unwrap_err();
-        assert_eq!(failure.fault, Fault::Dependencies);
-        assert_eq!(failure.reason, Reason::ComponentUnsupported);
+        assert_eq!(failure.fault, Fault::NotAllowed(forbidden.clone()));
     }
 }
 

@@ -46,7 +46,7 @@ fn the_shared_sequence_runs_before_each_section_that_is_there() {
     let sections: Vec<_> = processor
         .records()
         .iter()
-        .map(|record| record.section)
+        .map(|entry| record(entry).section)
         .collect();
     assert_eq!(sections, [16, 18, 20, 7]);
 
@@ -138,6 +138,7 @@ fn payloads_for_several_components_come_one_after_another() {
     draft.components = alloc::vec![4, 5];
     let mut store = Memory::default();
     let fetch = |name| Progress::Fetch {
+        arguments: Vec::new(),
         uri: URI.to_string(),
         component: component(name),
     };
@@ -290,7 +291,7 @@ fn records_are_kept_where_the_policy_asks_and_name_the_top_level_command() {
     let offsets: Vec<_> = processor
         .records()
         .iter()
-        .map(|record| record.offset)
+        .map(|entry| record(entry).offset)
         .collect();
     assert_eq!(offsets, [1, failure.record.offset]);
     assert_eq!(
@@ -321,17 +322,17 @@ fn a_manifest_cannot_store_the_same_over_and_over() {
         procedure_bytes: 50,
         ..Limits::default()
     };
-    let fetch = [plain(FETCH), plain(IMAGE_MATCH)];
-    let first = [set(&[uri(URI), digest_of(IMAGE), content(IMAGE)])];
+    let write = [plain(WRITE)];
+    let first = [set(&[uri(URI), content(IMAGE)])];
     let run = |commands: &[Pair]| {
         let draft = Draft::new(&[(INSTALL, sequence(commands))]);
         let authorized = authorize(&draft.envelope(), &limits).unwrap();
-        let mut processor = Processor::new(authorized, Procedure::Update, identity());
+        let mut processor = Processor::new(authorized, Procedure::Update);
         drive(&mut processor, &mut Memory::default(), &server(), 7)
     };
-    run(&[&first[..], &fetch, &fetch].concat()).unwrap();
+    run(&[&first[..], &write, &write].concat()).unwrap();
     for third in [plain(FETCH), plain(WRITE)] {
-        let failure = run(&[&first[..], &fetch, &fetch, &[third]].concat()).unwrap_err();
+        let failure = run(&[&first[..], &write, &write, &[third]].concat()).unwrap_err();
         assert_eq!(failure.fault, Fault::TooLong(10));
     }
 }
