@@ -186,16 +186,12 @@ fn manifest_example_4_load_from_external_storage() {
     assert_eq!(log, [fetch("http://example.com/file.bin", 2)]);
     assert_eq!(store.holds(&component(0)), Some(&ZEROS[..]));
     store.commit();
-    let log = real.run(Procedure::Invocation, &mut store).unwrap();
-    let args = Vec::new();
-    assert_eq!(
-        log,
-        [Progress::Invoke {
-            component: component(1),
-            args
-        }]
-    );
+    // What is loaded is copied, but should have another size and digest: the text once decompressed it.
+    let failure = real.run(Procedure::Invocation, &mut store).unwrap_err();
     assert_eq!(store.holds(&component(1)), Some(&ZEROS[..]));
+    let (expected, actual) = (76834, 34768);
+    assert_eq!(failure.fault, Fault::OtherSize { expected, actual });
+    assert_eq!(failure.record.section, 8);
 }
 
 #[test]
