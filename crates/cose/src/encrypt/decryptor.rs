@@ -29,7 +29,7 @@ pub struct Decryptor {
     /// The last bytes so far, if they may be the tag or the padded block: at most 16.
     held: Vec<u8>,
     /// Bytes decrypted so far.
-    decrypted: u64,
+    pub(super) decrypted: u64,
 }
 
 enum Cipher {
