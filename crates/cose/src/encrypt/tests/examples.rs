@@ -122,14 +122,3 @@ fn read(path: &str) -> Option<Vec<u8>> {
     }
     Some(unhex(&fs::read_to_string(folder.join(path)).unwrap()))
 }
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
-}
