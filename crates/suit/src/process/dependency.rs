@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use subtle::ConstantTimeEq as _;
 
 use super::conditions::need_digest;
-use super::machine::{Checked, Kind, Machine, Outcome, Part, Stop};
+use super::frame::{Kind, Part};
+use super::machine::{Checked, Machine, Outcome, Stop};
 use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
 use crate::parameter::{self, Parameter};
 use crate::{Envelope, Section, SuitDigest};

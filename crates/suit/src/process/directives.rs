@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use teep_cose::encrypt::{Decryptor, Encrypted};
 
 use super::dependency::{self, Action};
-use super::machine::{Kind, Machine, Outcome, Selection, Stop};
+use super::frame::{Kind, Selection};
+use super::machine::{Machine, Outcome, Stop};
 use super::payload::Receiving;
 use super::settings::{Origin, Settings};
 use super::{Authorized, Device, Fault, Procedure, StoreError, conditions};

@@ -37,6 +37,7 @@ mod dependency;
 mod device;
 mod directives;
 mod failure;
+mod frame;
 mod machine;
 mod options;
 mod payload;

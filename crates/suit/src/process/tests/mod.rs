@@ -4,6 +4,7 @@
 mod commands;
 mod device;
 mod examples;
+mod published;
 mod random;
 mod refusals;
 mod sequences;
