@@ -3,7 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use teep_cose::Algorithm;
 use teep_cose::cbor::{Encoder, Kind, Malformed, Problem, Reader};
+use teep_cose::encrypt::{ContentAlgorithm, KeyDistribution};
 
 use crate::command::{Command, Condition, Directive};
 use crate::deterministic::{self, MapEncoder};
@@ -78,11 +80,7 @@ impl CapabilityReport {
                 .chain(Command::OTHER_CODES)
                 .collect(),
             parameters: Parameter::LABELS.into(),
-            algorithms: teep_cose::Algorithm::ALL
-                .map(teep_cose::Algorithm::number)
-                .into_iter()
-                .chain(supported_digests())
-                .collect(),
+            algorithms: algorithms(),
             envelope_members: envelope::LABELS.into_iter().chain(members).collect(),
             manifest_members: manifest::LABELS
                 .into_iter()
@@ -272,6 +270,19 @@ impl ComponentCapability {
     }
 }
 
+fn algorithms() -> BTreeSet<i64> {
+    let signatures = Algorithm::ALL.map(Algorithm::number);
+    let contents = ContentAlgorithm::ALL.map(ContentAlgorithm::number);
+    let keys = KeyDistribution::ALL.map(KeyDistribution::number);
+    signatures
+        .into_iter()
+        .chain([HMAC_256])
+        .chain(contents)
+        .chain(keys)
+        .chain(supported_digests())
+        .collect()
+}
+
 /// The digest algorithms of draft-ietf-suit-manifest section 8.2.1 that this crate can compare with.
 fn supported_digests() -> impl Iterator<Item = i64> {
     [-16, -18, -43, -44, -45].into_iter().filter(|&algorithm| {
@@ -319,6 +330,8 @@ const COMMON: i64 = 7;
 const TEXT: i64 = 8;
 const COMPONENT_TEXT: i64 = 9;
 const DEPENDENCY: i64 = 10;
+/// HMAC 256/256, the algorithm of every COSE_Mac0 here.
+const HMAC_256: i64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -413,7 +426,9 @@ mod tests {
                 "parameter {number}"
             );
         }
-        assert!(report.algorithms.is_superset(&[-9, -16, -19].into()));
+        // Every algorithm of the profiles of draft-ietf-suit-mti is there, and COSE numbers only.
+        let profiles = [-16, -9, -19, -46, 5, -3, -5, -29, -65534, -65532, 1, 24];
+        assert!(report.algorithms.is_superset(&profiles.into()));
     }
 
     /// Proves: R-08

@@ -164,13 +164,13 @@ const CAPABILITY_REPORT: i64 = 8;
 const REFERENCE: i64 = 99;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::capability::ComponentCapability;
     use alloc::vec;
     use proptest::prelude::*;
 
-    fn success() -> Report {
+    pub(crate) fn success() -> Report {
         Report {
             reference: Reference {
                 uri: String::new(),
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    fn failure() -> Report {
+    pub(crate) fn failure() -> Report {
         let record = Record {
             manifest: vec![0, 1],
             section: 20,
