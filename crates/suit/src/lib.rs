@@ -83,12 +83,8 @@ pub mod text;
 pub mod version;
 pub mod wait_info;
 
-<<<<<<< HEAD
 pub use authenticate::{Authenticated, Authorities, Signer};
-=======
-pub use authenticate::Authenticated;
 pub use capability::CapabilityReport;
->>>>>>> model
 pub use command::Command;
 pub use component::ComponentIdentifier;
 pub use component_metadata::ComponentMetadata;
