@@ -31,6 +31,7 @@
 //! dependencies (S-145).
 
 mod authorize;
+mod caution;
 mod check;
 mod conditions;
 mod dependency;
@@ -50,6 +51,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use authorize::Authorized;
+pub use caution::Caution;
 pub use device::{Access, ComponentStore, Device, Identity, StoreError};
 pub use failure::{Failure, Fault, Place};
 pub use options::{Leniency, Limits, Options};

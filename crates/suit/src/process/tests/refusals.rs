@@ -200,3 +200,36 @@ fn what_the_model_refuses_does_not_get_here() {
         Refusal::Malformed(_)
     ));
 }
+
+/// Proves: S-038, S-040
+#[test]
+fn what_an_author_should_have_a_look_at() {
+    let cautions = |draft: &Draft| {
+        authorize(&draft.envelope(), &Limits::default())
+            .unwrap()
+            .cautions()
+    };
+    let mut draft = Draft::new(&[(
+        INSTALL,
+        sequence(&[select(0), set(&[content(b"x")]), plain(WRITE)]),
+    )]);
+    draft.components = alloc::vec![0, 1];
+    let digests = [component(0), component(1)].map(Caution::NoDigest);
+    let devices = [Caution::NoVendor, Caution::NoClass];
+    assert_eq!(cautions(&draft), [&devices[..], &digests].concat());
+    let identity = set(&[(1, bytes(&VENDOR)), (2, bytes(&CLASS))]);
+    let shared = [
+        select(1),
+        identity,
+        plain(1),
+        plain(2),
+        set(&[digest_of(b"x")]),
+    ];
+    draft.shared = Some(sequence(&shared));
+    assert_eq!(cautions(&draft), digests[..1]);
+    let nested = sequence(&[select(0), set(&[digest_of(b"x")])]);
+    draft
+        .sections
+        .push((UNINSTALL, sequence(&[select(1), run_sequence(&nested)])));
+    assert_eq!(cautions(&draft), []);
+}
