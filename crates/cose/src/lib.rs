@@ -22,6 +22,8 @@
 
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod algorithm;
 pub mod cbor;
