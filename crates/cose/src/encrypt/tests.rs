@@ -1,6 +1,7 @@
 //! The published examples, round trips in pieces, and everything that must be refused.
 
 mod examples;
+mod keys;
 mod refusals;
 mod round_trips;
 
@@ -40,11 +41,7 @@ fn decode(info: &[u8]) -> Result<Encrypted, EncryptError> {
 }
 
 /// Everything that a device does, with the ciphertext in pieces of `size` bytes.
-fn decrypt(
-    made: &Detached,
-    keys: &[DecryptionKey],
-    size: usize,
-) -> Result<Vec<u8>, EncryptError> {
+fn decrypt(made: &Detached, keys: &[DecryptionKey], size: usize) -> Result<Vec<u8>, EncryptError> {
     let received = decode(&made.encryption_info)?;
     let content_key = received.content_key(keys, PURPOSE)?;
     let mut decryptor = received.decryptor(&content_key)?;
@@ -54,4 +51,16 @@ fn decrypt(
     }
     decryptor.finish(&mut plaintext)?;
     Ok(plaintext)
+}
+
+/// Bytes from hexadecimal digits, whatever stands between them.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }

@@ -51,7 +51,7 @@ fn personalization_data_of_teep() {
     );
 }
 
-/// The sender's half of E-04 gives the bytes of the text, byte for byte.
+/// The purpose is part of the derived key: the published message cannot pass for anything else.
 ///
 /// Proves: E-04
 #[test]
@@ -81,7 +81,10 @@ fn example(name: &str, algorithm: ContentAlgorithm) {
         encryption_info,
         ciphertext,
     };
-    assert_eq!(decode(&made.encryption_info).unwrap().algorithm(), algorithm);
+    assert_eq!(
+        decode(&made.encryption_info).unwrap().algorithm(),
+        algorithm
+    );
     for size in [1, 7, 16, 1000] {
         assert_eq!(decrypt(&made, &keys(), size).unwrap(), FIRMWARE);
     }
@@ -118,12 +121,4 @@ fn read(path: &str) -> Option<Vec<u8>> {
         return None;
     }
     Some(unhex(&fs::read_to_string(folder.join(path)).unwrap()))
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
