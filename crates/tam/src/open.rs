@@ -183,4 +183,13 @@ mod tests {
             assert!(matches!(refused, Err(Dropped::Signature(_))), "{refused:?}");
         }
     }
+
+    #[test]
+    fn a_key_of_no_suite_is_no_agents() {
+        let key = SigningKey::generate(Algorithm::MlDsa44, &mut Counter::starting_at(1));
+        let agent = key.public_key().thumbprint();
+        let received = open(&success(&key, true)).unwrap();
+        let refused = received.authenticate(None).unwrap_err();
+        assert_eq!(refused, Dropped::UnknownKey(agent));
+    }
 }

@@ -13,7 +13,7 @@ use super::frame::{Kind, Part};
 use super::machine::{Checked, Machine, Outcome, Stop};
 use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
 use crate::parameter::{self, Parameter};
-use crate::{Envelope, Section, SuitDigest};
+use crate::{Envelope, Refusal, Section, SuitDigest};
 
 /// What a command wants with the dependency that it is at.
 #[derive(Debug, Clone, Copy)]
@@ -92,15 +92,13 @@ fn load(
     let (dependent, index, _) = current(machine)?;
     let options = manifests[dependent].options;
     let envelope = Envelope::decode(bytes, &manifests[dependent].envelope_limits)
-        .map_err(|malformed| Fault::Dependency(malformed.into()))?;
+        .map_err(|malformed| Fault::from(Refusal::from(malformed)))?;
     let is_wanted = |digest: &SuitDigest| bool::from(envelope.digest().bytes.ct_eq(&digest.bytes));
     if !wanted.is_none_or(is_wanted) {
         return Err(Fault::OtherDigest.into());
     }
     // S-138 always: that its dependent's signer wants it does not show who made it.
-    let authenticated = envelope
-        .verify(device.authorities())
-        .map_err(Fault::Dependency)?;
+    let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
     if let Some(loaded) = manifests
         .iter()
         .position(|manifest| manifest.envelope() == bytes)
@@ -293,7 +291,7 @@ pub(super) fn manifest_digest(
     };
     let limits = &manifests[machine.manifest()].envelope_limits;
     let envelope = Envelope::decode(&bytes, limits)
-        .map_err(|malformed| Stop::Condition(Fault::Dependency(malformed.into())))?;
+        .map_err(|malformed| Stop::Condition(Fault::from(Refusal::from(malformed))))?;
     let digest = SuitDigest::sha256_of_wrapped(envelope.manifest_bytes());
     Ok((digest, bytes.len() as u64))
 }

@@ -139,7 +139,7 @@ fn without_a_tag_a_digest_must_vouch_for_ciphertext_or_plaintext() {
         let mut altered = made.ciphertext.clone();
         altered[0] ^= 1;
         let failure = run(&commands, &altered, &mut device(), Leniency::default()).unwrap_err();
-        assert_eq!(failure.fault, Fault::Encryption(EncryptError::NotAuthentic));
+        assert_eq!(failure.fault, Fault::from(EncryptError::NotAuthentic));
         assert_eq!(failure.reason, Reason::OperationFailed);
     }
 }
@@ -200,7 +200,7 @@ fn what_cannot_be_decrypted_is_refused() {
     );
     assert_eq!(
         failure.unwrap_err().fault,
-        Fault::Encryption(EncryptError::NoFittingKey)
+        Fault::from(EncryptError::NoFittingKey)
     );
     let other = DecryptionKey::generate(Curve::P256, &mut ChaCha20Rng::seed_from_u64(3));
     let mut device = Memory {
@@ -215,7 +215,7 @@ fn what_cannot_be_decrypted_is_refused() {
     );
     assert_eq!(
         failure.unwrap_err().fault,
-        Fault::Encryption(EncryptError::NotUnwrapped)
+        Fault::from(EncryptError::NotUnwrapped)
     );
     // Two contents cannot change places through one cipher.
     let swap = [select(0), set(&[info(&made), (22, uint(1))]), plain(31)];
