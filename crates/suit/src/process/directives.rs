@@ -1,5 +1,6 @@
 //! Directives: what changes something. Any failure of one ends the procedure (S-075).
 
+use alloc::boxed::Box;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
@@ -190,7 +191,7 @@ fn fetch(
     {
         receiving.arguments = arguments.to_vec();
     }
-    Ok(Outcome::Receive(receiving))
+    Ok(Outcome::Receive(Box::new(receiving)))
 }
 
 /// Whether the component holds what its digest asks for, without anything of it having come in this

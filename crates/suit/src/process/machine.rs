@@ -5,6 +5,7 @@
 //! machine can be left at any command and entered again. Every command is executed once for each selected
 //! component (S-076): `turn` says which one it is at.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -68,7 +69,7 @@ pub(super) enum Step {
     /// There is more to do.
     Continue,
     /// A payload must come from outside.
-    Receive(Receiving),
+    Receive(Box<Receiving>),
     /// The component at this place is to be invoked.
     Invoke(usize),
     /// The current command waits for events.
@@ -88,7 +89,7 @@ pub(super) enum Outcome {
     /// It is a sequence, which is to run first.
     Enter(Range<usize>, Kind),
     /// It waits for a payload.
-    Receive(Receiving),
+    Receive(Box<Receiving>),
     /// The component is to be invoked.
     Invoke,
     /// It waits for events.

@@ -47,6 +47,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -126,7 +127,7 @@ pub enum Progress {
 #[derive(Debug)]
 enum State {
     Running,
-    Receiving(Receiving),
+    Receiving(Box<Receiving>),
     Paused(Progress),
     Done,
     Failed(Failure),

@@ -76,7 +76,7 @@ fn without_strict_order_a_sequence_says_first_what_it_is_for() {
     let device = install(2, &[&first[..], &[named]].concat()).unwrap();
     assert_eq!(device.staged[&component(1)], b"x");
     for wrong in [&unnamed, &twice] {
-        let failure = install(2, &[&first[..], &[wrong.clone()]].concat()).unwrap_err();
+        let failure = install(2, &[&first[..], core::slice::from_ref(wrong)].concat()).unwrap_err();
         assert_eq!(failure.fault, Fault::OutOfOrder);
         // In order, it is nobody's affair.
         let strict = [&first[..], &[loose(0xf5), wrong.clone()]].concat();

@@ -16,7 +16,7 @@ const TEEP_VENDOR: &str = "c0ddd5f15243566087db4f5b0aa26c2f";
 const TEEP_CLASS: &str = "db42f7093d8c55baa8c5265fc5820f4e";
 
 /// What the manifest examples' images are stood in for.
-pub(super) const ZEROS: [u8; 34768] = [0; 34768];
+pub(super) static ZEROS: [u8; 34768] = [0; 34768];
 
 /// An example with the switches that it needs.
 #[derive(Debug, Clone)]

@@ -15,16 +15,16 @@ fn refused(commands: &[Pair]) -> Failure {
 /// Proves: S-071, S-072, S-124
 #[test]
 fn custom_commands_wherever_they_stand() {
-    let custom = (-257, alloc::vec![0xf6]);
-    let failure = refused(&[custom.clone()]);
+    let custom = [(-257, alloc::vec![0xf6])];
+    let failure = refused(&custom);
     assert_eq!(failure.fault, Fault::Command);
     assert_eq!(failure.reason, Reason::CommandUnsupported);
     assert_eq!(failure.place.unwrap().command, Some(-257));
     // Nested, and in a section that would not run, too.
-    refused(&[run_sequence(&sequence(&[custom.clone()]))]);
-    let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&[custom.clone()])];
+    refused(&[run_sequence(&sequence(&custom))]);
+    let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&custom)];
     refused(&[try_each(&nested, true)]);
-    let draft = Draft::new(&[(UNINSTALL, sequence(&[custom]))]);
+    let draft = Draft::new(&[(UNINSTALL, sequence(&custom))]);
     authorize(&draft.envelope(), &Limits::default()).unwrap_err();
 }
 

@@ -28,8 +28,10 @@ fn use_before_needs_a_time_that_the_device_trusts() {
     // Beyond what 32 bits hold.
     let end = (4, uint(u64::from(u32::MAX) + 10));
     let with = |now| {
-        let mut device = Memory::default();
-        device.now = now;
+        let mut device = Memory {
+            now,
+            ..Memory::default()
+        };
         check(USE_BEFORE, end.clone(), &mut device)
     };
     assert_eq!(with(Some(u64::from(u32::MAX) + 9)), Ok(()));
