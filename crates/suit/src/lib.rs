@@ -34,9 +34,9 @@
 //! ```
 //!
 //! The texts are draft-ietf-suit-manifest-37, -trust-domains-12, -update-management-14,
-//! -firmware-encryption-26, -report-18 and -mti. The model and codec are of all of them; the processor
-//! does not do everything yet (see [`process`]), and not yet here are COSE_Mac0, ES256 (-7), digests
-//! other than SHA-256, and the insides of COSE_Encrypt (parameter 19) and CoSWID, which are kept as bytes.
+//! -firmware-encryption-26, -report-18 and -mti, all of each but: custom commands and parameters, a second
+//! processor for some dependencies, digests other than SHA-256, and the insides of CoSWID tags, which are
+//! kept as bytes. Where the texts disagree with their examples, [`process::Leniency`] decides.
 //!
 //! | What | Where |
 //! |---|---|
