@@ -67,11 +67,21 @@ fn check_integrity(
         // S-093 else nothing says which manifest is meant.
         _ => return Err(Fault::ParameterMissing(parameter::IMAGE_DIGEST).into()),
     };
+    // S-134 the result holds as long as the content does, and the digest that is asked for.
+    if let Some(manifest) = checked(machine, dependent, place)
+        && wanted
+            .as_ref()
+            .is_none_or(|digest| manifests[manifest].digest() == digest)
+    {
+        return Ok(manifest);
+    }
     let bytes = read_envelope(machine, manifests, place, device)?;
     let manifest = load(machine, manifests, &bytes, wanted.as_ref(), device)?;
     if let Some(content) = &mut machine.components[place].content {
         content.checked = true;
     }
+    let is_other = |checked: &Checked| (checked.dependent, checked.place) != (dependent, place);
+    machine.checked.retain(is_other);
     machine.checked.push(Checked {
         dependent,
         place,
@@ -181,8 +191,8 @@ fn unlink(
         }
         None => None,
     };
-    machine.components[place].content = None;
-    machine.checked.retain(|checked| checked.place != place);
+    machine.forget(place);
+    machine.unlinked.push((dependent, place));
     match device.unlink(&by, &id) {
         Ok(()) => {}
         // What is gone already is fine: a procedure that was cut short can be run again (S-041).
@@ -252,6 +262,27 @@ pub(super) fn check_processed(
         if has_it && !entered && !unlinking && !dependent.options.leniency.unprocessed_sections {
             let fault = Fault::NotProcessed(machine.components[checked.place].id.clone());
             return Err(machine.failure(manifests, None, fault));
+        }
+    }
+    Ok(())
+}
+
+/// S-137 (TD 5.1) at the end of an update: no dependency has been left out altogether.
+pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(), Failure> {
+    for (dependent, manifest) in manifests.iter().enumerate() {
+        if manifest.options.leniency.unprocessed_sections {
+            continue;
+        }
+        for dependency in &manifest.dependencies {
+            let place = machine.place_of(dependent, dependency.index);
+            let is_done = place.is_ok_and(|place| {
+                checked(machine, dependent, place).is_some()
+                    || machine.unlinked.contains(&(dependent, place))
+            });
+            if !is_done {
+                let fault = Fault::NotProcessed(dependency.component.clone());
+                return Err(machine.failure(manifests, None, fault));
+            }
         }
     }
     Ok(())

@@ -32,6 +32,8 @@ pub(super) struct Machine {
     places: Vec<Vec<(u64, usize)>>,
     /// S-134 which dependencies have been checked, and by which dependents.
     pub(super) checked: Vec<Checked>,
+    /// Dependencies that were unlinked, and by which dependents.
+    pub(super) unlinked: Vec<(usize, usize)>,
     pub(super) records: Vec<ReportEntry>,
     /// The sections of the procedure, the next one last.
     plan: Vec<Section>,
@@ -127,6 +129,7 @@ impl Machine {
             components: Vec::new(),
             places: Vec::new(),
             checked: Vec::new(),
+            unlinked: Vec::new(),
             records: Vec::new(),
             plan: procedure.sections().iter().rev().copied().collect(),
             current: None,
@@ -346,6 +349,9 @@ impl Machine {
             dependency::check_processed(self, manifests, section)?;
         }
         let Some(section) = self.plan.pop() else {
+            if self.procedure == Procedure::Update {
+                dependency::check_all(self, manifests)?;
+            }
             return Ok(Step::Done);
         };
         self.current = Some(section);
@@ -361,7 +367,9 @@ impl Machine {
         section: Section,
     ) -> Result<bool, Failure> {
         let manifest = &manifests[position];
-        self.entered.push((position, section));
+        if !self.entered.contains(&(position, section)) {
+            self.entered.push((position, section));
+        }
         let sequence = match manifest.section(section) {
             // S-063 an absent section needs nothing, nor the shared sequence before it.
             None => return Ok(false),

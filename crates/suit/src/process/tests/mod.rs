@@ -11,6 +11,7 @@ mod published;
 mod random;
 mod refusals;
 mod sequences;
+mod shared_dependencies;
 mod update_management;
 
 use alloc::collections::BTreeMap;
