@@ -93,6 +93,12 @@ impl<'a> Annotator<'a> {
             (Kind::LabelOf(fields), Shape::Integer(number)) => {
                 node.meaning = kind::field_of(fields, *number).map(|field| field.1.into());
             }
+            (Kind::ReportingPolicy, Shape::Integer(bits)) => {
+                node.meaning = u8::try_from(*bits).ok().map(kind::reporting_policy);
+            }
+            (Kind::Bits(names), Shape::Integer(bits)) => {
+                node.meaning = Some(kind::names_of_bits(names, *bits)).filter(|n| !n.is_empty());
+            }
             (Kind::Time, Shape::Integer(seconds)) => node.meaning = utc(*seconds),
             (Kind::TeepErrorCode, Shape::Integer(number)) => {
                 let code = u64::try_from(*number)
@@ -134,7 +140,7 @@ impl<'a> Annotator<'a> {
                 let items = std::mem::take(items);
                 node.shape = Shape::Commands(self.commands(items, commands));
             }
-            (Kind::Embedded(kind), Shape::Bytes(_)) => self.embed(node, kind),
+            (Kind::Embedded(kind), Shape::Bytes(_) | Shape::Cut(_)) => self.embed(node, kind),
             (Kind::Payload, Shape::Bytes(_)) => self.look_into(node),
             (Kind::Signed(kind), Shape::Array { .. }) => {
                 let detached = self.detached;
@@ -236,7 +242,7 @@ impl<'a> Annotator<'a> {
     /// A byte string that must hold an item. An empty one is left alone: a COSE header without
     /// parameters is written so.
     fn embed(&mut self, node: &mut Node<'a>, kind: &'static Kind) {
-        if let Shape::Bytes(bytes) = node.shape
+        if let Shape::Bytes(bytes) | Shape::Cut(bytes) = node.shape
             && !bytes.is_empty()
             && self.embedded < MAX_EMBEDDED
         {
@@ -380,7 +386,7 @@ fn label(segment: &mut Node<'_>) {
 }
 
 /// A time in seconds since the epoch as a date; nothing for years that have not four digits.
-fn utc(seconds: i128) -> Option<String> {
+pub(super) fn utc(seconds: i128) -> Option<String> {
     let seconds = i64::try_from(seconds)
         .ok()
         .filter(|s| (0..253_402_300_800).contains(s))?;
