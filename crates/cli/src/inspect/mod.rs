@@ -156,7 +156,15 @@ pub(crate) struct Reading<'a> {
 impl<'a> Reading<'a> {
     /// Reads `bytes`.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        let (node, findings) = annotate::read(bytes);
+        Self::new(bytes, annotate::read(bytes))
+    }
+
+    /// Reads `bytes` as a SUIT envelope, unless they are something else that we know.
+    pub(crate) fn of_envelope(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, annotate::read_as(bytes, Some(&form::ENVELOPE)))
+    }
+
+    fn new(bytes: &'a [u8], (node, findings): (Node<'a>, Findings<'a>)) -> Self {
         Self {
             bytes,
             node,

@@ -77,7 +77,7 @@ impl Writer<'_> {
             Shape::Bytes(bytes) => self.bytes(bytes),
             Shape::Cut(bytes) => {
                 self.bytes(bytes);
-                self.out.push_str(" / ends too early /");
+                self.out.push_str(" / broken off here /");
             }
             Shape::Label(text) => {
                 let text = text.replace('\\', "\\\\").replace('\'', "\\'");

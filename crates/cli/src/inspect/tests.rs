@@ -257,7 +257,7 @@ fn broken_input_is_shown_as_far_as_it_goes() {
     assert!(
         broken
             .text
-            .contains("/ token / 19: ... / broken off here /"),
+            .contains("/ token / 19: h'0707070707' / broken off here /"),
         "{}",
         broken.text
     );

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &ShowArguments) -> Result<(), Failure> {
             "this is text, but not hexadecimal: give an envelope's bytes",
         ));
     }
-    let reading = Reading::of(&bytes);
+    let reading = Reading::of_envelope(&bytes);
     let findings = examine(&bytes, &reading);
     if arguments.json {
         output::print_json(&as_json(&reading, &findings, is_hexadecimal))?;
@@ -126,7 +126,7 @@ impl Message<'_> {
         if let Some(more) = others.len().checked_sub(MAX_OTHERS + 1) {
             out.push_str(&format!("\nand {} more", more + 1));
         }
-        out
+        out.trim_end().to_owned()
     }
 
     /// The row with the byte at `offset` and those next to it, in hexadecimal, and a mark below it.
