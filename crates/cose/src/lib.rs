@@ -1,12 +1,14 @@
-//! CBOR within limits, COSE signatures, keys, thumbprints and trust anchors for TEEP, SUIT and EAT.
+//! CBOR within limits, COSE signatures and encryption, keys, thumbprints and trust anchors for TEEP,
+//! SUIT and EAT.
 //!
 //! Everything that arrives from outside goes through [`cbor::Reader`], which checks a whole item
 //! (well formed, definite lengths, no duplicate map keys, bounded nesting, no trailing bytes) before a
 //! decoder sees its first field. What was signed is kept as bytes and never encoded again in order to
-//! be verified. The cryptography is RustCrypto's; this crate only arranges it as RFC 9052 (COSE
-//! structures), RFC 9864 (ESP256 and Ed25519) and RFC 9679 (thumbprints) say.
+//! be verified. The cryptography is RustCrypto's, but for two ciphers (see [`encrypt`]); this crate only
+//! arranges it as RFC 9052 (COSE structures), RFC 9864 (ESP256 and Ed25519), RFC 9679 (thumbprints) and
+//! draft-ietf-suit-firmware-encryption (recipients, key derivation) say.
 //!
-//! Not yet here: X.509 chains, COSE_Mac0, COSE_Encrypt, HSS-LMS, the older algorithm numbers -7 and -8.
+//! Not yet here: X.509 chains, COSE_Mac0, HSS-LMS, the older algorithm numbers -7 and -8.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
@@ -22,10 +24,13 @@
 
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std; // The published examples are read from files.
 
 pub mod algorithm;
 pub mod cbor;
 pub mod digest;
+pub mod encrypt;
 pub mod key;
 pub mod mac;
 pub mod sign;
