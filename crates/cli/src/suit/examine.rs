@@ -19,9 +19,9 @@ use crate::inspect::Reading;
 /// What is wrong with an envelope.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Why a device would refuse it; the first is the one that it would find first.
+    /// Why a device would refuse it, whoever signed it; in the order in which they are found.
     pub(crate) faults: Vec<Finding>,
-    /// What it would refuse too if it came to it, or what is odd.
+    /// What does not belong together, or is not vouched for.
     pub(crate) warnings: Vec<Finding>,
 }
 
