@@ -254,6 +254,22 @@ fn what_alternatives_set_is_told_as_far_as_it_is_known() {
     }
 }
 
+/// A short manifest that names a long thing many times makes no long view.
+#[test]
+fn a_view_is_not_much_longer_than_its_manifest() {
+    let uri = "x".repeat(20_000);
+    let mut commands = vec![
+        Command::SetComponentIndex(ComponentIndex::List((0..500).collect())),
+        Command::OverrideParameters(Parameters::new(vec![Parameter::Uri(&uri)])),
+    ];
+    for _ in 0..500 {
+        commands.push(Command::Directive(Directive::Fetch, ReportingPolicy(0)));
+    }
+    let told = install_in_words(&commands);
+    assert!(told.len() < 300_000, "{}", told.len());
+    assert!(told.contains(&uri) && told.contains("component 7 and 492 more from \"xxx"));
+}
+
 /// Each row: suit-install, at which of its bytes it is broken, what is said, which requirement.
 #[test]
 fn a_broken_manifest_is_named_with_field_requirement_and_byte() {

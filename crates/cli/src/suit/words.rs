@@ -161,9 +161,12 @@ impl<'m> Narrator<'m> {
                 .unwrap_or_else(|error| format!("cannot be read: {error}"));
             let brief = match parameter {
                 Parameter::ImageDigest(digest) => values::brief_digest(digest),
-                _ => value.clone(),
+                _ => shortened(&value),
             };
             for index in indices {
+                if self.known.len() >= MAX_KNOWN {
+                    break;
+                }
                 let entry = self.known.entry((*index, parameter.label()));
                 if overridden {
                     entry.insert_entry(Some(brief.clone()));
@@ -336,14 +339,35 @@ impl<'m> Narrator<'m> {
             (None, Some(component)) => component.to_string(),
             (None, None) => "which the manifest does not list".into(),
         };
-        format!("{} ({name})", self.name(index))
+        format!("{} ({})", self.name(index), shortened(&name))
     }
 }
 
-fn list_of(names: impl Iterator<Item = String>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+fn list_of(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(MAX_NAMES);
+    let mut list = names.take(MAX_NAMES).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        list.push_str(&format!(" and {more} more"));
+    }
+    list
+}
+
+/// As much as a step needs: where it is set, or in the table of components, it stands whole.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_CHARACTERS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into(),
+    }
 }
 
 fn add_indented(lines: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
     lines.extend(more.into_iter().map(|line| format!("  {line}")));
 }
+
+// Against memory exhaustion: a short manifest can name a long thing many times.
+/// Characters of a value or name within a step.
+const MAX_CHARACTERS: usize = 200;
+/// Components that a step names.
+const MAX_NAMES: usize = 8;
+/// Parameters of components that are remembered.
+const MAX_KNOWN: usize = 4096;
