@@ -177,6 +177,12 @@ impl<'a> Reading<'a> {
         summary(self.bytes)
     }
 
+    /// What the bytes are, if it is something else than a SUIT envelope that we know.
+    pub(crate) fn other_form(&self) -> Option<&'static str> {
+        let form = form::recognise(&self.node)?;
+        (!std::ptr::eq(form, &form::ENVELOPE)).then_some(form.name)
+    }
+
     /// Annotated notation, with a mark before the item at each of these offsets.
     pub(crate) fn notation(&self, marks: &[(usize, String)]) -> String {
         notation::write(&self.node, SHOWN, marks)

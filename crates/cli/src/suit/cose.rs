@@ -217,3 +217,80 @@ const KID: i64 = 4;
 const IV: i64 = 5;
 const EPHEMERAL_KEY: i64 = -1;
 const CRV: i64 = -1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::system_random;
+    use crate::output::unhex;
+    use teep_cose::{Algorithm, Sign1, SigningKey, sign_with_each};
+
+    fn key(algorithm: Algorithm) -> SigningKey {
+        SigningKey::generate(algorithm, &mut system_random())
+    }
+
+    /// Each: the block, what it is, who vouches, and what a device would object to.
+    #[test]
+    fn blocks_say_who_vouches() {
+        let (first, second) = (key(Algorithm::Esp256), key(Algorithm::Ed25519));
+        let kid = |key: &SigningKey| key.public_key().thumbprint().to_string();
+        let (named, both) = (
+            Sign1::new(b"x").with_kid().detached().sign(&first),
+            sign_with_each(b"x", &[&first, &second]),
+        );
+        let untagged = Sign1::new(b"x").untagged().detached().sign(&first);
+        // 17([<< {1: 5} >>, {4: 'me'}, null, h'00'])
+        let mac = unhex("d18443a10105a104426d65f64100").unwrap();
+        let both_words = format!("ESP256, kid {}; Ed25519, kid {}", kid(&first), kid(&second));
+        for (bytes, structure, words, objection) in [
+            (
+                named,
+                "COSE_Sign1",
+                format!("ESP256, kid {}", kid(&first)),
+                None,
+            ),
+            (both, "COSE_Sign", both_words, Some("S-026")),
+            (
+                untagged,
+                "no COSE structure that authenticates",
+                "not read".into(),
+                Some("S-027"),
+            ),
+            (mac, "COSE_Mac0", "HMAC 256, kid \"me\"".into(), None),
+        ] {
+            let block = block(&bytes, 0).unwrap();
+            assert_eq!((block.structure, &block.words), (structure, &words));
+            assert_eq!(block.objection.map(|(number, _)| number), objection);
+            assert_eq!(block.is_mac, structure == "COSE_Mac0");
+        }
+    }
+
+    #[test]
+    fn a_broken_block_or_encryption_has_its_byte() {
+        for (bytes, offset) in [
+            ("d283", 1),               // fewer elements than it says
+            ("d28443a1011ca0f640", 5), // alg is no valid item
+            ("d28443a10126a0f601", 8), // the signature is an integer
+        ] {
+            let error = block(&unhex(bytes).unwrap(), 10).unwrap_err();
+            assert_eq!(error.offset, 10 + offset, "{error}");
+        }
+    }
+
+    #[test]
+    fn encryption_is_told_with_every_recipient() {
+        // 96([<< {1: 1} >>, {5: h'0102'}, null, [[h'', {1: -3, 4: 'k'}, h'0000'], [h'', {1: -6}, null]]])
+        let info = "d8608443a10101a105420102f6828340a2012204416b4200008340a10125f6";
+        assert_eq!(
+            encryption(&unhex(info).unwrap(), 0).unwrap(),
+            "A128GCM, IV 0102; for kid \"k\", A128KW, wrapped key of 2 bytes; \
+             for a key not named, direct"
+        );
+        // An algorithm that nobody here knows, and no tag of an encryption.
+        let other = encryption(&unhex("d08343a10118a0f6").unwrap(), 0);
+        assert!(other.is_err());
+        let other = unhex("d08344a1011863a0f6").unwrap();
+        assert_eq!(encryption(&other, 0).unwrap(), "algorithm 99");
+        assert_eq!(encryption(&[0xd2, 0x80], 5).unwrap_err().offset, 5);
+    }
+}

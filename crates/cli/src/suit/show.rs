@@ -32,6 +32,11 @@ pub(crate) fn run(arguments: &ShowArguments) -> Result<(), Failure> {
     match findings.faults.split_first() {
         None => Ok(()),
         Some((first, others)) => {
+            if let Some(name) = reading.other_form() {
+                return Err(Failure::usage(format!(
+                    "this is no SUIT_Envelope but a {name}, which `teep inspect` shows"
+                )));
+            }
             let message = Message {
                 bytes: &bytes,
                 is_hexadecimal,

@@ -19,14 +19,14 @@ fn findings(file: &[u8]) -> Findings {
     examine(file, &Reading::of_envelope(file))
 }
 
-fn bytes_of(content: &[u8]) -> Vec<u8> {
+pub(super) fn bytes_of(content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Encoder::new(&mut out).bytes(content).unwrap();
     out
 }
 
 /// An unsigned envelope around a manifest.
-fn envelope(manifest: &[u8]) -> Vec<u8> {
+pub(super) fn envelope(manifest: &[u8]) -> Vec<u8> {
     let digest = SuitDigest::sha256_of_wrapped(manifest).to_bytes();
     let wrapper = [&[0x81][..], &bytes_of(&digest)].concat();
     let wrapper = bytes_of(&wrapper);
@@ -107,8 +107,23 @@ fn every_published_example_is_shown_in_words_and_as_json() {
         };
         let number = &content["manifest"]["manifest-sequence-number"];
         assert!(number.is_number(), "{name}: {json:#}");
+        damage(&bytes);
     }
     assert!(seen > 30, "only {seen} examples");
+}
+
+/// Changes a byte here and there: whatever that does, it can be shown.
+fn damage(whole: &[u8]) {
+    for at in (0..whole.len()).step_by(19) {
+        let mut file = whole.to_vec();
+        file[at] ^= 0x55;
+        let reading = Reading::of_envelope(&file);
+        let found = examine(&file, &reading);
+        let mut faults = found.faults.iter();
+        assert!(faults.all(|fault| fault.offset <= file.len()), "{found:?}");
+        show::as_notation(&reading, &found);
+        view::describe(&file);
+    }
 }
 
 #[test]

@@ -257,3 +257,51 @@ fn add_lines(out: &mut String, lines: impl IntoIterator<Item = String>) {
         out.push('\n');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suit::tests::{bytes_of, envelope};
+    use ::suit::text::LanguageText;
+
+    /// The view of a manifest with this member, whose label is of one byte.
+    fn with_member(label: u8, value: &[u8]) -> String {
+        // {2: [['a']]}
+        let common = bytes_of(&[0xa1, 2, 0x81, 0x81, 0x41, b'a']);
+        let value = bytes_of(value);
+        describe(&envelope(
+            &[&[0xa4, 1, 1, 2, 7, 3], &common[..], &[label], &value].concat(),
+        ))
+    }
+
+    #[test]
+    fn texts_of_every_language_are_shown_and_cannot_steer_a_terminal() {
+        let text = |line: &'static str| LanguageText {
+            manifest: vec![(1, line), (4, "a: 1\nb: 2"), (99, "own")],
+            components: vec![("a".parse().unwrap(), vec![(6, "1.2"), (-7, "x")])],
+        };
+        let languages = vec![
+            ("de", text("Z\u{e4}hler \"eins\"")),
+            ("en", text("\u{1b}[31mx")),
+        ];
+        let view = with_member(23, &Text { languages }.encode());
+        let (_, shown) = view.split_once("suit-text").unwrap();
+        for lines in [
+            "  in de:\n    manifest-description: Z\u{e4}hler \"eins\"\n",
+            "  in en:\n    manifest-description: \\u{1b}[31mx\n",
+            "    manifest-yaml-source:\n      a: 1\n      b: 2\n    99: own\n",
+            "    of a:\n      component-version: 1.2\n      -7: x\n",
+        ] {
+            assert!(shown.contains(lines), "{lines:?} in {shown}");
+        }
+    }
+
+    #[test]
+    fn coswid_and_version_are_shown() {
+        let view = with_member(14, &[0xa1, 1, 0x63, b't', b'a', b'g']);
+        let (_, shown) = view.split_once("suit-coswid").unwrap();
+        assert!(shown.contains("  {\n    1: \"tag\"\n  }"), "{shown}");
+        let view = with_member(6, &[0x83, 1, 0x21, 4]);
+        assert!(view.contains("version          1-beta.4\n"), "{view}");
+    }
+}
