@@ -2,6 +2,9 @@
 //!
 //! What is made is deterministic: the same description gives the same manifest bytes.
 
+mod commands;
+mod component;
+mod dependency;
 mod description;
 
 use alloc::string::String;
@@ -9,7 +12,9 @@ use alloc::vec::Vec;
 
 use teep_cose::{Sign1, SigningKey};
 
-pub use description::{BuildError, Component, Description, Source};
+pub use component::{Component, Conditions, Image, Payload, Source};
+pub use dependency::Dependency;
+pub use description::{BuildError, Description};
 
 use crate::envelope::Parts;
 use crate::severable::Member;
