@@ -48,6 +48,7 @@
 //! | Sequences, read one command at a time | [`sequence`] |
 //! | Conditions, directives | [`command`] |
 //! | Parameters | [`parameter`] |
+//! | Versions, events to wait for, metadata of files | [`version`], [`wait_info`], [`component_metadata`] |
 //! | Text for people | [`text`] |
 //! | Component identifiers | [`component`] |
 //! | The processor | [`process`] |
@@ -64,6 +65,7 @@ pub mod authenticate;
 pub mod build;
 pub mod command;
 pub mod component;
+pub mod component_metadata;
 mod deterministic;
 pub mod digest;
 pub mod envelope;
@@ -77,10 +79,13 @@ pub mod sequence;
 pub mod severable;
 pub mod system_property;
 pub mod text;
+pub mod version;
+pub mod wait_info;
 
 pub use authenticate::Authenticated;
 pub use command::Command;
 pub use component::ComponentIdentifier;
+pub use component_metadata::ComponentMetadata;
 pub use digest::SuitDigest;
 pub use envelope::Envelope;
 pub use limits::Limits;
@@ -91,6 +96,8 @@ pub use report::{Reason, Report};
 pub use sequence::CommandSequence;
 pub use severable::{Member, Severable};
 pub use system_property::SystemPropertyClaims;
+pub use version::Version;
+pub use wait_info::{WaitEvent, WaitInfo};
 
 /// What `minicbor` calls an error when it writes to a `Vec` cannot happen.
 pub(crate) const INFALLIBLE: &str = "writing to a Vec does not fail";

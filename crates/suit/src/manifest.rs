@@ -8,7 +8,7 @@ use teep_cose::cbor::{Encoder, Malformed, Problem, Reader};
 use crate::deterministic::{self, MapEncoder};
 use crate::sequence::{CommandSequence, Place};
 use crate::severable::{Member, Severable};
-use crate::{ComponentIdentifier, INFALLIBLE, Limits, Refusal};
+use crate::{ComponentIdentifier, INFALLIBLE, Limits, Refusal, version};
 
 /// A manifest. It borrows from the envelope; spans and offsets are those of the envelope's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Manifest<'a> {
     pub reference_uri: Option<&'a str>,
     /// 5: where the manifest itself is stored, and the name by which TEEP removes it.
     pub manifest_component_id: Option<ComponentIdentifier>,
-    /// 6: the version of the component set, an encoded array of integers.
-    pub set_version: Option<&'a [u8]>,
+    /// 6: the version of the component set, to compare manifests by (S-123): see [`crate::version`].
+    pub set_version: Option<Vec<i64>>,
     /// 7: checks the installed components, at installation and before each invocation.
     pub validate: Option<CommandSequence<'a>>,
     /// 8: prepares components for invocation.
@@ -190,9 +190,10 @@ impl<'a> Manifest<'a> {
                         Some(ComponentIdentifier::decode(&mut reader)?);
                 }
                 SET_VERSION => {
-                    let bytes = reader.clone().bytes("suit-set-version")?;
-                    deterministic::embedded(&mut reader, "suit-set-version", &limits.cbor())?;
-                    manifest.set_version = Some(bytes);
+                    let mut version =
+                        deterministic::embedded(&mut reader, "suit-set-version", &limits.cbor())?;
+                    manifest.set_version =
+                        Some(version::decode_version(&mut version, "suit-set-version")?);
                 }
                 _ => manifest
                     .decode_section(label, &mut reader, limits)?
@@ -323,8 +324,9 @@ impl<'a> Manifest<'a> {
         if let Some(id) = &self.manifest_component_id {
             map.entry(MANIFEST_COMPONENT_ID, |e| id.encode(e));
         }
-        if let Some(version) = self.set_version {
-            map.bytes(SET_VERSION, version);
+        if let Some(version) = &self.set_version {
+            let bytes = deterministic::encoded(|e| version::encode_version(version, e));
+            map.bytes(SET_VERSION, &bytes);
         }
         for section in Section::ALL {
             match (self.section(section), section.member()) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use teep_cose::cbor::{Encoder, Kind, Limits, Malformed, Problem, Reader};
 
 use crate::deterministic::{self, MapEncoder};
-use crate::{INFALLIBLE, SuitDigest};
+use crate::{ComponentMetadata, INFALLIBLE, SuitDigest, Version, WaitInfo};
 
 /// One parameter with its value, in the order of the labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub enum Parameter<'a> {
     MinimumBattery(u64),
     /// 27: the smaller the more urgent.
     UpdatePriority(i64),
-    /// 28: an encoded `[comparison, [+ int]]`.
-    Version(&'a [u8]),
-    /// 29: an encoded map of events to wait for.
-    WaitInfo(&'a [u8]),
-    /// 30: an encoded map of permissions, file type and times.
-    ComponentMetadata(&'a [u8]),
+    /// 28: what the component's version must be.
+    Version(Version),
+    /// 29: events to wait for.
+    WaitInfo(WaitInfo<'a>),
+    /// 30: permissions, file type and times that the component gets.
+    ComponentMetadata(ComponentMetadata<'a>),
     /// Any other label: custom below -256, unknown above 0. A processor refuses those it does not know.
     Other {
         /// The label.
@@ -120,9 +120,19 @@ impl<'a> Parameter<'a> {
             FETCH_ARGUMENTS => Self::FetchArguments(reader.bytes("fetch-arguments")?),
             MINIMUM_BATTERY => Self::MinimumBattery(reader.uint("minimum-battery")?),
             UPDATE_PRIORITY => Self::UpdatePriority(reader.int("update-priority")?),
-            VERSION => Self::Version(reader.bytes("version")?),
-            WAIT_INFO => Self::WaitInfo(reader.bytes("wait-info")?),
-            COMPONENT_METADATA => Self::ComponentMetadata(reader.bytes("component-metadata")?),
+            VERSION => {
+                let mut version = deterministic::embedded(reader, "version", &Limits::MESSAGE)?;
+                Self::Version(Version::decode(&mut version)?)
+            }
+            WAIT_INFO => {
+                let mut info = deterministic::embedded(reader, "wait-info", &Limits::MESSAGE)?;
+                Self::WaitInfo(WaitInfo::decode(&mut info)?)
+            }
+            COMPONENT_METADATA => {
+                let mut metadata =
+                    deterministic::embedded(reader, "component-metadata", &Limits::MESSAGE)?;
+                Self::ComponentMetadata(ComponentMetadata::decode(&mut metadata)?)
+            }
             // S-001 (8.1) 0 means "unset"; S-124 (8.4.8.16) custom labels lie below -256.
             FIRST_NOT_CUSTOM..=0 => return Err(fault),
             label => Self::Other {
@@ -155,10 +165,16 @@ impl<'a> Parameter<'a> {
             Self::Content(bytes)
             | Self::EncryptionInfo(bytes)
             | Self::InvokeArguments(bytes)
-            | Self::FetchArguments(bytes)
-            | Self::Version(bytes)
-            | Self::WaitInfo(bytes)
-            | Self::ComponentMetadata(bytes) => map.bytes(label, bytes),
+            | Self::FetchArguments(bytes) => map.bytes(label, bytes),
+            Self::Version(version) => {
+                map.bytes(label, &deterministic::encoded(|e| version.encode(e)));
+            }
+            Self::WaitInfo(info) => {
+                map.bytes(label, &deterministic::encoded(|e| info.encode(e)));
+            }
+            Self::ComponentMetadata(metadata) => {
+                map.bytes(label, &deterministic::encoded(|e| metadata.encode(e)));
+            }
             Self::Uri(uri) => map.text(label, uri),
             Self::UpdatePriority(value) => map.entry(label, |e| {
                 e.i64(*value).expect(INFALLIBLE);

@@ -152,15 +152,15 @@ fn value(parameter: &Parameter<'_>) -> String {
         | Parameter::MinimumBattery(number) => number.to_string(),
         Parameter::StrictOrder(yes) | Parameter::SoftFailure(yes) => yes.to_string(),
         Parameter::UpdatePriority(number) => number.to_string(),
+        Parameter::Version(version) => version.to_string(),
+        Parameter::WaitInfo(info) => info.to_string(),
+        Parameter::ComponentMetadata(metadata) => metadata.to_string(),
         // Quoted, so that no text can steer a terminal.
         Parameter::Uri(uri) => format!("{uri:?}"),
         Parameter::Content(bytes)
         | Parameter::EncryptionInfo(bytes)
         | Parameter::InvokeArguments(bytes)
         | Parameter::FetchArguments(bytes)
-        | Parameter::Version(bytes)
-        | Parameter::WaitInfo(bytes)
-        | Parameter::ComponentMetadata(bytes)
         | Parameter::Other { value: bytes, .. } => match bytes.get(..SHOWN) {
             Some(first) if bytes.len() > SHOWN => {
                 format!("h'{}...' ({} bytes)", hex(first), bytes.len())

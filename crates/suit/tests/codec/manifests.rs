@@ -2,13 +2,14 @@
 
 use suit::build::sequence;
 use suit::command::{ComponentIndex, Condition, Directive, ReportingPolicy, TryEach};
+use suit::component_metadata::FileType;
 use suit::manifest::{Common, Dependency};
 use suit::parameter::{Parameter, Parameters, VendorIdentifier};
 use suit::sequence::Place;
 use suit::{
-    Command, CommandSequence, Envelope, Limits, Manifest, Member, Reason, Refusal, Severable,
+    Command, CommandSequence, ComponentMetadata, Envelope, Limits, Manifest, Member, Reason,
+    Refusal, Section, Severable, SuitDigest, WaitEvent, WaitInfo,
 };
-use suit::{Section, SuitDigest};
 use teep_cose::cbor::Problem;
 
 use crate::refused::{FINE, malformed, manifest_with, refusal};
@@ -224,9 +225,12 @@ fn every_command_and_parameter_survives() {
         Parameter::FetchArguments(b"arguments"),
         Parameter::MinimumBattery(9),
         Parameter::UpdatePriority(-9),
-        Parameter::Version(b"version"),
-        Parameter::WaitInfo(b"wait"),
-        Parameter::ComponentMetadata(b"metadata"),
+        Parameter::Version(">=1.2-rc.3".parse().unwrap()),
+        Parameter::WaitInfo(WaitInfo::new(vec![WaitEvent::Time(9)]).unwrap()),
+        Parameter::ComponentMetadata(ComponentMetadata {
+            file_type: Some(FileType::Directory),
+            ..ComponentMetadata::default()
+        }),
         Parameter::Other {
             label: -257,
             value: &[0xf5],
@@ -292,7 +296,7 @@ fn every_member_of_a_manifest_survives() {
         },
         reference_uri: Some("https://example.org/"),
         manifest_component_id: Some("a/suit".parse().unwrap()),
-        set_version: Some(&[0x82, 1, 0]),
+        set_version: Some(vec![1, 0]),
         validate: Some(inner),
         load: Some(inner),
         invoke: Some(inner),

@@ -42,9 +42,9 @@ fn parameters_that_are_not_supported() {
         (25, bytes(&[])),
         (26, uint(1)),
         (27, uint(1)),
-        (28, bytes(&[0])),
-        (29, bytes(&[0])),
-        (30, bytes(&[0])),
+        (28, bytes(&[0x82, 3, 0x81, 1])),
+        (29, bytes(&[0xa1, 5, 0])),
+        (30, bytes(&[0xa0])),
         (-257, uint(1)),
     ];
     for (label, value) in values {
