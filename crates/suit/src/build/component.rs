@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::commands::Commands;
 use crate::command::{Condition, Directive};
-use crate::{ComponentIdentifier, Parameter, SuitDigest};
+use crate::{ComponentIdentifier, Parameter, SuitDigest, Version};
 
 /// A component that a [`super::Description`] installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,9 @@ pub enum Source {
 /// removed, which must go on working after [`Conditions::use_before`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
+    /// What the component's version must be before the update; of the first component, if the conditions are
+    /// those of a whole [`super::Description`].
+    pub version: Option<Version>,
     /// Seconds since the epoch after which the manifest installs nothing any more.
     pub use_before: Option<u64>,
     /// The charge in milliwatt-hours that the device's battery needs.
@@ -296,6 +299,10 @@ impl Conditions {
     /// Checks each of them.
     pub(super) fn check(&self, at: u64, commands: &mut Commands) {
         let conditions = [
+            (
+                self.version.clone().map(Parameter::Version),
+                Condition::Version,
+            ),
             (
                 self.use_before.map(Parameter::UseBefore),
                 Condition::UseBefore,

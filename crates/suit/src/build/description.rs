@@ -15,7 +15,7 @@ use crate::severable::{Member, Severable};
 use crate::text::Text;
 use crate::{
     CommandSequence, ComponentIdentifier, Envelope, Limits, Manifest, Parameter, Refusal, Section,
-    SuitDigest,
+    SuitDigest, WaitInfo,
 };
 
 /// Describes a manifest that installs components, checks them, and can take them away again.
@@ -30,12 +30,17 @@ pub struct Description<'a> {
     pub manifest_component_id: Option<ComponentIdentifier>,
     /// Where more can be found out; SUIT_Reports name the manifest by it.
     pub reference_uri: Option<String>,
+    /// The version of all components together, by which manifests are compared.
+    pub set_version: Option<Vec<i64>>,
     /// Only devices of this vendor take it.
     pub vendor_identifier: Option<[u8; 16]>,
     /// Only devices of this class take it.
     pub class_identifier: Option<[u8; 16]>,
     /// What has to hold before anything is changed.
     pub conditions: Conditions,
+    /// What is waited for before anything is installed, but not before it is fetched by
+    /// `suit-payload-fetch`.
+    pub wait: Option<WaitInfo<'a>>,
     /// What is installed.
     pub components: Vec<Component>,
     /// What is installed before: manifests of others.
@@ -63,9 +68,11 @@ impl Default for Description<'_> {
             sequence_number: 0,
             manifest_component_id: None,
             reference_uri: None,
+            set_version: None,
             vendor_identifier: None,
             class_identifier: None,
             conditions: Conditions::default(),
+            wait: None,
             components: Vec::new(),
             dependencies: Vec::new(),
             fetch_first: false,
@@ -142,6 +149,7 @@ impl Description<'_> {
             },
             reference_uri: self.reference_uri.as_deref(),
             manifest_component_id: self.manifest_component_id.clone(),
+            set_version: self.set_version.clone(),
             text: text.as_deref().map(|bytes| match digest(Member::Text) {
                 Some(digest) => Severable::Severed(digest),
                 None => Severable::Inline(bytes),
@@ -200,6 +208,12 @@ impl Description<'_> {
             for (at, component) in self.components() {
                 component.conditions.check(at.component, &mut commands);
             }
+        }
+        if let (Section::Install, Some(wait)) = (section, &self.wait) {
+            commands
+                .of(0)
+                .set([Parameter::WaitInfo(wait.clone())].into())
+                .run(Directive::Wait);
         }
         // S-065 (5.3) dependencies come first: what they bring is there before what needs it.
         // S-137 (5.1) and in every section that they have, else their part of it would be left out.

@@ -3,7 +3,8 @@
 use super::{DEVICE, check_signed, fetched, id, scenario, section, shared};
 use suit::build::{BuildError, Component, Conditions, Description, Image, Payload};
 use suit::command::ReportingPolicy;
-use suit::{Command, Limits, Manifest, Section};
+use suit::wait_info::WaitEvent;
+use suit::{Command, Limits, Manifest, Section, WaitInfo};
 
 fn slots(numbers: &[u64]) -> Component {
     let slot = |number: &u64| {
@@ -76,10 +77,19 @@ fn everything_can_be_fetched_before_anything_is_installed() {
         ..scenario(fetched())
     };
     description.conditions.minimum_battery = Some(100);
+    description.wait = WaitInfo::new(vec![WaitEvent::TimeOfDay(3 * 3600)]);
     let unsigned = description.build().unwrap();
     let expected = ["of 0", "set 26", "MinimumBattery", "set 21", "Fetch"];
     assert_eq!(section(&unsigned, Section::PayloadFetch), expected);
-    let expected = ["of 0", "ImageMatch", "of 1", "set 18", "Write"];
+    let expected = [
+        "of 0",
+        "set 29",
+        "Wait",
+        "ImageMatch",
+        "of 1",
+        "set 18",
+        "Write",
+    ];
     assert_eq!(section(&unsigned, Section::Install), expected);
     check_signed(&unsigned);
 }
@@ -89,6 +99,7 @@ fn conditions_of_all_and_of_one_come_where_the_update_begins_and_nowhere_else() 
     let other = Component {
         conditions: Conditions {
             minimum_battery: Some(100),
+            version: Some(">=1.2".parse().unwrap()),
             ..Conditions::default()
         },
         ..Component::inline(id("configuration"), b"{}".to_vec())
@@ -112,7 +123,8 @@ fn conditions_of_all_and_of_one_come_where_the_update_begins_and_nowhere_else() 
         "UseBefore",
         "UpdateAuthorized",
         "of 1",
-        "set 26",
+        "set 26 28",
+        "Version",
         "MinimumBattery",
     ];
     assert_eq!(install[..expected.len()], expected);
@@ -123,6 +135,24 @@ fn conditions_of_all_and_of_one_come_where_the_update_begins_and_nowhere_else() 
     ];
     assert!(!elsewhere.concat().iter().any(|word| word == "UseBefore"));
     check_signed(&unsigned);
+}
+
+#[test]
+fn the_version_of_the_set_is_in_the_manifest() {
+    let unsigned = Description {
+        set_version: Some(vec![1, 2, -1, 3]),
+        ..scenario(fetched())
+    }
+    .build()
+    .unwrap();
+    let manifest = Manifest::decode(unsigned.manifest_bytes(), &Limits::DEFAULT).unwrap();
+    assert_eq!(manifest.set_version, Some(vec![1, 2, -1, 3]));
+    // A pre-release of nothing is no version.
+    let none = Description {
+        set_version: Some(vec![-1]),
+        ..scenario(fetched())
+    };
+    assert!(matches!(none.build(), Err(BuildError::Refused(_))));
 }
 
 #[test]
