@@ -26,6 +26,7 @@ extern crate alloc;
 pub mod algorithm;
 pub mod cbor;
 pub mod digest;
+pub mod encrypt;
 pub mod key;
 pub mod mac;
 pub mod sign;
