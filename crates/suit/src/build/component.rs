@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Ciphertext;
 use super::commands::Commands;
 use crate::command::{Condition, Directive};
 use crate::{ComponentIdentifier, Parameter, SuitDigest, Version};
@@ -28,17 +29,7 @@ pub enum Image {
     /// It stands in the manifest itself: meant for some tens of bytes, such as a configuration.
     Inline(Vec<u8>),
     /// It stands in the manifest, encrypted.
-    InlineEncrypted {
-        /// The digest of the plaintext. Everyone can read it: it tells whoever can guess a plaintext
-        /// whether the guess is right.
-        digest: SuitDigest,
-        /// Bytes of plaintext.
-        size: u64,
-        /// The ciphertext.
-        ciphertext: Vec<u8>,
-        /// An encoded, tagged COSE_Encrypt without the ciphertext.
-        encryption_info: Vec<u8>,
-    },
+    InlineEncrypted(Ciphertext),
     /// Its ciphertext is fetched to a place of its own, and then decrypted into the component.
     Encrypted {
         /// The digest of the plaintext.
@@ -133,7 +124,7 @@ impl Component {
             Image::Fetched(payload) => [payload].into(),
             Image::Slots(slots) => slots.iter().map(|(_, payload)| payload).collect(),
             Image::Encrypted { ciphertext, .. } => [ciphertext].into(),
-            Image::Inline(_) | Image::InlineEncrypted { .. } => Vec::new(),
+            Image::Inline(_) | Image::InlineEncrypted(_) => Vec::new(),
         }
     }
 
@@ -219,9 +210,8 @@ impl Component {
                 content = SuitDigest::sha256(bytes);
                 identity(&content, bytes.len() as u64)
             }
-            Image::InlineEncrypted { digest, size, .. } | Image::Encrypted { digest, size, .. } => {
-                identity(digest, *size)
-            }
+            Image::InlineEncrypted(ciphertext) => identity(&ciphertext.digest, ciphertext.size),
+            Image::Encrypted { digest, size, .. } => identity(digest, *size),
         };
         parameters.extend(device.iter().map(|(parameter, _)| parameter.clone()));
         commands.of(at.component).set(parameters);
@@ -247,7 +237,7 @@ impl Component {
             Image::Slots(slots) => commands
                 .of(at.component)
                 .try_slots(slots.iter().map(|(slot, payload)| (*slot, payload.place()))),
-            Image::Inline(_) | Image::InlineEncrypted { .. } => return,
+            Image::Inline(_) | Image::InlineEncrypted(_) => return,
         };
         commands.run(Directive::Fetch);
     }
@@ -261,14 +251,10 @@ impl Component {
                 commands.of(at.component).set(content).run(Directive::Write);
                 return;
             }
-            Image::InlineEncrypted {
-                ciphertext,
-                encryption_info,
-                ..
-            } => {
+            Image::InlineEncrypted(ciphertext) => {
                 let parameters = [
-                    Parameter::Content(ciphertext),
-                    Parameter::EncryptionInfo(encryption_info),
+                    Parameter::Content(&ciphertext.bytes),
+                    Parameter::EncryptionInfo(&ciphertext.encryption_info),
                 ];
                 commands
                     .of(at.component)

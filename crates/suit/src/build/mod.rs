@@ -6,6 +6,7 @@ mod commands;
 mod component;
 mod dependency;
 mod description;
+mod encrypted;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,6 +16,7 @@ use teep_cose::{Sign1, SigningKey};
 pub use component::{Component, Conditions, Image, Payload, Source};
 pub use dependency::Dependency;
 pub use description::{BuildError, Description};
+pub use encrypted::Ciphertext;
 
 use crate::envelope::Parts;
 use crate::severable::Member;

@@ -2,6 +2,7 @@
 
 mod components;
 mod dependencies;
+mod encrypted;
 
 use crate::vectors::{ed25519, p256, published, trust};
 use suit::build::{BuildError, Component, Description, Image, Source, Unsigned};
