@@ -7,6 +7,7 @@ use coset::{
     TaggedCborSerializable as _, cbor::Value,
 };
 
+use crate::algorithm::ES256;
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
 use crate::key::{PublicKey, SigningKey, Thumbprint};
 use crate::{Algorithm, Error};
@@ -147,12 +148,15 @@ pub fn sign_with_each(payload: &[u8], keys: &[&SigningKey]) -> Vec<u8> {
         .expect("a message built here can be encoded")
 }
 
-/// Why a signature was not accepted.
+/// Why a signature or MAC was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Neither COSE_Sign1 nor COSE_Sign (RFC 9052 section 4).
     #[error("neither a COSE_Sign1 nor a COSE_Sign structure")]
     NotSigned,
+    /// No COSE_Mac0 with its tag 17 before it (RFC 9052 section 6.2).
+    #[error("not a tagged COSE_Mac0 structure")]
+    NotMac0,
     /// The header names critical parameters, of which none is understood here (RFC 9052 section 3.1).
     #[error("the COSE header marks parameters as critical that are not supported")]
     CriticalHeader,
@@ -162,7 +166,7 @@ pub enum SignatureError {
     /// A payload stands where it should be detached, or is missing where it should be attached.
     #[error("the payload is detached where it should be attached, or the reverse")]
     Payload,
-    /// The signature does not verify with the key.
+    /// The signature or MAC does not verify with the key.
     #[error("the signature does not verify")]
     Wrong,
 }
@@ -171,6 +175,7 @@ pub enum SignatureError {
 #[derive(Debug, Clone)]
 pub struct SignedMessage {
     message: Message,
+    accepts_es256: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -188,6 +193,7 @@ pub struct SignatureHeader {
     pub kid: Vec<u8>,
     /// The key itself, if the header carries a usable one (`kccs`).
     pub key: Option<PublicKey>,
+    accepts_es256: bool,
 }
 
 impl SignatureHeader {
@@ -195,6 +201,16 @@ impl SignatureHeader {
     #[must_use]
     pub fn thumbprint(&self) -> Option<Thumbprint> {
         Thumbprint::try_from(&self.kid[..]).ok()
+    }
+
+    /// The algorithm, if it is one that this crate has. Of a message that
+    /// [accepts ES256](SignedMessage::accepting_es256), that number too is ESP256: no other curve is verified.
+    #[must_use]
+    pub fn supported_algorithm(&self) -> Option<Algorithm> {
+        match self.algorithm? {
+            ES256 if self.accepts_es256 => Some(Algorithm::Esp256),
+            number => Algorithm::from_number(number),
+        }
     }
 }
 
@@ -221,12 +237,28 @@ impl SignedMessage {
             }
             _ => return Err(not_signed()),
         };
-        let message = Self { message };
+        let message = Self {
+            message,
+            accepts_es256: false,
+        };
         // RFC 9052 section 3.1: a critical parameter that is not understood makes the message fatal.
         if message.headers().any(|header| !header.crit.is_empty()) {
             return Err(SignatureError::CriticalHeader.into());
         }
         Ok(message)
+    }
+
+    /// Lets ES256 (-7) count as ESP256 (-9), which it is if the key is on P-256; of other curves there are
+    /// no keys here. Without this only fully specified algorithms (RFC 9864) count.
+    ///
+    /// For messages by others whose authors still write the older number, as the published examples of the
+    /// SUIT manifest draft do.
+    #[must_use]
+    pub fn accepting_es256(self) -> Self {
+        Self {
+            accepts_es256: true,
+            ..self
+        }
     }
 
     /// Whether there is one signature (COSE_Sign1) rather than a list (COSE_Sign).
@@ -249,12 +281,12 @@ impl SignedMessage {
     pub fn signatures(&self) -> Vec<SignatureHeader> {
         match &self.message {
             Message::Sign1(message) => {
-                alloc::vec![describe(&message.protected.header, &message.unprotected)]
+                alloc::vec![self.describe(&message.protected.header, &message.unprotected)]
             }
             Message::Sign(message) => message
                 .signatures
                 .iter()
-                .map(|signature| describe(&signature.protected.header, &signature.unprotected))
+                .map(|signature| self.describe(&signature.protected.header, &signature.unprotected))
                 .collect(),
         }
     }
@@ -284,7 +316,7 @@ impl SignedMessage {
     }
 
     fn verify_over(&self, payload: &[u8], key: &PublicKey) -> Result<(), SignatureError> {
-        let fits = |header: &Header| algorithm_number(header) == Some(key.algorithm().number());
+        let fits = |header: &Header| self.fits(header, key);
         let mut found = false;
         match &self.message {
             Message::Sign1(message) => {
@@ -321,6 +353,29 @@ impl SignedMessage {
         })
     }
 
+    /// Whether a signature with this protected header can be by `key`.
+    fn fits(&self, header: &Header, key: &PublicKey) -> bool {
+        match algorithm_number(header) {
+            // P-12 (4.2) ES256 says nothing of the curve: the key does.
+            Some(ES256) => self.accepts_es256 && matches!(key, PublicKey::P256(_)),
+            number => number == Some(key.algorithm().number()),
+        }
+    }
+
+    fn describe(&self, protected: &Header, unprotected: &Header) -> SignatureHeader {
+        let kid = if protected.key_id.is_empty() {
+            &unprotected.key_id
+        } else {
+            &protected.key_id
+        };
+        SignatureHeader {
+            algorithm: algorithm_number(protected),
+            kid: kid.clone(),
+            key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
+            accepts_es256: self.accepts_es256,
+        }
+    }
+
     fn headers(&self) -> impl Iterator<Item = &Header> {
         let (body, signatures): (_, &[coset::CoseSignature]) = match &self.message {
             Message::Sign1(message) => ([&message.protected.header, &message.unprotected], &[]),
@@ -340,7 +395,7 @@ impl SignedMessage {
 /// Headers are small. Their protected half is a byte string, whose content the check of the message as a
 /// whole has not looked into: without this a megabyte of tiny items would be built up before any signature
 /// is checked.
-fn check_headers(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+pub(crate) fn check_headers(reader: &mut Reader<'_>) -> Result<(), Malformed> {
     let protected = reader.bytes("protected header")?;
     if !protected.is_empty() {
         Reader::new(protected, "protected header", &HEADER_LIMITS)?;
@@ -377,20 +432,7 @@ fn signature_kind(body: &[u8], limits: &Limits) -> Result<Kind, Error> {
     Ok(kind)
 }
 
-fn describe(protected: &Header, unprotected: &Header) -> SignatureHeader {
-    let kid = if protected.key_id.is_empty() {
-        &unprotected.key_id
-    } else {
-        &protected.key_id
-    };
-    SignatureHeader {
-        algorithm: algorithm_number(protected),
-        kid: kid.clone(),
-        key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
-    }
-}
-
-fn algorithm_number(header: &Header) -> Option<i64> {
+pub(crate) fn algorithm_number(header: &Header) -> Option<i64> {
     use coset::RegisteredLabelWithPrivate::{Assigned, PrivateUse};
     match &header.alg {
         Some(Assigned(algorithm)) => Some(coset::iana::EnumI64::to_i64(algorithm)),
@@ -423,14 +465,6 @@ fn member(map: &Value, label: i64) -> Option<&Value> {
 
 fn not_signed() -> Error {
     SignatureError::NotSigned.into()
-}
-
-impl SignatureHeader {
-    /// The algorithm, if it is one that this crate has.
-    #[must_use]
-    pub fn supported_algorithm(&self) -> Option<Algorithm> {
-        self.algorithm.and_then(Algorithm::from_number)
-    }
 }
 
 /// Enough for a key by value or a short certificate chain.

@@ -52,7 +52,8 @@
 //! | Text for people | [`text`] |
 //! | Component identifiers | [`component`] |
 //! | The processor | [`process`] |
-//! | Reports, and what a device says of its components | [`report`], [`system_property`] |
+//! | Reports, what a device says of its components and abilities | [`report`], [`system_property`], [`capability`] |
+//! | Reports protected by COSE | [`report::protect`] |
 //! | Making and signing manifests | [`build`] |
 //! | Limits, and why something is refused | [`limits`], [`refusal`] |
 
@@ -63,6 +64,7 @@ extern crate std;
 
 pub mod authenticate;
 pub mod build;
+pub mod capability;
 pub mod command;
 pub mod component;
 pub mod component_metadata;
@@ -83,6 +85,7 @@ pub mod version;
 pub mod wait_info;
 
 pub use authenticate::Authenticated;
+pub use capability::CapabilityReport;
 pub use command::Command;
 pub use component::ComponentIdentifier;
 pub use component_metadata::ComponentMetadata;

@@ -69,6 +69,30 @@ pub enum VendorIdentifier<'a> {
 }
 
 impl<'a> Parameter<'a> {
+    /// The labels of all parameters that are not [`Parameter::Other`].
+    pub const LABELS: [i64; 20] = [
+        VENDOR_IDENTIFIER,
+        CLASS_IDENTIFIER,
+        IMAGE_DIGEST,
+        USE_BEFORE,
+        COMPONENT_SLOT,
+        STRICT_ORDER,
+        SOFT_FAILURE,
+        IMAGE_SIZE,
+        CONTENT,
+        ENCRYPTION_INFO,
+        URI,
+        SOURCE_COMPONENT,
+        INVOKE_ARGUMENTS,
+        DEVICE_IDENTIFIER,
+        FETCH_ARGUMENTS,
+        MINIMUM_BATTERY,
+        UPDATE_PRIORITY,
+        VERSION,
+        WAIT_INFO,
+        COMPONENT_METADATA,
+    ];
+
     /// The label.
     #[must_use]
     pub const fn label(&self) -> i64 {

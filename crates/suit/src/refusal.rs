@@ -77,9 +77,9 @@ impl Refusal {
             Self::DigestAlgorithm(_) => Reason::AlgorithmUnsupported,
             Self::Signature(error) => match error {
                 SignatureError::NoSupportedAlgorithm => Reason::AlgorithmUnsupported,
-                SignatureError::NotSigned | SignatureError::CriticalHeader => {
-                    Reason::CoseUnsupported
-                }
+                SignatureError::NotSigned
+                | SignatureError::NotMac0
+                | SignatureError::CriticalHeader => Reason::CoseUnsupported,
                 SignatureError::Payload | SignatureError::Wrong => Reason::Unauthorised,
             },
             Self::ManifestDigest
