@@ -5,13 +5,17 @@ mod dependencies;
 mod encrypted;
 
 use crate::vectors::{ed25519, p256, published, trust};
-use suit::build::{BuildError, Component, Description, Image, Source, Unsigned};
+use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
+use suit::build::{Authentication, BuildError, Component, Description, Image, Source, Unsigned};
 use suit::command::ComponentIndex;
 use suit::text::{LanguageText, Text, key};
 use suit::{
     Command, CommandSequence, ComponentIdentifier, Envelope, Limits, Manifest, Member, Section,
     Severable,
 };
+
+use teep_cose::mac::{MacKey, ReceivedMac0};
+use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, cbor};
 
 const DEVICE: &str = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74";
 const IMAGE: &[u8] = b"Hello, Secure World!";
@@ -140,6 +144,47 @@ fn any_one_signer_is_enough_and_a_stranger_is_not() {
     let nobody = envelope.verify(&trust(&[])).unwrap_err();
     assert_eq!(nobody, suit::Refusal::NoTrustedKey);
     assert_eq!(nobody.reason(), suit::Reason::Unauthorised);
+}
+
+/// A COSE_Mac0, a COSE_Sign1 by each algorithm that signs, and one made elsewhere.
+///
+/// Proves: S-023
+#[test]
+fn who_vouches_may_do_so_by_any_algorithm_but_es256() {
+    let random = &mut ChaCha20Rng::seed_from_u64(1);
+    let keys: Vec<_> = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| algorithm.can_sign())
+        .map(|algorithm| SigningKey::generate(algorithm, random))
+        .collect();
+    let mac_key = MacKey::new([7; 32]);
+    let unsigned = scenario(fetched()).build().unwrap();
+    let made = Sign1::new(&unsigned.to_be_signed())
+        .detached()
+        .sign(&ed25519(1));
+    let mut authentications: Vec<_> = keys.iter().map(Authentication::Sign1).collect();
+    authentications.extend([Authentication::Mac0(&mac_key), Authentication::Made(&made)]);
+    let bytes = unsigned.authenticate(&authentications);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    assert_eq!(envelope.blocks().len(), keys.len() + 2);
+    assert_eq!(envelope.encode(), bytes);
+    for (key, block) in keys.iter().zip(envelope.blocks()) {
+        assert!(
+            envelope.verify(&trust(&[key])).is_ok(),
+            "{}",
+            key.algorithm()
+        );
+        let message = SignedMessage::decode(block, &cbor::Limits::MESSAGE).unwrap();
+        assert!(message.is_sign1());
+        let number = message.signatures()[0].algorithm;
+        assert_eq!(number, Some(key.algorithm().number()));
+        assert_ne!(number, Some(-7));
+    }
+    assert!(envelope.verify(&trust(&[&ed25519(1)])).is_ok());
+    let mac = ReceivedMac0::decode(envelope.blocks()[keys.len()], &cbor::Limits::MESSAGE).unwrap();
+    let signed = unsigned.to_be_signed();
+    assert_eq!(mac.verify_detached(&signed, &mac_key), Ok(()));
+    assert!(mac.verify_detached(&signed, &MacKey::new([8; 32])).is_err());
 }
 
 /// Proves: S-009, S-010
