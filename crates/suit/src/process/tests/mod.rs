@@ -1,6 +1,7 @@
 //! A device in memory, and manifests written by hand: independent of the model and its builder, so that
 //! both would have to be wrong in the same way for a fault to hide.
 
+mod built;
 mod commands;
 mod dependencies;
 mod device;
