@@ -37,9 +37,28 @@ fn manifest(envelope: &[u8]) -> Option<Vec<u8>> {
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::fixed);
 
-/// With the easy parameters: fetch and image-match; two components with other commands.
+/// All with the parameters that let commands succeed.
 const COMPOSED: &[&[u8]] = &[
-    &[1, 2, 0, 0x40, 1, 0, 0, 2, 6, 0, 4, 0],
-    &[1, 2, 0, 0x51, 1, 0, 0, 1, 4, 0, 0, 1, 6, 3, 0, 1, 4, 1],
-    &[1, 2, 1, 0x44, 1, 0, 0, 0, 2, 6, 4, 4, 0, 0, 1, 6, 6],
+    // Fetches and checks.
+    &[1, 2, 0, 0x40, 1, 0, 0, 2, 6, 0, 4, 0, 2],
+    // The server has something else.
+    &[1, 2, 0, 0x40, 1, 0, 0, 3, 9, 0, 5, 1, 6, 0, 4, 0, 2],
+    // So has the envelope; the alternative writes.
+    &[
+        1, 2, 0, 0x40, 1, 0, 0, 1, 13, 2, 1, 0, 3, 9, 0, 5, 4, 6, 0, 4, 0, 2, 0, 1, 6, 3,
+    ],
+    // Fetches one component, copies it to another, checks both.
+    &[
+        1, 2, 1, 0x40, 1, 0, 0, 0, 6, 6, 0, 4, 0, 2, 2, 1, 9, 0, 8, 0, 6, 4, 4, 0, 2,
+    ],
+    // Validates what is installed, loads and invokes it.
+    &[
+        1, 2, 1, 7, 1, 0, 0, 1, 2, 9, 0, 0, 1, 4, 0, 2, 0, 1, 6, 4, 0, 1, 6, 6,
+    ],
+    // Unlinks.
+    &[1, 2, 0, 0x80, 1, 0, 0, 1, 6, 5],
+    // A shared sequence, and severed sections to fetch and install.
+    &[
+        1, 7, 0, 0x50, 1, 0, 0, 1, 4, 2, 2, 0, 1, 6, 0, 0, 1, 4, 0, 2,
+    ],
 ];

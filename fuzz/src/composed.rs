@@ -29,6 +29,7 @@ pub fn envelope(bytes: &[u8]) -> Unsigned {
     let mut choices = Choices(bytes);
     let flags = choices.byte();
     let components = 1 + choices.below(4);
+    let easy = (flags & EASY != 0).then_some(components - 1);
     let present = choices.byte();
     let mut manifest = Map::default();
     manifest.entry(1, uint(1));
@@ -40,7 +41,7 @@ pub fn envelope(bytes: &[u8]) -> Unsigned {
     }
     common.entry(2, component_list(components, &mut choices));
     if flags & SHARED != 0 {
-        common.entry(4, bytes_item(&sequence(&mut choices, 0, flags & EASY != 0)));
+        common.entry(4, bytes_item(&sequence(&mut choices, 0, easy)));
     }
     manifest.entry(3, bytes_item(&common.encode()));
     manifest.entry(5, vec![0x81, 0x41, b'm']);
@@ -49,7 +50,7 @@ pub fn envelope(bytes: &[u8]) -> Unsigned {
         if present & 1 << bit == 0 {
             continue;
         }
-        let commands = sequence(&mut choices, 0, flags & EASY != 0);
+        let commands = sequence(&mut choices, 0, easy);
         match Member::from_label(label) {
             Some(member) if flags & SEVERED != 0 => {
                 manifest.entry(label, sever(&commands).to_bytes());
@@ -113,11 +114,11 @@ fn component_list(count: usize, choices: &mut Choices<'_>) -> Vec<u8> {
     })
 }
 
-/// A sequence; `easy` ones begin with all components selected and parameters that let most commands
-/// succeed.
-fn sequence(choices: &mut Choices<'_>, depth: usize, easy: bool) -> Vec<u8> {
+/// A sequence; an `easy` one begins with all components selected and parameters that let most commands
+/// succeed, with the last component as the source.
+fn sequence(choices: &mut Choices<'_>, depth: usize, easy: Option<usize>) -> Vec<u8> {
     let mut commands = Vec::new();
-    if easy && depth == 0 {
+    if let Some(last) = easy {
         commands.push((12, vec![0xf5]));
         let mut parameters = Map::default();
         for label in [1, 2, 24] {
@@ -126,7 +127,7 @@ fn sequence(choices: &mut Choices<'_>, depth: usize, easy: bool) -> Vec<u8> {
         parameters.entry(3, digest(IMAGE));
         parameters.entry(18, bytes_item(IMAGE));
         parameters.entry(21, text(IMAGE_URI));
-        parameters.entry(22, uint(1));
+        parameters.entry(22, uint(last as u64));
         commands.push((20, parameters.encode()));
     }
     // With several components, a sequence must begin with set-component-index.
@@ -158,7 +159,7 @@ fn command(choices: &mut Choices<'_>, depth: usize) -> (i64, Vec<u8>) {
         12 => (19, parameters(choices)),
         // One level more than the limit, to be refused.
         13 if depth < 9 => (15, try_each(choices, depth)),
-        14 if depth < 9 => (32, bytes_item(&sequence(choices, depth + 1, false))),
+        14 if depth < 9 => (32, bytes_item(&sequence(choices, depth + 1, None))),
         _ => {
             let code = i64::from(i16::from_be_bytes([
                 choices.of(&[0, 0, 0xfe, 0xff]),
@@ -176,7 +177,7 @@ fn try_each(choices: &mut Choices<'_>, depth: usize) -> Vec<u8> {
     encoded(|e| {
         e.array((count + or_nothing) as u64)?;
         for _ in 0..count {
-            e.bytes(&sequence(choices, depth + 1, false))?;
+            e.bytes(&sequence(choices, depth + 1, None))?;
         }
         if or_nothing == 1 {
             e.null()?;

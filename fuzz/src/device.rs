@@ -88,8 +88,8 @@ impl Device {
         chunk: usize,
     ) -> Result<(), Failure> {
         let identity = Identity {
-            vendor: vec![DEVICE_IS],
-            class: vec![DEVICE_IS],
+            vendor: vec![DEVICE_IS, EXAMPLE_VENDOR.to_be_bytes()],
+            class: vec![DEVICE_IS, EXAMPLE_CLASS.to_be_bytes()],
             device: vec![DEVICE_IS],
         };
         let mut processor = Processor::new(authorized, procedure, identity);
@@ -280,3 +280,7 @@ impl Vouched {
         }
     }
 }
+
+/// Vendor and class in the examples of draft-ietf-suit-manifest.
+const EXAMPLE_VENDOR: u128 = 0xfa6b4a53_d5ad_5fdf_be9d_e663e4d41ffe;
+const EXAMPLE_CLASS: u128 = 0x1492af14_2569_5e48_bf42_9b2d51f2ab45;
