@@ -41,16 +41,18 @@ pub(crate) fn run() -> Result<(), String> {
 
 /// Checks for a C++ compiler, which the fuzz targets need, installing one where there is none.
 pub(crate) fn cpp_compiler() -> Result<(), String> {
-    let name = std::env::var("CXX").unwrap_or_else(|_| "c++".to_string());
-    let present = || answer(Command::new(&name).arg("--version")).is_some();
+    // Whoever names one in CXX knows better.
+    let present = || {
+        std::env::var_os("CXX").is_some() || answer(Command::new("c++").arg("--version")).is_some()
+    };
     if present() {
         return Ok(());
     }
-    println!("setup: fuzzing needs a C++ compiler, and {name} is not here");
+    println!("setup: fuzzing needs a C++ compiler, and c++ is not here");
     add_from_debian("a C++ compiler", &["g++"], &by_hand_debian(&["g++"]))?;
-    present()
-        .then_some(())
-        .ok_or_else(|| format!("fuzzing needs a C++ compiler: {name} cannot be started"))
+    present().then_some(()).ok_or_else(|| {
+        "g++ is installed, but c++ cannot be started: set CXX to a C++ compiler".into()
+    })
 }
 
 /// A compiler that can build for wasm32-unknown-unknown.
