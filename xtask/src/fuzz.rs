@@ -52,9 +52,14 @@ fn all(targets: &[&str], seconds: u32) -> Result<(), String> {
         .iter()
         .map(|target| Run::start(target, &programs, &folder, seconds))
         .collect::<Result<_, _>>()?;
-    // All are waited for before a failure ends it: none is left running.
+    // All are waited for: none is left running, and each fault is told.
     let ended: Vec<_> = started.into_iter().map(Run::finish).collect();
-    ended.into_iter().collect()
+    let faults: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("\n"))
+    }
 }
 
 /// Builds the targets and returns the folder that they are in.
@@ -137,11 +142,12 @@ impl<'a> Run<'a> {
 
     /// What a person needs who is to mend it.
     fn fault(&self, log: &str) -> String {
-        let what: Vec<&str> = match log.lines().position(|line| line.contains("panicked at")) {
-            Some(line) => log.lines().skip(line).take(3).collect(),
-            None => log.lines().filter(|line| line.contains("ERROR:")).collect(),
-        };
-        let what = what.join("\n  ");
+        let from = |mark| log.find(mark).map(|start| log[start..].lines());
+        let lines = from("panicked at").or_else(|| from("ERROR:"));
+        // Compared values may be long.
+        let lines = lines.into_iter().flatten().take(2);
+        let lines: Vec<String> = lines.map(|line| line.chars().take(120).collect()).collect();
+        let what = lines.join("\n  ");
         let program = self.program.display();
         let Some((_, input)) = log.rsplit_once("Test unit written to ") else {
             let log = self.log.display();
