@@ -22,7 +22,6 @@ pub fn limits() -> Limits {
         payload_bytes: 4096,
         procedure_bytes: 16384,
         records: 4,
-        ..Limits::default()
     }
 }
 
