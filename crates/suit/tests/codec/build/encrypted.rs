@@ -48,7 +48,7 @@ fn ciphertext(recipients: &[Recipient], algorithm: ContentAlgorithm) -> Cipherte
 fn decrypt(key: &DecryptionKey, encryption_info: &[u8], ciphertext: &[u8]) -> Vec<u8> {
     let received = Encrypted::decode(encryption_info, &cbor::Limits::MESSAGE).unwrap();
     let key = received
-        .content_key(&[key.clone()], Purpose::PayloadEncryption)
+        .content_key(std::slice::from_ref(key), Purpose::PayloadEncryption)
         .unwrap();
     let mut decryptor = received.decryptor(&key).unwrap();
     let mut plaintext = Vec::new();
