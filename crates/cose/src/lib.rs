@@ -3,10 +3,20 @@
 //! Everything that arrives from outside goes through [`cbor::Reader`], which checks a whole item
 //! (well formed, definite lengths, no duplicate map keys, bounded nesting, no trailing bytes) before a
 //! decoder sees its first field. What was signed is kept as bytes and never encoded again in order to
-//! be verified. The cryptography is RustCrypto's; this crate only arranges it as RFC 9052 (COSE
-//! structures), RFC 9864 (ESP256 and Ed25519) and RFC 9679 (thumbprints) say.
+//! be verified. The cryptography is RustCrypto's, and of HSS-LMS crate `hbs-lms`; this crate only arranges it
+//! as RFC 9052 (COSE structures) and RFC 9679 (thumbprints) say:
 //!
-//! Not yet here: X.509 chains, COSE_Mac0, COSE_Encrypt, HSS-LMS, the older algorithm numbers -7 and -8.
+//! | Algorithm | COSE number | Signs | Verifies | Text |
+//! |---|---|---|---|---|
+//! | ESP256 | -9 | yes | yes | RFC 9864 |
+//! | ES256 | -7 | no | with a P-256 key, [where asked](SignedMessage::accepting_es256) | RFC 9053 |
+//! | Ed25519 | -19 | yes | yes | RFC 9864 |
+//! | HSS-LMS with SHA-256/256 | -46 | no | yes | RFC 8778 |
+//! | ML-DSA-44, -65, -87 | -48, -49, -50 | yes | yes | RFC 9964 |
+//! | HMAC 256/256, in [COSE_Mac0](mac::Mac0) | 5 | yes | yes | RFC 9053 |
+//!
+//! Not yet here: X.509 chains, COSE_Encrypt, COSE_Mac, EdDSA by its older number -8, HSS-LMS with the
+//! shorter hashes and SHAKE of RFC 9858.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
@@ -22,6 +32,8 @@
 
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod algorithm;
 pub mod cbor;
