@@ -333,8 +333,8 @@ impl Described {
         let encrypted = self.component.iter().filter_map(|c| c.encrypt.as_ref());
         let places = encrypted.filter_map(|encryption| encryption.place.as_ref());
         let dependencies = self.dependency.iter().map(|dependency| &dependency.id);
-        let written = components.chain(places).chain(dependencies);
-        written.filter(|text| names(text, id)).next_back()
+        let mut written = components.chain(places).chain(dependencies);
+        written.rfind(|text| names(text, id))
     }
 
     /// The last URI of this component.
