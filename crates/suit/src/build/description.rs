@@ -36,6 +36,8 @@ pub struct Description<'a> {
     pub vendor_identifier: Option<[u8; 16]>,
     /// Only devices of this class take it.
     pub class_identifier: Option<[u8; 16]>,
+    /// Only this device takes it: for what is made for one, such as personalization data.
+    pub device_identifier: Option<[u8; 16]>,
     /// What has to hold before anything is changed.
     pub conditions: Conditions,
     /// What is waited for before anything is installed, but not before it is fetched by
@@ -71,6 +73,7 @@ impl Default for Description<'_> {
             set_version: None,
             vendor_identifier: None,
             class_identifier: None,
+            device_identifier: None,
             conditions: Conditions::default(),
             wait: None,
             components: Vec::new(),
@@ -192,6 +195,9 @@ impl Description<'_> {
                 Parameter::ClassIdentifier(class),
                 Condition::ClassIdentifier,
             ));
+        }
+        if let Some(id) = &self.device_identifier {
+            device.push((Parameter::DeviceIdentifier(id), Condition::DeviceIdentifier));
         }
         let mut commands = self.commands();
         for (at, component) in self.components() {

@@ -21,7 +21,7 @@ pub use encrypted::Ciphertext;
 
 use crate::envelope::Parts;
 use crate::severable::Member;
-use crate::{Command, INFALLIBLE, Manifest, SuitDigest, deterministic};
+use crate::{Command, Envelope, INFALLIBLE, Manifest, Refusal, SuitDigest, deterministic};
 
 /// An envelope that nobody has signed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +147,28 @@ impl Authentication<'_> {
             Self::Made(block) => block.to_vec(),
         }
     }
+}
+
+/// Adds authentication blocks to those that an envelope has, for those who vouch for it later.
+///
+/// # Errors
+/// [`Refusal`] if its digest is not that of its manifest, or no device would take the manifest.
+pub fn authenticate_too(
+    envelope: &Envelope<'_>,
+    authentications: &[Authentication<'_>],
+) -> Result<Vec<u8>, Refusal> {
+    // S-025 (8.3) what is signed is the digest: it must be that of the manifest that one sees.
+    if *envelope.digest() != SuitDigest::sha256_of_wrapped(envelope.manifest_bytes()) {
+        return Err(Refusal::ManifestDigest);
+    }
+    envelope.unverified_manifest()?;
+    let signed = envelope.digest().to_bytes();
+    let old = envelope.blocks().iter().map(|block| block.to_vec());
+    let new = authentications
+        .iter()
+        .map(|authentication| authentication.block(&signed));
+    let blocks: Vec<_> = old.chain(new).collect();
+    Ok(envelope.encode_with(&blocks))
 }
 
 /// Encodes commands as a sequence, which [`crate::CommandSequence::new`] reads.

@@ -6,7 +6,9 @@ mod encrypted;
 
 use crate::vectors::{ed25519, p256, published, trust};
 use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
-use suit::build::{Authentication, BuildError, Component, Description, Image, Source, Unsigned};
+use suit::build::{
+    Authentication, BuildError, Component, Description, Image, Source, Unsigned, authenticate_too,
+};
 use suit::command::ComponentIndex;
 use suit::text::{LanguageText, Text, key};
 use suit::{
@@ -161,9 +163,10 @@ fn who_vouches_may_do_so_by_any_algorithm_but_es256() {
         .collect();
     let mac_key = MacKey::new([7; 32]);
     let unsigned = scenario(fetched()).build().unwrap();
+    let elsewhere = ed25519(1);
     let made = Sign1::new(&unsigned.to_be_signed())
         .detached()
-        .sign(&ed25519(1));
+        .sign_elsewhere(&elsewhere.public_key(), |data| elsewhere.sign(data));
     let mut authentications: Vec<_> = keys.iter().map(Authentication::Sign1).collect();
     authentications.extend([Authentication::Mac0(&mac_key), Authentication::Made(&made)]);
     let bytes = unsigned.authenticate(&authentications);
@@ -187,6 +190,33 @@ fn who_vouches_may_do_so_by_any_algorithm_but_es256() {
     let signed = unsigned.to_be_signed();
     assert_eq!(mac.verify_detached(&signed, &mac_key), Ok(()));
     assert!(mac.verify_detached(&signed, &MacKey::new([8; 32])).is_err());
+}
+
+/// Proves: S-025
+#[test]
+fn others_may_vouch_for_an_envelope_later() {
+    let unsigned = scenario(integrated()).build().unwrap();
+    let (author, auditor) = (ed25519(1), ed25519(2));
+    let both = unsigned.sign(&[&author, &auditor]);
+    let bytes = unsigned.tagged().sign(&[]);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let nobody = envelope.verify(&trust(&[&author])).unwrap_err();
+    assert_eq!(nobody, suit::Refusal::NotAuthenticated);
+    let bytes = authenticate_too(&envelope, &[Authentication::Sign1(&author)]).unwrap();
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let bytes = authenticate_too(&envelope, &[Authentication::Sign1(&auditor)]).unwrap();
+    assert_eq!(bytes, [&[0xd8, 107][..], &both].concat());
+
+    let digest = envelope.digest().bytes.clone();
+    let at = bytes
+        .windows(32)
+        .position(|window| window == digest)
+        .unwrap();
+    let mut changed = bytes;
+    changed[at] ^= 1;
+    let envelope = Envelope::decode(&changed, &Limits::DEFAULT).unwrap();
+    let refusal = authenticate_too(&envelope, &[Authentication::Sign1(&author)]).unwrap_err();
+    assert_eq!(refusal, suit::Refusal::ManifestDigest);
 }
 
 /// Proves: S-009, S-010

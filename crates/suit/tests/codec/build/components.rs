@@ -138,6 +138,19 @@ fn conditions_of_all_and_of_one_come_where_the_update_begins_and_nowhere_else() 
 }
 
 #[test]
+fn one_device_alone_may_be_meant() {
+    let unsigned = Description {
+        vendor_identifier: None,
+        class_identifier: None,
+        device_identifier: Some([7; 16]),
+        ..scenario(fetched())
+    }
+    .build()
+    .unwrap();
+    assert_eq!(shared(&unsigned), ["set 3 14 24", "DeviceIdentifier"]);
+}
+
+#[test]
 fn the_version_of_the_set_is_in_the_manifest() {
     let unsigned = Description {
         set_version: Some(vec![1, 2, -1, 3]),
