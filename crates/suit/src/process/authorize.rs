@@ -28,6 +28,8 @@ pub struct Authorized {
     sequence_number: u64,
     set_version: Option<Vec<i64>>,
     stored_at: ComponentIdentifier,
+    /// S-132 what stands before the identifiers of its components.
+    pub(super) prefix: ComponentIdentifier,
     reference_uri: String,
     digest: SuitDigest,
     components: Vec<ComponentIdentifier>,
@@ -114,6 +116,7 @@ impl Authenticated<'_> {
             sequence_number: manifest.sequence_number,
             set_version: manifest.set_version.clone(),
             stored_at,
+            prefix: prefix.clone(),
             reference_uri: manifest.reference_uri.unwrap_or_default().to_string(),
             digest: self.envelope().digest().clone(),
             components,
@@ -163,7 +166,7 @@ impl Authenticated<'_> {
             }
             // S-028, S-036 (9) every component, also one that is only read: copying it elsewhere would show
             // it. A dependency may be another signer's.
-            let is_dependency = dependencies.iter().any(|d| d.component == *component);
+            let is_dependency = dependencies.iter().any(|d| d.index == index as u64);
             let access = match is_dependency {
                 true => Access::Dependency,
                 false => Access::Component,
@@ -269,6 +272,20 @@ impl Authorized {
     #[must_use]
     pub fn envelope(&self) -> &[u8] {
         &self.envelope
+    }
+
+    /// S-028 whether the manifest's signers may use the content of a component: those who only depend on
+    /// what it holds may have it fetched, checked and processed, and no more.
+    pub(super) fn may_use(
+        &self,
+        component: &ComponentIdentifier,
+        device: &dyn Device,
+    ) -> Result<(), Fault> {
+        let is_dependency = self.dependencies().any(|known| known == component);
+        match is_dependency && !device.may(&self.signers, component, Access::Component) {
+            true => Err(Fault::NotAllowed(component.clone())),
+            false => Ok(()),
+        }
     }
 
     /// S-071, S-072 looks through every sequence that is there, whatever procedure will run.

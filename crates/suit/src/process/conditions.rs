@@ -56,6 +56,8 @@ pub(super) fn check(
             image_not_match(machine, manifests, place, &digest, device)
         }
         (Condition::CheckContent, Some(Parameter::Content(wanted))) => {
+            // S-028 who may not read it may not guess, either.
+            manifests[machine.manifest()].may_use(&component.id, device)?;
             check_content(machine, place, wanted, device)
         }
         // S-108 a device without slots is in none of them.
@@ -140,6 +142,12 @@ fn image_match(
     }
     if !bool::from(actual_digest.bytes.ct_eq(&digest.bytes)) {
         return Err(Stop::Condition(Fault::OtherDigest));
+    }
+    let index = machine.index().unwrap_or_default();
+    // S-133 that a manifest is the one meant does not show that its signer may store it there:
+    // dependency-integrity does.
+    if manifests[machine.manifest()].dependency(index).is_some() {
+        return Ok(Outcome::Done);
     }
     let Some(content) = &mut machine.components[place].content else {
         return Ok(Outcome::Done);

@@ -1,22 +1,22 @@
 //! Manifests that depend on others.
 
 use super::*;
-use crate::{Reason, Section};
+use crate::Reason;
 
-const DEPENDENCY_INTEGRITY: i64 = 7;
-const IS_DEPENDENCY: i64 = 8;
-const PROCESS_DEPENDENCY: i64 = 11;
-const UNLINK: i64 = 33;
-const DEPENDENCY_RESOLUTION: u8 = 15;
+pub(super) const DEPENDENCY_INTEGRITY: i64 = 7;
+pub(super) const IS_DEPENDENCY: i64 = 8;
+pub(super) const PROCESS_DEPENDENCY: i64 = 11;
+pub(super) const UNLINK: i64 = 33;
+pub(super) const DEPENDENCY_RESOLUTION: u8 = 15;
 
-const DEPENDENCY_URI: &str = "https://example.org/dependency";
+pub(super) const DEPENDENCY_URI: &str = "https://example.org/dependency";
 
 /// The signers of the root and of what it depends on.
-const ROOT: u8 = 7;
-const OTHER: u8 = 8;
+pub(super) const ROOT: u8 = 7;
+pub(super) const OTHER: u8 = 8;
 
 /// A manifest by another signer, which installs the component 5 and is stored as the component 9.
-fn dependency() -> Draft {
+pub(super) fn dependency() -> Draft {
     let mut draft = Draft::new(&[
         (
             VALIDATE,
@@ -34,7 +34,7 @@ fn dependency() -> Draft {
 }
 
 /// What the root sets for a dependency with this envelope.
-fn wanted(envelope: &[u8]) -> Pair {
+pub(super) fn wanted(envelope: &[u8]) -> Pair {
     let digest = Envelope::decode(envelope, &crate::Limits::DEFAULT)
         .unwrap()
         .digest()
@@ -47,7 +47,7 @@ fn wanted(envelope: &[u8]) -> Pair {
 }
 
 /// A manifest that depends on the one with this envelope, and installs the component 0.
-fn root(envelope: &[u8]) -> Draft {
+pub(super) fn root(envelope: &[u8]) -> Draft {
     let process = [select(1), plain(PROCESS_DEPENDENCY)];
     let write = [select(0), set(&[content(b"outer")]), plain(WRITE)];
     let get = [
@@ -71,7 +71,7 @@ fn root(envelope: &[u8]) -> Draft {
 }
 
 /// The root with another sequence in one of its sections.
-fn with(mut draft: Draft, section: u8, commands: &[Pair]) -> Draft {
+pub(super) fn with(mut draft: Draft, section: u8, commands: &[Pair]) -> Draft {
     draft.sections.retain(|(label, _)| *label != section);
     draft.sections.push((section, sequence(commands)));
     draft.sections.sort_by_key(|(label, _)| *label);
@@ -79,7 +79,7 @@ fn with(mut draft: Draft, section: u8, commands: &[Pair]) -> Draft {
 }
 
 /// A device that trusts both signers with everything.
-fn device() -> Memory {
+pub(super) fn device() -> Memory {
     Memory {
         trusted: [ROOT, OTHER]
             .map(|signer| key_of(signer).public_key())
@@ -89,11 +89,11 @@ fn device() -> Memory {
     }
 }
 
-fn strict() -> Options {
+pub(super) fn strict() -> Options {
     Options::default()
 }
 
-fn lenient() -> Options {
+pub(super) fn lenient() -> Options {
     Options {
         leniency: Leniency::PUBLISHED_EXAMPLES,
         ..Options::default()
@@ -101,7 +101,7 @@ fn lenient() -> Options {
 }
 
 /// Runs `root` on `device`, where `dependency` can be fetched.
-fn run(
+pub(super) fn run(
     root: &Draft,
     dependency: &[u8],
     procedure: Procedure,
@@ -121,11 +121,15 @@ fn run(
     )
 }
 
-fn update(root: &Draft, dependency: &[u8], device: &mut Memory) -> Result<Vec<Progress>, Failure> {
+pub(super) fn update(
+    root: &Draft,
+    dependency: &[u8],
+    device: &mut Memory,
+) -> Result<Vec<Progress>, Failure> {
     run(root, dependency, Procedure::Update, device, &strict())
 }
 
-fn fault(root: &Draft, dependency: &[u8]) -> Fault {
+pub(super) fn fault(root: &Draft, dependency: &[u8]) -> Fault {
     update(root, dependency, &mut device()).unwrap_err().fault
 }
 
@@ -454,170 +458,4 @@ fn processing_uninstalls_nothing_that_others_need() {
     .unwrap();
     device.commit();
     assert!(!device.installed.contains_key(&component(5)));
-}
-
-/// Proves: S-132, R-01, R-02, R-03
-#[test]
-fn a_prefix_stands_before_the_dependencys_components() {
-    let mut failing = dependency();
-    failing.sections[0].1 = sequence(&[set(&[digest_of(b"other")]), (IMAGE_MATCH, alloc::vec![2])]);
-    let inner = dependency().envelope();
-    let mut prefixed = root(&inner);
-    prefixed.prefix = Some(3);
-    let mut device = device();
-    update(&prefixed, &inner, &mut device).unwrap();
-    let below = ComponentIdentifier::new(alloc::vec![alloc::vec![3], alloc::vec![5]]);
-    assert_eq!(device.staged[&below], b"inner");
-    // A record says in which manifest it was, and what was there instead.
-    let inner = failing.envelope();
-    let authorized = authorize_for(&device, &root(&inner).envelope(), &strict()).unwrap();
-    let mut processor = Processor::new(authorized, Procedure::Update);
-    let server = [(DEPENDENCY_URI.to_string(), inner)].into();
-    let failure = drive(&mut processor, &mut self::device(), &server, 50).unwrap_err();
-    assert_eq!(
-        (&failure.record.manifest[..], failure.record.section),
-        (&[0][..], 7)
-    );
-    let properties = &failure.record.properties;
-    assert_eq!(
-        properties[&3],
-        bytes(&SuitDigest::sha256(b"inner").to_bytes())
-    );
-    assert_eq!(properties[&14], uint(5));
-    assert_eq!(processor.records(), [ReportEntry::Record(failure.record)]);
-    let shown = failure.place.unwrap().to_string();
-    assert!(shown.ends_with("of dependency [0]"), "{shown}");
-}
-
-/// Proves: S-031, S-032
-#[test]
-fn an_old_dependency_is_refused_by_its_own_number() {
-    let inner = dependency().envelope();
-    let mut device = device();
-    device.sequence_numbers = [(component(9), 4)].into();
-    let failure = update(&root(&inner), &inner, &mut device).unwrap_err();
-    let (manifest, installed) = (3, 4);
-    assert_eq!(
-        failure.fault,
-        Fault::SequenceNumber {
-            manifest,
-            installed
-        }
-    );
-    assert_eq!(failure.record.manifest, [0]);
-}
-
-/// Proves: S-139, S-161
-#[test]
-fn dependencies_end_somewhere() {
-    let inner = dependency().envelope();
-    let limited = |set: fn(&mut Limits)| {
-        let mut options = strict();
-        set(&mut options.limits);
-        let run = run(
-            &root(&inner),
-            &inner,
-            Procedure::Update,
-            &mut device(),
-            &options,
-        );
-        run.unwrap_err().fault
-    };
-    assert_eq!(
-        limited(|l| l.dependencies = 0),
-        Fault::OverLimit("dependencies")
-    );
-    assert_eq!(
-        limited(|l| l.dependency_depth = 0),
-        Fault::OverLimit("levels of dependencies")
-    );
-    assert_eq!(
-        limited(|l| l.dependency_bytes = 99),
-        Fault::OverLimit("bytes of dependencies")
-    );
-    // Installed where it depends on itself: a digest could not say so, but no digest is asked for here.
-    let circle = with(
-        root(&inner),
-        UNINSTALL,
-        &[select(1), plain(PROCESS_DEPENDENCY)],
-    );
-    let mut device = Memory {
-        installed: [(component(9), circle.envelope())].into(),
-        ..device()
-    };
-    let failure = run(
-        &circle,
-        &inner,
-        Procedure::Uninstall,
-        &mut device,
-        &lenient(),
-    )
-    .unwrap_err();
-    assert_eq!(failure.fault, Fault::DependsOnItself);
-}
-
-/// Proves: S-136, S-139, R-01
-#[test]
-fn a_dependency_may_have_dependencies() {
-    let inner = dependency().envelope();
-    let mut middle = root(&inner);
-    middle.components = alloc::vec![4, 9];
-    middle.name = "middle";
-    let middle_envelope = middle.envelope();
-    let integrated = "#middle";
-    let digest = Envelope::decode(&middle_envelope, &crate::Limits::DEFAULT).unwrap();
-    let digest = (3, bytes(&digest.digest().to_bytes()));
-    let get = [
-        select(1),
-        set(&[digest, uri(integrated)]),
-        plain(FETCH),
-        plain(DEPENDENCY_INTEGRITY),
-        plain(PROCESS_DEPENDENCY),
-    ];
-    let mut outer = with(root(&inner), DEPENDENCY_RESOLUTION, &get);
-    outer.components = alloc::vec![0, 8];
-    outer.payloads = alloc::vec![(integrated, middle_envelope)];
-    let mut device = device();
-    let authorized = authorize_for(&device, &outer.envelope(), &strict()).unwrap();
-    let mut processor = Processor::new(authorized, Procedure::Update);
-    let server = [(DEPENDENCY_URI.to_string(), inner.clone())].into();
-    drive(&mut processor, &mut device, &server, 50).unwrap();
-    let paths: Vec<_> = processor
-        .manifests()
-        .iter()
-        .map(|m| m.path.clone())
-        .collect();
-    assert_eq!(paths, [alloc::vec![], alloc::vec![0], alloc::vec![0, 0]]);
-    for (name, holds) in [
-        (0, &b"outer"[..]),
-        (4, b"outer"),
-        (5, b"inner"),
-        (9, &inner),
-    ] {
-        assert_eq!(device.staged[&component(name)], holds);
-    }
-}
-
-/// Proves: S-009
-#[test]
-fn a_dependency_needs_its_severed_sections_as_well() {
-    let mut inner = dependency();
-    let install = inner.sections.remove(1).1;
-    let manifest = {
-        let bytes = inner.envelope();
-        let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-        let mut manifest = envelope.unverified_manifest().unwrap();
-        let digest = crate::build::sever(&install);
-        manifest.install = Some(crate::Severable::Severed(digest));
-        manifest.encode()
-    };
-    let severed = |members: &[(i64, &[u8])]| sign_with(&key_of(OTHER), &manifest, members, &[]);
-    let whole = severed(&[(20, &install)]);
-    let mut device = device();
-    update(&root(&whole), &whole, &mut device).unwrap();
-    assert_eq!(device.staged[&component(5)], b"inner");
-    let without = severed(&[]);
-    let failure = update(&root(&without), &without, &mut self::device()).unwrap_err();
-    assert_eq!(failure.fault, Fault::Severed);
-    assert_eq!(failure.place.unwrap().section, Some(Section::Install));
 }
