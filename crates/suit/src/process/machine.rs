@@ -530,6 +530,9 @@ impl Machine {
             }
             Command::SetComponentIndex(_) => Err(Fault::OutOfOrder.into()),
             _ if self.must_select(manifests) => Err(Fault::OutOfOrder.into()),
+            Command::OverrideMultiple(_) if !self.may_select(manifests) => {
+                Err(Fault::OutOfOrder.into())
+            }
             Command::Condition(condition, _) => {
                 let place = self.place()?;
                 conditions::check(self, manifests, *condition, place, device)

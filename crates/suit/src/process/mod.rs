@@ -28,7 +28,7 @@
 //!
 //! Texts and published examples disagree in places; the processor is strict where [`Leniency`] does not
 //! say otherwise. Not supported are custom commands and parameters, and a second processor for some of the
-//! dependencies (S-145).
+//! dependencies.
 
 mod authorize;
 mod caution;

@@ -275,8 +275,17 @@ fn what_has_not_been_checked_is_not_processed() {
 fn new_content_must_be_checked_anew() {
     let inner = dependency().envelope();
     let replaced = [select(1), set(&[content(b"no envelope")]), plain(WRITE)];
-    for change in [&replaced[..], &[select(1), plain(UNLINK)]] {
-        let install = [change, &[select(1), plain(PROCESS_DEPENDENCY)]].concat();
+    let own = [
+        select(0),
+        set(&[content(b"own"), (22, uint(1))]),
+        plain(WRITE),
+    ];
+    let copied = [select(1), set(&[(22, uint(0))]), plain(22)];
+    let copied = [&own[..], &copied].concat();
+    let exchanged = [&own[..], &[plain(31)]].concat();
+    let unlinked = alloc::vec![select(1), plain(UNLINK)];
+    for change in [replaced.to_vec(), copied, exchanged, unlinked] {
+        let install = [&change[..], &[select(1), plain(PROCESS_DEPENDENCY)]].concat();
         let changed = with(root(&inner), INSTALL, &install);
         assert_eq!(fault(&changed, &inner), Fault::IntegrityNotChecked);
     }

@@ -4,7 +4,7 @@ use super::dependencies::*;
 use super::*;
 use crate::Section;
 
-/// Proves: S-132, R-01, R-02, R-03
+/// Proves: S-132, R-01, R-03
 #[test]
 fn a_prefix_stands_before_the_dependencys_components() {
     let mut failing = dependency();
