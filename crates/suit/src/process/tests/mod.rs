@@ -4,10 +4,14 @@
 mod built;
 mod commands;
 mod dependencies;
+mod dependency_chain;
+mod dependency_rights;
 mod device;
 mod encryption;
 mod examples;
+mod limits;
 mod order;
+mod procedures;
 mod published;
 mod random;
 mod refusals;
