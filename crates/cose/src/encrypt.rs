@@ -10,7 +10,10 @@
 //! | or at once | [`Encrypted::decrypt_attached`] | |
 //!
 //! Why `cryptoxide` for the two AEADs and RustCrypto for all else? An image does not fit into a TEE's
-//! memory, and RustCrypto's AEADs only take whole messages. The tests compare the two.
+//! memory, and RustCrypto's AEADs only take whole messages. The tests compare the two. Its AES and GHASH
+//! take constant time in software; it uses the processor's instructions only if compiled for them
+//! (`target-feature=+aes,+pclmulqdq,+ssse3`), and is slow at AES-GCM without. Its contexts are not reliably
+//! wiped when dropped: what stays behind there is a key of one use.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, encrypt::*};

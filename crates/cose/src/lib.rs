@@ -1,12 +1,24 @@
-//! CBOR within limits, COSE signatures, keys, thumbprints and trust anchors for TEEP, SUIT and EAT.
+//! CBOR within limits, COSE signatures and encryption, keys, thumbprints and trust anchors for TEEP,
+//! SUIT and EAT.
 //!
 //! Everything that arrives from outside goes through [`cbor::Reader`], which checks a whole item
 //! (well formed, definite lengths, no duplicate map keys, bounded nesting, no trailing bytes) before a
 //! decoder sees its first field. What was signed is kept as bytes and never encoded again in order to
-//! be verified. The cryptography is RustCrypto's; this crate only arranges it as RFC 9052 (COSE
-//! structures), RFC 9864 (ESP256 and Ed25519) and RFC 9679 (thumbprints) say.
+//! be verified. The cryptography is RustCrypto's, but for HSS-LMS (crate `hbs-lms`) and two ciphers (see
+//! [`encrypt`]); this crate only arranges it as RFC 9052 (COSE structures), RFC 9679 (thumbprints) and
+//! draft-ietf-suit-firmware-encryption (recipients, key derivation) say:
 //!
-//! Not yet here: X.509 chains, COSE_Mac0, COSE_Encrypt, HSS-LMS, the older algorithm numbers -7 and -8.
+//! | Algorithm | COSE number | Signs | Verifies | Text |
+//! |---|---|---|---|---|
+//! | ESP256 | -9 | yes | yes | RFC 9864 |
+//! | ES256 | -7 | no | with a P-256 key, [where asked](SignedMessage::accepting_es256) | RFC 9053 |
+//! | Ed25519 | -19 | yes | yes | RFC 9864 |
+//! | HSS-LMS with SHA-256/256 | -46 | no | yes | RFC 8778 |
+//! | ML-DSA-44, -65, -87 | -48, -49, -50 | yes | yes | RFC 9964 |
+//! | HMAC 256/256, in [COSE_Mac0](mac::Mac0) | 5 | yes | yes | RFC 9053 |
+//!
+//! Not yet here: X.509 chains, COSE_Mac, EdDSA by its older number -8, HSS-LMS with the shorter hashes and
+//! SHAKE of RFC 9858.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
@@ -22,6 +34,8 @@
 
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std; // The published examples are read from files.
 
 pub mod algorithm;
 pub mod cbor;

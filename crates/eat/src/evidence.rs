@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn verifies_with_the_attestation_key_only() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::TEEP {
             let bytes = Evidence::sign(&claims(), &key(algorithm, 1));
             let evidence = Evidence::decode(&bytes).unwrap();
             assert_eq!(*evidence.kid(), key(algorithm, 1).public_key().thumbprint());

@@ -41,7 +41,7 @@ pub(crate) mod tests {
     /// Proves: T-111, T-114
     #[test]
     fn is_an_untagged_sign1_that_names_its_key() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::TEEP {
             let key = key(algorithm, 1);
             let bytes = sign(&Claims::default(), &key);
             assert_eq!(bytes[0], 0x84, "an array of 4, no tag before it");

@@ -118,8 +118,9 @@ impl TamNode {
     #[must_use]
     pub fn sign(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
         let key = match algorithm {
-            Algorithm::Esp256 => &self.tam.esp256,
             Algorithm::Ed25519 => &self.tam.ed25519,
+            // The other of `Algorithm::TEEP`.
+            _ => &self.tam.esp256,
         };
         Sign1::new(&message.encode(&Numbers::IANA))
             .with_kid()

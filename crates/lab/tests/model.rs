@@ -89,7 +89,7 @@ impl Model {
         world.add_tam();
         world.add_signer();
         for n in 0..DEVICES {
-            world.add_device(Algorithm::ALL[n % 2]);
+            world.add_device(Algorithm::TEEP[n % 2]);
         }
         let stranger = SigningKey::generate(Algorithm::Ed25519, &mut world.random);
         Self {

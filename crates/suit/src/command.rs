@@ -55,6 +55,9 @@ macro_rules! numbered {
         pub enum $name { $($(#[$doc])* $variant = $code,)* }
 
         impl $name {
+            /// Every one of them, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// The command's number.
             #[must_use]
             pub const fn code(self) -> i64 {
@@ -242,6 +245,17 @@ impl<'a> TryEach<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// The numbers of the commands that are neither a [`Condition`] nor a [`Directive`].
+    pub const OTHER_CODES: [i64; 7] = [
+        SET_COMPONENT_INDEX,
+        TRY_EACH,
+        SET_PARAMETERS,
+        OVERRIDE_PARAMETERS,
+        RUN_SEQUENCE,
+        OVERRIDE_MULTIPLE,
+        COPY_PARAMETERS,
+    ];
+
     /// The command's number.
     #[must_use]
     pub const fn code(&self) -> i64 {

@@ -263,6 +263,8 @@ fn spanned<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Spanned<'
 }
 
 // Labels, section 8.2.
+/// Members of an envelope that are not severed from the manifest, nor payloads.
+pub(crate) const LABELS: [i64; 2] = [WRAPPER, MANIFEST];
 const WRAPPER: i64 = 2;
 const MANIFEST: i64 = 3;
 const TAG: u64 = 107;

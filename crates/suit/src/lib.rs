@@ -34,10 +34,9 @@
 //! ```
 //!
 //! The texts are draft-ietf-suit-manifest-37, -trust-domains-12, -update-management-14,
-//! -firmware-encryption-26, -report-18 and -mti. The model and codec are of all of them; the processor
-//! does not do everything yet (see [`process`]), and not yet here are COSE_Mac0, ES256 (-7), digests
-//! other than SHA-256, and the insides of COSE_Encrypt, CoSWID and capability reports, which are kept
-//! as bytes.
+//! -firmware-encryption-26, -report-18 and -mti, all of each but: custom commands and parameters, a second
+//! processor for some dependencies, digests other than SHA-256, and the insides of CoSWID tags, which are
+//! kept as bytes. Where the texts disagree with their examples, [`process::Leniency`] decides.
 //!
 //! | What | Where |
 //! |---|---|
@@ -52,7 +51,8 @@
 //! | Text for people | [`text`] |
 //! | Component identifiers | [`component`] |
 //! | The processor | [`process`] |
-//! | Reports, and what a device says of its components | [`report`], [`system_property`] |
+//! | Reports, what a device says of its components and abilities | [`report`], [`system_property`], [`capability`] |
+//! | Reports protected by COSE | [`report::protect`] |
 //! | Making and signing manifests | [`build`] |
 //! | Limits, and why something is refused | [`limits`], [`refusal`] |
 
@@ -63,6 +63,7 @@ extern crate std;
 
 pub mod authenticate;
 pub mod build;
+pub mod capability;
 pub mod command;
 pub mod component;
 pub mod component_metadata;
@@ -83,6 +84,7 @@ pub mod version;
 pub mod wait_info;
 
 pub use authenticate::{Authenticated, Authorities, Signer};
+pub use capability::CapabilityReport;
 pub use command::Command;
 pub use component::ComponentIdentifier;
 pub use component_metadata::ComponentMetadata;

@@ -454,6 +454,17 @@ fn bounded(count: u64, limit: usize, empty: Malformed, over: Malformed) -> Resul
 }
 
 // Labels, sections 8.4 and 8.4.5; draft-ietf-suit-trust-domains section 5.2.
+/// Members of a manifest that are neither a [`Section`] nor a [`Member`].
+pub(crate) const LABELS: [i64; 6] = [
+    VERSION,
+    SEQUENCE_NUMBER,
+    COMMON,
+    REFERENCE_URI,
+    MANIFEST_COMPONENT_ID,
+    SET_VERSION,
+];
+pub(crate) const COMMON_LABELS: [i64; 3] = [DEPENDENCIES, COMPONENTS, SHARED_SEQUENCE];
+pub(crate) const DEPENDENCY_LABELS: [i64; 1] = [DEPENDENCY_PREFIX];
 const VERSION: i64 = 1;
 const SEQUENCE_NUMBER: i64 = 2;
 const COMMON: i64 = 3;

@@ -69,6 +69,30 @@ pub enum VendorIdentifier<'a> {
 }
 
 impl<'a> Parameter<'a> {
+    /// The labels of all parameters that are not [`Parameter::Other`].
+    pub const LABELS: [i64; 20] = [
+        VENDOR_IDENTIFIER,
+        CLASS_IDENTIFIER,
+        IMAGE_DIGEST,
+        USE_BEFORE,
+        COMPONENT_SLOT,
+        STRICT_ORDER,
+        SOFT_FAILURE,
+        IMAGE_SIZE,
+        CONTENT,
+        ENCRYPTION_INFO,
+        URI,
+        SOURCE_COMPONENT,
+        INVOKE_ARGUMENTS,
+        DEVICE_IDENTIFIER,
+        FETCH_ARGUMENTS,
+        MINIMUM_BATTERY,
+        UPDATE_PRIORITY,
+        VERSION,
+        WAIT_INFO,
+        COMPONENT_METADATA,
+    ];
+
     /// The label.
     #[must_use]
     pub const fn label(&self) -> i64 {
@@ -292,3 +316,64 @@ pub(crate) const COMPONENT_METADATA: i64 = 30;
 const FIRST_NOT_CUSTOM: i64 = -256;
 /// Head of tag 112 (RFC 9090).
 const TAG_112_HEAD: [u8; 2] = [0xd8, 112];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn decode(bytes: &[u8]) -> Result<Parameters<'_>, Malformed> {
+        Parameters::decode(&mut Reader::new(bytes, "t", &Limits::MESSAGE)?)
+    }
+
+    /// What stands in byte strings is held to the same rules, and a fault in it is found where it is.
+    ///
+    /// Proves: S-002
+    #[test]
+    fn embedded_values_are_read_strictly() {
+        assert!(decode(&[0xa1, 0x18, 28, 0x44, 0x82, 3, 0x81, 1]).is_ok());
+        for (bytes, offset) in [
+            (&[0xa1, 0x18, 28, 0x82, 3, 0x81, 1][..], 3), // no byte string
+            (&[0xa1, 0x18, 28, 0x40], 4),                 // nothing in it
+            (&[0xa1, 0x18, 28, 0x45, 0x82, 3, 0x81, 1, 0], 8), // more than one item
+            (&[0xa1, 0x18, 28, 0x45, 0x82, 0x18, 3, 0x81, 1], 5), // a 3 of two bytes
+            (&[0xa1, 0x18, 28, 0x44, 0x82, 6, 0x81, 1], 5), // an unknown comparison
+            (&[0xa1, 0x18, 29, 0x43, 0xa1, 10, 1], 5),    // an unknown event
+            (&[0xa1, 0x18, 29, 0x45, 0xa2, 5, 0, 1, 0], 7), // events out of order
+            (&[0xa1, 0x18, 30, 0x43, 0xa1, 5, 4], 6),     // an unknown type of file
+        ] {
+            assert_eq!(decode(bytes).unwrap_err().offset, offset, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn every_label_has_its_parameter() {
+        assert!(Parameter::LABELS.is_sorted());
+        let wait_info = WaitInfo::new(vec![crate::WaitEvent::Time(1)]).unwrap();
+        for parameter in [
+            Parameter::Version(">=1.2-rc.3".parse().unwrap()),
+            Parameter::WaitInfo(wait_info),
+            Parameter::ComponentMetadata(ComponentMetadata::default()),
+        ] {
+            assert!(Parameter::LABELS.contains(&parameter.label()));
+            let parameters = Parameters::new(vec![parameter]);
+            let bytes = deterministic::encoded(|e| parameters.encode(e));
+            assert_eq!(decode(&bytes), Ok(parameters));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_refused_or_becomes_the_same_bytes(
+            label in prop::sample::select(&[28_u8, 29, 30][..]),
+            value in prop::collection::vec(prop_oneof![0..12_u8, 0x80..0x84_u8, 0xa0..0xa4_u8, any::<u8>()], 0..9),
+        ) {
+            let mut bytes = vec![0xa1, 0x18, label];
+            Encoder::new(&mut bytes).bytes(&value).unwrap();
+            if let Ok(parameters) = decode(&bytes) {
+                prop_assert_eq!(deterministic::encoded(|e| parameters.encode(e)), bytes);
+            }
+        }
+    }
+}

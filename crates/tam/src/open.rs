@@ -81,6 +81,8 @@ impl Received {
         let key = known
             .or(self.key_by_value.as_ref())
             .filter(|key| key.thumbprint() == self.agent)
+            // T-172 (8) the answer goes in the Agent's suite: others than TEEP's two could not be answered.
+            .filter(|key| Algorithm::TEEP.contains(&key.algorithm()))
             .ok_or(Dropped::UnknownKey(self.agent))?;
         // T-014, T-126 (4.1.2, 7.1) an invalid signature spends no token: nothing has changed so far.
         self.signed.verify(key)?;
@@ -180,5 +182,14 @@ mod tests {
             let refused = authenticate(&forged, device);
             assert!(matches!(refused, Err(Dropped::Signature(_))), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_key_of_no_suite_is_no_agents() {
+        let key = SigningKey::generate(Algorithm::MlDsa44, &mut Counter::starting_at(1));
+        let agent = key.public_key().thumbprint();
+        let received = open(&success(&key, true)).unwrap();
+        let refused = received.authenticate(None).unwrap_err();
+        assert_eq!(refused, Dropped::UnknownKey(agent));
     }
 }

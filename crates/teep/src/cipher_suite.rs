@@ -70,6 +70,7 @@ fn sign1_algorithm(item: &mut Reader<'_>) -> Option<Algorithm> {
         return None;
     }
     Algorithm::from_number(item.int(FIELD).ok()?)
+        .filter(|algorithm| Algorithm::TEEP.contains(algorithm))
 }
 
 const FIELD: &str = Label::SupportedTeepCipherSuites.name();
@@ -101,8 +102,9 @@ mod tests {
 
     #[test]
     fn keeps_whatever_it_does_not_know() {
-        let others: [&[u8]; 6] = [
+        let others: [&[u8]; 7] = [
             &[0x81, 0x82, 18, 0x26],       // Sign1 with ES256, -7, as in older drafts
+            &[0x81, 0x82, 18, 0x38, 48],   // Sign1 with ML-DSA-65, which protects manifests only
             &[0x81, 0x82, 0x18, 98, 0x28], // COSE_Sign with ESP256
             &[0x82, 0x82, 18, 0x28, 0x82, 1, 2], // two operations
             &[0x81, 0x83, 18, 0x28, 0],

@@ -1,12 +1,19 @@
 //! `teep suit`: what a Trusted Component developer does with manifests.
 
+mod cose;
 mod description;
+mod examine;
 mod show;
+#[cfg(test)]
+mod tests;
+mod values;
 mod verify;
+mod view;
 mod words;
 
 use std::path::PathBuf;
 
+use ::suit::{Envelope, Limits};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -53,14 +60,28 @@ struct BuildArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Signatures are not checked here: `teep suit verify` does that.
+The file holds an envelope's bytes, or hexadecimal with white space and comments. Signatures are
+not checked here: `teep suit verify` does that.
+
+A manifest that a device would refuse is shown as far as it can be read, in notation, with a mark
+where it is broken; the error says which field, which requirement, and at which byte. Exit code 2.
+
+--json prints one object:
+  summary   one line that says what the bytes are
+  input     \"bytes\" or \"hexadecimal\"
+  bytes     how many
+  content   the envelope: members by the names of the specifications without \"suit-\"; unknown
+            labels by their number; sequences as [{command, code, argument}]; bytes as
+            {bytes: HEX}; numbers with a meaning as {value, meaning}; tags as {tag, value}
+  faults    why a device would refuse it: [{offset, problem, requirement}]
+  warnings  what is wrong beside, as a digest that does not match: the same
 
 Examples:
   teep suit show counter.suit
   teep suit show --notation counter.suit
-  teep suit show --json counter.suit | jq .content")]
+  teep suit show --json counter.suit | jq .content.manifest.install")]
 struct ShowArguments {
-    /// An envelope, or - for standard input
+    /// An envelope, raw or in hexadecimal, or - for standard input
     file: PathBuf,
     /// Print annotated diagnostic notation
     #[arg(long)]
@@ -140,5 +161,12 @@ fn build(arguments: &BuildArguments) -> Result<(), Failure> {
     output::print(&output::table(&rows))
 }
 
+/// Whether an integrated payload is an envelope, of a dependency: by its tag, or because it reads as one.
+fn is_envelope(payload: &[u8]) -> bool {
+    payload.starts_with(&[0xd8, 107]) || Envelope::decode(payload, &Limits::DEFAULT).is_ok()
+}
+
+/// Against stack exhaustion: envelopes within envelopes.
+const MAX_LEVELS: usize = 4;
 /// Against memory exhaustion: bytes of an envelope, as [`suit::Limits::DEFAULT`] has them.
-const MAX_ENVELOPE: u64 = ::suit::Limits::DEFAULT.envelope as u64;
+const MAX_ENVELOPE: u64 = Limits::DEFAULT.envelope as u64;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use aes_kw::KeyInit as _;
+use aes_kw::{KeyInit, KwAes128, KwAes192, KwAes256};
 use zeroize::Zeroizing;
 
 use super::algorithm::KeyDistribution;
@@ -159,32 +159,26 @@ impl Derivation<'_> {
 /// Wraps a content key of 16, 24 or 32 bytes; the result is 8 bytes longer.
 pub(super) fn wrap_key(key: &KeyEncryptionKey, content_key: &ContentKey) -> Vec<u8> {
     let mut out = alloc::vec![0; content_key.0.len() + aes_kw::IV_LEN];
-    let bytes = key.bytes();
-    match key.key_distribution() {
-        KeyDistribution::A128Kw => aes_kw::KwAes128::new_from_slice(bytes)
-            .map(|wrap| wrap.wrap_key(&content_key.0, &mut out).map(drop)),
-        KeyDistribution::A192Kw => aes_kw::KwAes192::new_from_slice(bytes)
-            .map(|wrap| wrap.wrap_key(&content_key.0, &mut out).map(drop)),
-        _ => aes_kw::KwAes256::new_from_slice(bytes)
-            .map(|wrap| wrap.wrap_key(&content_key.0, &mut out).map(drop)),
-    }
-    .expect("the key has the length of its kind")
-    .expect("a content key is a whole number of 8 bytes, and there is room");
+    let wrapped = match key.key_distribution() {
+        KeyDistribution::A128Kw => keyed::<KwAes128>(key).wrap_key(&content_key.0, &mut out),
+        KeyDistribution::A192Kw => keyed::<KwAes192>(key).wrap_key(&content_key.0, &mut out),
+        _ => keyed::<KwAes256>(key).wrap_key(&content_key.0, &mut out),
+    };
+    wrapped.expect("a content key is a whole number of 8 bytes, and there is room");
     out
 }
 
 fn unwrap_key(key: &KeyEncryptionKey, wrapped: &[u8]) -> Option<ContentKey> {
     let mut out = Zeroizing::new(alloc::vec![0; wrapped.len().checked_sub(aes_kw::IV_LEN)?]);
-    let bytes = key.bytes();
-    match key.key_distribution() {
-        KeyDistribution::A128Kw => aes_kw::KwAes128::new_from_slice(bytes)
-            .map(|wrap| wrap.unwrap_key(wrapped, &mut out).map(drop)),
-        KeyDistribution::A192Kw => aes_kw::KwAes192::new_from_slice(bytes)
-            .map(|wrap| wrap.unwrap_key(wrapped, &mut out).map(drop)),
-        _ => aes_kw::KwAes256::new_from_slice(bytes)
-            .map(|wrap| wrap.unwrap_key(wrapped, &mut out).map(drop)),
-    }
-    .expect("the key has the length of its kind")
-    .ok()?;
+    let unwrapped = match key.key_distribution() {
+        KeyDistribution::A128Kw => keyed::<KwAes128>(key).unwrap_key(wrapped, &mut out),
+        KeyDistribution::A192Kw => keyed::<KwAes192>(key).unwrap_key(wrapped, &mut out),
+        _ => keyed::<KwAes256>(key).unwrap_key(wrapped, &mut out),
+    };
+    unwrapped.ok()?;
     Some(ContentKey(out))
+}
+
+fn keyed<W: KeyInit>(key: &KeyEncryptionKey) -> W {
+    W::new_from_slice(key.bytes()).expect("the key has the length of its kind")
 }

@@ -29,7 +29,7 @@ pub struct Decryptor {
     /// The last bytes so far, if they may be the tag or the padded block: at most 16.
     held: Vec<u8>,
     /// Bytes decrypted so far.
-    decrypted: u64,
+    pub(super) decrypted: u64,
 }
 
 enum Cipher {
@@ -77,7 +77,8 @@ impl Decryptor {
     }
 
     /// Decrypts the next piece and appends what it gives to `plaintext`: up to 16 bytes less or more than
-    /// the piece has. Not verified: see [`Decryptor`].
+    /// the piece has. Not verified: see [`Decryptor`]. A `plaintext` that must leave no copy behind has
+    /// room for it beforehand, or it may grow elsewhere.
     pub fn update(&mut self, ciphertext: &[u8], plaintext: &mut Vec<u8>) {
         let released = self.released(self.held.len() + ciphertext.len());
         self.decrypted = self.decrypted.saturating_add(released as u64);

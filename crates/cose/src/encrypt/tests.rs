@@ -1,6 +1,7 @@
 //! The published examples, round trips in pieces, and everything that must be refused.
 
 mod examples;
+mod keys;
 mod refusals;
 mod round_trips;
 
@@ -50,4 +51,16 @@ fn decrypt(made: &Detached, keys: &[DecryptionKey], size: usize) -> Result<Vec<u
     }
     decryptor.finish(&mut plaintext)?;
     Ok(plaintext)
+}
+
+/// Bytes from hexadecimal digits, whatever stands between them.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }

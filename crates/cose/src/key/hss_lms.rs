@@ -2,7 +2,10 @@
 //!
 //! The hashing is crate `hbs-lms`, which indexes into a signature by what the signature says of itself,
 //! and so panics on one that is cut short or of an unknown type. Everything that it relies on is checked
-//! here before: number of levels, types, lengths.
+//! here before: number of levels, types, lengths. Verifying takes at most 40 KiB of stack (measured on x86-64).
+//!
+//! Why not RustCrypto's `lms-signature`? It needs `std` and the system's random numbers, which a TEE has not,
+//! and leaves HSS, the chain of trees, to its caller. `hbs-lms` is older and brings `sha2` 0.10 with it.
 
 use hbs_lms::Sha256_256;
 

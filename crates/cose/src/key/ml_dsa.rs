@@ -1,7 +1,8 @@
 //! ML-DSA keys (FIPS 204) in the three parameter sets, pure and with an empty context (RFC 9964).
 //!
 //! Keys are kept as their encodings and expanded for each use: expanded they take tens of kilobytes, which
-//! a TEE does not have for each key that it trusts.
+//! a TEE does not have for each key that it trusts. Verifying takes at most 90 KiB of stack, signing and
+//! making a key at most 220 KiB (both ML-DSA-87, measured on x86-64 without optimisation of this crate).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -67,7 +67,10 @@ fn headers_are_bounded_before_anything_is_built_of_them() {
 /// Proves: T-004, T-014
 #[test]
 fn sign1_verifies_with_its_key_only() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| algorithm.can_sign())
+    {
         let bytes = Sign1::new(b"payload").with_kid().sign(&key(algorithm, 1));
         assert_eq!(bytes[0], 0xd2, "tag 18");
         let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
@@ -154,6 +157,102 @@ fn refuses_other_structures_and_critical_headers() {
         0xd2, 0x84, 0x49, 0xa3, 1, 0x28, 2, 0x81, 5, 5, 0x41, 0, 0xa0, 0x41, 0, 0x41, 0,
     ];
     assert_eq!(decode(&critical), SignatureError::CriticalHeader.into());
+}
+
+/// A COSE_Sign1 whose header says ES256, as older signers write it.
+fn es256(signer: &SigningKey) -> Vec<u8> {
+    let algorithm = coset::iana::Algorithm::ES256;
+    coset::CoseSign1Builder::new()
+        .protected(HeaderBuilder::new().algorithm(algorithm).build())
+        .payload(b"payload".to_vec())
+        .create_signature(&[], |data| signer.sign(data))
+        .build()
+        .to_tagged_vec()
+        .unwrap()
+}
+
+/// P-12: a switch of the embedder, off by default.
+#[test]
+fn es256_is_accepted_only_where_asked_and_on_p256_only() {
+    let signer = key(Algorithm::Esp256, 1);
+    let anchors: crate::TrustAnchors =
+        [key(Algorithm::Ed25519, 1).public_key(), signer.public_key()]
+            .into_iter()
+            .collect();
+    let strict = SignedMessage::decode(&es256(&signer), &Limits::MESSAGE).unwrap();
+    let reason = SignatureError::NoSupportedAlgorithm;
+    let refused = Err(reason);
+    assert_eq!(strict.verify(&signer.public_key()), refused);
+    assert_eq!(anchors.verify(&strict).unwrap_err(), reason);
+    assert_eq!(strict.signatures()[0].supported_algorithm(), None);
+
+    let lenient = strict.accepting_es256();
+    assert_eq!(lenient.verify(&signer.public_key()).unwrap(), b"payload");
+    let (found, payload) = anchors.verify(&lenient).unwrap();
+    assert_eq!((found, payload), (&signer.public_key(), &b"payload"[..]));
+    let header = &lenient.signatures()[0];
+    assert_eq!(header.algorithm, Some(-7));
+    assert_eq!(header.supported_algorithm(), Some(Algorithm::Esp256));
+    let stranger = key(Algorithm::Esp256, 2).public_key();
+    assert_eq!(lenient.verify(&stranger), Err(SignatureError::Wrong));
+
+    // A key of another kind fits it in neither way, though its signature would verify.
+    for algorithm in [Algorithm::Ed25519, Algorithm::MlDsa44] {
+        let other = key(algorithm, 1);
+        let message = SignedMessage::decode(&es256(&other), &Limits::MESSAGE).unwrap();
+        assert_eq!(message.verify(&other.public_key()), refused);
+        assert_eq!(
+            message.accepting_es256().verify(&other.public_key()),
+            refused
+        );
+    }
+}
+
+#[test]
+fn accepting_es256_changes_nothing_for_other_algorithms() {
+    for algorithm in [Algorithm::Esp256, Algorithm::Ed25519] {
+        let signer = key(algorithm, 1);
+        let bytes = Sign1::new(b"payload").sign(&signer);
+        let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        let message = message.accepting_es256();
+        assert_eq!(message.verify(&signer.public_key()).unwrap(), b"payload");
+        let supported = message.signatures()[0].supported_algorithm();
+        assert_eq!(supported, Some(algorithm));
+    }
+}
+
+/// The number in the header must be that of the key, or a signature could be checked by other rules than it was
+/// made by.
+#[test]
+fn the_algorithm_of_the_header_is_that_of_the_key() {
+    let signing = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| algorithm.can_sign());
+    for algorithm in signing {
+        let signer = key(algorithm, 1);
+        for claimed in Algorithm::ALL
+            .into_iter()
+            .filter(|claimed| *claimed != algorithm)
+        {
+            let bytes = coset::CoseSign1Builder::new()
+                .protected(HeaderBuilder::new().algorithm(claimed.iana()).build())
+                .payload(b"payload".to_vec())
+                .create_signature(&[], |data| signer.sign(data))
+                .build()
+                .to_tagged_vec()
+                .unwrap();
+            let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+            let result = message
+                .accepting_es256()
+                .verify(&signer.public_key())
+                .map(<[u8]>::to_vec);
+            assert_eq!(
+                result,
+                Err(SignatureError::NoSupportedAlgorithm),
+                "{claimed}"
+            );
+        }
+    }
 }
 
 #[test]

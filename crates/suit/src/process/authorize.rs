@@ -94,7 +94,8 @@ impl Authenticated<'_> {
         let refuse = |fault| Failure::before(fault).of_manifest(&path);
         let listed = manifest.common.components.iter();
         let components: Vec<_> = listed.map(|component| component.below(prefix)).collect();
-        let dependencies = dependencies(&manifest.common, &components, options).map_err(refuse)?;
+        let dependencies =
+            dependencies(&manifest.common, &components, prefix, options).map_err(refuse)?;
         self.check_rights(&stored_at, &components, &dependencies, device)
             .map_err(refuse)?;
         let mut sections = Vec::new();
@@ -163,7 +164,7 @@ impl Authenticated<'_> {
             }
             // S-028, S-036 (9) every component, also one that is only read: copying it elsewhere would show
             // it. A dependency may be another signer's.
-            let is_dependency = dependencies.iter().any(|d| d.component == *component);
+            let is_dependency = dependencies.iter().any(|d| d.index == index as u64);
             let access = match is_dependency {
                 true => Access::Dependency,
                 false => Access::Component,
@@ -181,21 +182,27 @@ impl Authenticated<'_> {
     }
 }
 
-/// S-131, S-132 (TD 5.2.2) which component each dependency is, and what its prefix is for.
+/// S-131, S-132 (TD 5.2.2) which component each dependency is, and what its prefix is for. `outer` stands
+/// before everything that the manifest names.
 fn dependencies(
     common: &Common<'_>,
     components: &[ComponentIdentifier],
+    outer: &ComponentIdentifier,
     options: &Options,
 ) -> Result<Vec<Dependency>, Fault> {
     let mut dependencies: Vec<Dependency> = Vec::new();
     for listed in &common.dependencies {
-        let prefix = listed.prefix.clone().unwrap_or_default();
+        let prefix = listed.prefix.clone().unwrap_or_default().below(outer);
         let index = usize::try_from(listed.index).ok();
         let (component, prefix) = match index.and_then(|index| components.get(index)) {
             Some(component) => (component.clone(), prefix),
             // P-01 beyond the components, the prefix is the dependency's own identifier.
             None if options.leniency.dependency_index && listed.prefix.is_some() => {
-                (prefix, ComponentIdentifier::default())
+                // S-036 not under a second index: the right to depend on it would do for changing it.
+                if components.contains(&prefix) {
+                    return Err(Fault::ListedTwice(prefix));
+                }
+                (prefix, outer.clone())
             }
             None => return Err(Fault::DependencyIndex(listed.index)),
         };

@@ -92,9 +92,7 @@ pub(super) fn check(
         }
         // S-080 (TD 5.6.3)
         (Condition::IsDependency, _) => {
-            let index = machine.index().unwrap_or_default();
-            let dependency = manifests[machine.manifest()].dependency(index);
-            must(dependency.is_some(), Fault::NotADependency)
+            must(is_dependency(machine, manifests), Fault::NotADependency)
         }
         (Condition::DependencyIntegrity, _) => Ok(Outcome::Dependency(Action::Check)),
         // A parameter's label decides its type.
@@ -141,6 +139,10 @@ fn image_match(
     if !bool::from(actual_digest.bytes.ct_eq(&digest.bytes)) {
         return Err(Stop::Condition(Fault::OtherDigest));
     }
+    // S-133 for what is to be a dependency, the right manifest is not enough.
+    if is_dependency(machine, manifests) {
+        return Ok(Outcome::Done);
+    }
     let Some(content) = &mut machine.components[place].content else {
         return Ok(Outcome::Done);
     };
@@ -177,12 +179,17 @@ fn actual(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<(SuitDigest, u64), Stop> {
-    let index = machine.index().unwrap_or_default();
-    if manifests[machine.manifest()].dependency(index).is_some() {
+    if is_dependency(machine, manifests) {
         return dependency::manifest_digest(machine, manifests, place, device);
     }
     let content = content(machine, place, device)?;
     Ok((SuitDigest::from_sha256(content.sha256), content.size))
+}
+
+/// Whether the component that the current command is at is a dependency of its manifest.
+pub(super) fn is_dependency(machine: &Machine, manifests: &[Authorized]) -> bool {
+    let index = machine.index().unwrap_or_default();
+    manifests[machine.manifest()].dependency(index).is_some()
 }
 
 /// S-074, S-104 without a digest there is nothing to match.

@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 use subtle::ConstantTimeEq as _;
 
 use super::conditions::need_digest;
-use super::machine::{Checked, Kind, Machine, Outcome, Part, Stop};
+use super::frame::{Kind, Part};
+use super::machine::{Checked, Machine, Outcome, Stop};
 use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
 use crate::parameter::{self, Parameter};
-use crate::{Envelope, Section, SuitDigest};
+use crate::{Envelope, Refusal, Section, SuitDigest};
 
 /// What a command wants with the dependency that it is at.
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +67,21 @@ fn check_integrity(
         // S-093 else nothing says which manifest is meant.
         _ => return Err(Fault::ParameterMissing(parameter::IMAGE_DIGEST).into()),
     };
+    // S-134 the result holds as long as the content does, and the digest that is asked for.
+    if let Some(manifest) = checked(machine, dependent, place)
+        && wanted
+            .as_ref()
+            .is_none_or(|digest| manifests[manifest].digest() == digest)
+    {
+        return Ok(manifest);
+    }
     let bytes = read_envelope(machine, manifests, place, device)?;
     let manifest = load(machine, manifests, &bytes, wanted.as_ref(), device)?;
     if let Some(content) = &mut machine.components[place].content {
         content.checked = true;
     }
+    let is_other = |checked: &Checked| (checked.dependent, checked.place) != (dependent, place);
+    machine.checked.retain(is_other);
     machine.checked.push(Checked {
         dependent,
         place,
@@ -91,15 +102,13 @@ fn load(
     let (dependent, index, _) = current(machine)?;
     let options = manifests[dependent].options;
     let envelope = Envelope::decode(bytes, &manifests[dependent].envelope_limits)
-        .map_err(|malformed| Fault::Dependency(malformed.into()))?;
+        .map_err(|malformed| Fault::from(Refusal::from(malformed)))?;
     let is_wanted = |digest: &SuitDigest| bool::from(envelope.digest().bytes.ct_eq(&digest.bytes));
     if !wanted.is_none_or(is_wanted) {
         return Err(Fault::OtherDigest.into());
     }
     // S-138 always: that its dependent's signer wants it does not show who made it.
-    let authenticated = envelope
-        .verify(device.authorities())
-        .map_err(Fault::Dependency)?;
+    let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
     if let Some(loaded) = manifests
         .iter()
         .position(|manifest| manifest.envelope() == bytes)
@@ -182,8 +191,8 @@ fn unlink(
         }
         None => None,
     };
-    machine.components[place].content = None;
-    machine.checked.retain(|checked| checked.place != place);
+    machine.forget(place);
+    machine.unlinked.push((dependent, place));
     match device.unlink(&by, &id) {
         Ok(()) => {}
         // What is gone already is fine: a procedure that was cut short can be run again (S-041).
@@ -258,6 +267,27 @@ pub(super) fn check_processed(
     Ok(())
 }
 
+/// S-137 (TD 5.1) at the end of an update: no dependency has been left out altogether.
+pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(), Failure> {
+    for (dependent, manifest) in manifests.iter().enumerate() {
+        if manifest.options.leniency.unprocessed_sections {
+            continue;
+        }
+        for dependency in &manifest.dependencies {
+            let place = machine.place_of(dependent, dependency.index);
+            let is_done = place.is_ok_and(|place| {
+                checked(machine, dependent, place).is_some()
+                    || machine.unlinked.contains(&(dependent, place))
+            });
+            if !is_done {
+                let fault = Fault::NotProcessed(dependency.component.clone());
+                return Err(machine.failure(manifests, None, fault));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, so that
 /// payloads may be fetched.
 pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> Result<bool, Fault> {
@@ -292,7 +322,7 @@ pub(super) fn manifest_digest(
     };
     let limits = &manifests[machine.manifest()].envelope_limits;
     let envelope = Envelope::decode(&bytes, limits)
-        .map_err(|malformed| Stop::Condition(Fault::Dependency(malformed.into())))?;
+        .map_err(|malformed| Stop::Condition(Fault::from(Refusal::from(malformed))))?;
     let digest = SuitDigest::sha256_of_wrapped(envelope.manifest_bytes());
     Ok((digest, bytes.len() as u64))
 }

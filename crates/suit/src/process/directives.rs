@@ -1,12 +1,14 @@
 //! Directives: what changes something. Any failure of one ends the procedure (S-075).
 
+use alloc::boxed::Box;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use teep_cose::encrypt::{Decryptor, Encrypted};
 
 use super::dependency::{self, Action};
-use super::machine::{Kind, Machine, Outcome, Selection, Stop};
+use super::frame::{Kind, Selection};
+use super::machine::{Machine, Outcome, Stop};
 use super::payload::Receiving;
 use super::settings::{Origin, Settings};
 use super::{Authorized, Device, Fault, Procedure, StoreError, conditions};
@@ -151,9 +153,7 @@ fn fetch(
     let Parameter::Uri(uri) = need(machine, manifests, place, parameter::URI)? else {
         return Err(Fault::ParameterMissing(parameter::URI).into());
     };
-    let is_dependency = manifest
-        .dependency(machine.index().unwrap_or_default())
-        .is_some();
+    let is_dependency = conditions::is_dependency(machine, manifests);
     // S-065 (TD 3) dependencies come before payloads.
     if !is_dependency && !dependency::are_checked(machine, manifests)? {
         return Err(Fault::IntegrityNotChecked.into());
@@ -189,7 +189,7 @@ fn fetch(
     {
         receiving.arguments = arguments.to_vec();
     }
-    Ok(Outcome::Receive(receiving))
+    Ok(Outcome::Receive(Box::new(receiving)))
 }
 
 /// Whether the component holds what its digest asks for, without anything of it having come in this
@@ -243,7 +243,9 @@ fn write(
     let component = &machine.components[place].id;
     receiving.append(component, content, device)?;
     let by = manifests[machine.manifest()].stored_at();
-    let content = receiving.finish(component, by, true, device)?;
+    // S-133 of a dependency, whoever wrote it there is not the one to vouch for it.
+    let checked = !conditions::is_dependency(machine, manifests);
+    let content = receiving.finish(component, by, checked, device)?;
     machine.stored(place, content);
     Ok(Outcome::Done)
 }
@@ -272,7 +274,8 @@ fn copy(
         count = device.read(&from, offset, &mut buffer)?;
     }
     let known = machine.components[source].content;
-    let checked = known.is_none_or(|content| content.checked);
+    let checked = known.is_none_or(|content| content.checked)
+        && !conditions::is_dependency(machine, manifests);
     let by = manifests[machine.manifest()].stored_at();
     let content = receiving.finish(to, by, checked, device)?;
     machine.stored(place, content);
@@ -297,6 +300,10 @@ fn swap(
     // FE has no decryption here: there are two contents.
     if find(machine, manifests, place, parameter::ENCRYPTION_INFO)?.is_some() {
         return Err(Fault::Parameter(parameter::ENCRYPTION_INFO).into());
+    }
+    // S-028 as for its source.
+    if conditions::is_dependency(machine, manifests) {
+        return Err(Fault::NotAllowed(machine.components[place].id.clone()).into());
     }
     let by = manifests[machine.manifest()].stored_at();
     let (one, other) = (
@@ -334,6 +341,10 @@ fn source(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<u
     let origin = settings.origin(parameter::SOURCE_COMPONENT);
     let manifest = origin.map_or_else(|| machine.manifest(), |origin| origin.manifest);
     let source = machine.place_of(manifest, index)?;
+    // S-028 the right to depend on a manifest is none to read or to move it.
+    if manifests[manifest].dependency(index).is_some() {
+        return Err(Fault::NotAllowed(machine.components[source].id.clone()).into());
+    }
     // S-125 a component that is its own source would be emptied before it is read.
     if source == place {
         return Err(Fault::OwnSource.into());
@@ -349,10 +360,7 @@ fn unlink(
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
     let manifest = &manifests[machine.manifest()];
-    if manifest
-        .dependency(machine.index().unwrap_or_default())
-        .is_some()
-    {
+    if conditions::is_dependency(machine, manifests) {
         return Ok(Outcome::Dependency(Action::Unlink));
     }
     machine.forget(place);

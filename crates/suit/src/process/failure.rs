@@ -69,7 +69,7 @@ pub enum Fault {
     DependencyIndex(u64),
     /// The dependency is malformed, or nobody who is trusted signed it.
     #[error("the dependency: {0}")]
-    Dependency(Refusal),
+    Dependency(Box<Refusal>),
     /// The component is no dependency of the manifest.
     #[error("the component is no dependency")]
     NotADependency,
@@ -90,7 +90,7 @@ pub enum Fault {
     EncryptedFetch,
     /// The encryption cannot be undone, or none of the device's keys gives the key of the content.
     #[error("decryption: {0}")]
-    Encryption(EncryptError),
+    Encryption(Box<EncryptError>),
     /// With strict-order off, a sequence that selects no component first, or another one later (S-126).
     #[error("with strict-order off, run-sequence selects a component first and no other later")]
     OutOfOrder,
@@ -273,11 +273,12 @@ impl Fault {
                 Reason::ComponentUnsupported
             }
             Self::Dependency(refusal) => refusal.reason(),
-            Self::Encryption(EncryptError::Malformed(_)) => Reason::CborParse,
-            Self::Encryption(EncryptError::UnsupportedAlgorithm) => Reason::AlgorithmUnsupported,
-            Self::Encryption(EncryptError::NotEncrypt | EncryptError::Encrypt0) => {
-                Reason::CoseUnsupported
-            }
+            Self::Encryption(error) => match **error {
+                EncryptError::Malformed(_) => Reason::CborParse,
+                EncryptError::UnsupportedAlgorithm => Reason::AlgorithmUnsupported,
+                EncryptError::NotEncrypt | EncryptError::Encrypt0 => Reason::CoseUnsupported,
+                _ => Reason::OperationFailed,
+            },
             Self::NotAllowed(_) => Reason::ComponentUnauthorised,
             Self::Parameter(_) | Self::SoftFailureOutside => Reason::ParameterUnsupported,
             Self::Severed => Reason::SeveringUnsupported,
@@ -299,7 +300,6 @@ impl Fault {
             | Self::NotProcessed(_)
             | Self::InUse(_)
             | Self::EncryptedFetch
-            | Self::Encryption(_)
             | Self::OutOfOrder
             | Self::NotWaited
             | Self::ParameterMissing(_)
@@ -316,7 +316,13 @@ impl Fault {
 
 impl From<EncryptError> for Fault {
     fn from(error: EncryptError) -> Self {
-        Self::Encryption(error)
+        Self::Encryption(Box::new(error))
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Dependency(Box::new(refusal))
     }
 }
 

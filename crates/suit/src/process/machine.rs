@@ -5,12 +5,14 @@
 //! machine can be left at any command and entered again. Every command is executed once for each selected
 //! component (S-076): `turn` says which one it is at.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use teep_cose::Malformed;
 
 use super::authorize::Sequence;
+use super::frame::{Frame, Kind, Part, Selection};
 use super::payload::{Content, Receiving};
 use super::settings::{Origin, Settings};
 use super::{
@@ -30,6 +32,8 @@ pub(super) struct Machine {
     places: Vec<Vec<(u64, usize)>>,
     /// S-134 which dependencies have been checked, and by which dependents.
     pub(super) checked: Vec<Checked>,
+    /// Dependencies that were unlinked, and by which dependents.
+    pub(super) unlinked: Vec<(usize, usize)>,
     pub(super) records: Vec<ReportEntry>,
     /// The sections of the procedure, the next one last.
     plan: Vec<Section>,
@@ -67,7 +71,7 @@ pub(super) enum Step {
     /// There is more to do.
     Continue,
     /// A payload must come from outside.
-    Receive(Receiving),
+    Receive(Box<Receiving>),
     /// The component at this place is to be invoked.
     Invoke(usize),
     /// The current command waits for events.
@@ -87,7 +91,7 @@ pub(super) enum Outcome {
     /// It is a sequence, which is to run first.
     Enter(Range<usize>, Kind),
     /// It waits for a payload.
-    Receive(Receiving),
+    Receive(Box<Receiving>),
     /// The component is to be invoked.
     Invoke,
     /// It waits for events.
@@ -116,54 +120,6 @@ impl<F: Into<Fault>> From<F> for Stop {
     }
 }
 
-/// A sequence being executed.
-#[derive(Debug)]
-pub(super) struct Frame {
-    /// The manifest that it is of, by position.
-    pub(super) manifest: usize,
-    sequence: Range<usize>,
-    /// Offset of the current command within the sequence, and of the one after it.
-    offset: usize,
-    next: usize,
-    /// Which of the selected components the current command is at.
-    turn: usize,
-    selection: Selection,
-    /// S-100 it belongs to this sequence: nested ones have their own.
-    soft_failure: bool,
-    /// S-126 whether it must keep to the component that it selects first.
-    one_component: bool,
-    pub(super) kind: Kind,
-}
-
-/// The component index (S-076). S-101 it belongs to its sequence, so that it is as before after a nested
-/// one.
-#[derive(Debug, Clone)]
-pub(super) enum Selection {
-    One(u64),
-    All,
-    List(Vec<u64>),
-}
-
-/// What a sequence is part of.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// It is a section of a manifest, or the shared sequence before one.
-    Section(Section, Part),
-    /// The argument of run-sequence.
-    Run,
-    /// An alternative of try-each, by its position.
-    Try(usize),
-}
-
-/// What runs for a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// First the shared sequence.
-    Shared,
-    /// Then its own.
-    Own,
-}
-
 impl Machine {
     /// A machine that will execute the procedure of the manifest `root`.
     pub(super) fn new(root: &Authorized, procedure: Procedure) -> Self {
@@ -173,6 +129,7 @@ impl Machine {
             components: Vec::new(),
             places: Vec::new(),
             checked: Vec::new(),
+            unlinked: Vec::new(),
             records: Vec::new(),
             plan: procedure.sections().iter().rev().copied().collect(),
             current: None,
@@ -392,6 +349,9 @@ impl Machine {
             dependency::check_processed(self, manifests, section)?;
         }
         let Some(section) = self.plan.pop() else {
+            if self.procedure == Procedure::Update {
+                dependency::check_all(self, manifests)?;
+            }
             return Ok(Step::Done);
         };
         self.current = Some(section);
@@ -407,7 +367,9 @@ impl Machine {
         section: Section,
     ) -> Result<bool, Failure> {
         let manifest = &manifests[position];
-        self.entered.push((position, section));
+        if !self.entered.contains(&(position, section)) {
+            self.entered.push((position, section));
+        }
         let sequence = match manifest.section(section) {
             // S-063 an absent section needs nothing, nor the shared sequence before it.
             None => return Ok(false),

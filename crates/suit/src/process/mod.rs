@@ -31,12 +31,14 @@
 //! dependencies (S-145).
 
 mod authorize;
+mod caution;
 mod check;
 mod conditions;
 mod dependency;
 mod device;
 mod directives;
 mod failure;
+mod frame;
 mod machine;
 mod options;
 mod payload;
@@ -45,10 +47,12 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use authorize::Authorized;
+pub use caution::Caution;
 pub use device::{Access, ComponentStore, Device, Identity, StoreError};
 pub use failure::{Failure, Fault, Place};
 pub use options::{Leniency, Limits, Options};
@@ -123,7 +127,7 @@ pub enum Progress {
 #[derive(Debug)]
 enum State {
     Running,
-    Receiving(Receiving),
+    Receiving(Box<Receiving>),
     Paused(Progress),
     Done,
     Failed(Failure),

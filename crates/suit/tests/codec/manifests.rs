@@ -204,6 +204,43 @@ fn components_and_dependencies_without_end() {
     assert_eq!(problem(with(1, 17)), Problem::OverLimit);
 }
 
+/// Proves: S-123
+#[test]
+fn set_versions_that_no_release_has() {
+    let decode = |version: &[u8]| {
+        let head = [
+            0xa4,
+            1,
+            1,
+            2,
+            3,
+            3,
+            0x41,
+            0xa0,
+            6,
+            0x40 + version.len() as u8,
+        ];
+        let bytes = [&head[..], version].concat();
+        Manifest::decode(&bytes, &Limits::DEFAULT).map(|manifest| manifest.set_version)
+    };
+    assert_eq!(decode(&[0x84, 1, 2, 0x20, 3]), Ok(Some(vec![1, 2, -1, 3])));
+    for wrong in [
+        &[0x80][..],
+        &[0x81, 0x20],
+        &[0x82, 1, 0x23],
+        &[0x83, 1, 0x20, 0x20],
+        &[1],
+    ] {
+        let Err(Refusal::Malformed(malformed)) = decode(wrong) else {
+            panic!("{wrong:02x?} is accepted");
+        };
+        assert_eq!(
+            (malformed.field, malformed.offset),
+            ("suit-set-version", 10)
+        );
+    }
+}
+
 #[test]
 fn every_command_and_parameter_survives() {
     let uuid = [3; 16];

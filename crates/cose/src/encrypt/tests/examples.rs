@@ -51,7 +51,7 @@ fn personalization_data_of_teep() {
     );
 }
 
-/// The sender's half of E-04 gives the bytes of the text, byte for byte.
+/// The purpose is part of the derived key: the published message cannot pass for anything else.
 ///
 /// Proves: E-04
 #[test]
@@ -121,15 +121,4 @@ fn read(path: &str) -> Option<Vec<u8>> {
         return None;
     }
     Some(unhex(&fs::read_to_string(folder.join(path)).unwrap()))
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
 }

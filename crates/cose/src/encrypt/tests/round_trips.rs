@@ -5,6 +5,38 @@ use proptest::prelude::*;
 use super::*;
 use crate::encrypt::decryptor::{chacha, gcm};
 
+/// What `openssl enc` makes of the text with a key of bytes 0xaa, and an IV from which the counter carries
+/// over into its upper half.
+///
+/// Proves: E-06
+#[test]
+fn ctr_and_cbc_are_those_of_openssl() {
+    for (algorithm, ciphertext) in OPENSSL {
+        let mut headers = alloc::vec![0xd8, 96, 0x84, 0x40, 0xa2, 0x01];
+        minicbor::Encoder::new(&mut headers)
+            .i64(algorithm.number())
+            .unwrap();
+        headers.extend([0x05, 0x50, 0, 0, 0, 0, 0, 0, 0, 0]);
+        headers.extend([0xff; 8]);
+        // One recipient, of a kind that nobody here knows.
+        headers.extend([0xf6, 0x81, 0x83, 0x40, 0xa0, 0x40]);
+        let content_key = ContentKey(alloc::vec![0xaa; algorithm.key_bytes()].into());
+        let received = decode(&headers).unwrap();
+        for size in [1, 15, 16, 33, 100] {
+            let mut decryptor = received.decryptor(&content_key).unwrap();
+            let mut plaintext = Vec::new();
+            for piece in unhex(ciphertext).chunks(size) {
+                decryptor.update(piece, &mut plaintext);
+            }
+            decryptor.finish(&mut plaintext).unwrap();
+            assert_eq!(
+                plaintext, b"This is a real firmware image, of three blocks.",
+                "{algorithm}"
+            );
+        }
+    }
+}
+
 proptest! {
     /// Proves: E-02, E-03, E-05, E-06
     #[test]
@@ -65,3 +97,30 @@ proptest! {
         prop_assert_eq!(out, expected);
     }
 }
+
+const OPENSSL: [(ContentAlgorithm, &str); 6] = [
+    (
+        ContentAlgorithm::A128Ctr,
+        "0f05261ddb51f8ac67bc6911cb8cbeccc03a02d67069b64b0501e1db5ce33f008a97e08c22ba7f6db7c9c89043f99f",
+    ),
+    (
+        ContentAlgorithm::A192Ctr,
+        "ae74136b6e4f9d7e9318f90f2ade9d15ad1f9d6b8bd1e2045f68620aa01e81826c1b5fc19096931f0e666ebd17f782",
+    ),
+    (
+        ContentAlgorithm::A256Ctr,
+        "d1dc3c66c37b9b2f0909b51523647546902947f9e1969b3d0a47df8a7450b21dbecb9c6b277ebda47d837cf757ca3b",
+    ),
+    (
+        ContentAlgorithm::A128Cbc,
+        "47f593547ab7c572ee17ca6b9f6e6c38f8ecde224656e6b7741ecc3b3ad4fd070910230f6bc9e48129b3c8f3ea267ea4",
+    ),
+    (
+        ContentAlgorithm::A192Cbc,
+        "5a49bee7e3dd7d47203c61ab5ebe8f293c05ee351e54eddb6153f04c979484aadadb4ef2b7321299073703860ce776c2",
+    ),
+    (
+        ContentAlgorithm::A256Cbc,
+        "4585a2fee2b90b1850f88e9b2c845805e83a78bbe8e2b9bd5cdd4d0beb81d00600d5b43c2f5f7d7f3c9d090a6aa84ea3",
+    ),
+];

@@ -2,11 +2,17 @@
 //! both would have to be wrong in the same way for a fault to hide.
 
 mod commands;
+mod dependencies;
 mod device;
+mod encryption;
 mod examples;
+mod order;
+mod published;
 mod random;
 mod refusals;
 mod sequences;
+mod shared_dependencies;
+mod update_management;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -65,6 +71,8 @@ pub(super) struct Draft {
     pub(super) components: Vec<u8>,
     /// Indexes of the components that are dependencies.
     pub(super) dependencies: Vec<u8>,
+    /// What stands before the identifiers of their components.
+    pub(super) prefix: Option<u8>,
     /// Where the manifest is stored.
     pub(super) name: &'static str,
     pub(super) signer: u8,
@@ -80,6 +88,7 @@ impl Draft {
             sequence_number: 3,
             components: alloc::vec![0],
             dependencies: Vec::new(),
+            prefix: None,
             name: "suit",
             signer: 7,
             shared: None,
@@ -97,7 +106,13 @@ impl Draft {
         if dependencies > 0 {
             e.u8(1).unwrap().map(dependencies).unwrap();
             for index in &self.dependencies {
-                e.u8(*index).unwrap().map(0).unwrap();
+                e.u8(*index)
+                    .unwrap()
+                    .map(self.prefix.iter().len() as u64)
+                    .unwrap();
+                if let Some(prefix) = self.prefix {
+                    e.u8(1).unwrap().array(1).unwrap().bytes(&[prefix]).unwrap();
+                }
             }
         }
         e.u8(2)

@@ -15,16 +15,16 @@ fn refused(commands: &[Pair]) -> Failure {
 /// Proves: S-071, S-072, S-124
 #[test]
 fn custom_commands_wherever_they_stand() {
-    let custom = (-257, alloc::vec![0xf6]);
-    let failure = refused(&[custom.clone()]);
+    let custom = [(-257, alloc::vec![0xf6])];
+    let failure = refused(&custom);
     assert_eq!(failure.fault, Fault::Command);
     assert_eq!(failure.reason, Reason::CommandUnsupported);
     assert_eq!(failure.place.unwrap().command, Some(-257));
     // Nested, and in a section that would not run, too.
-    refused(&[run_sequence(&sequence(&[custom.clone()]))]);
-    let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&[custom.clone()])];
+    refused(&[run_sequence(&sequence(&custom))]);
+    let nested = [sequence(&[plain(IMAGE_MATCH)]), sequence(&custom)];
     refused(&[try_each(&nested, true)]);
-    let draft = Draft::new(&[(UNINSTALL, sequence(&[custom]))]);
+    let draft = Draft::new(&[(UNINSTALL, sequence(&custom))]);
     authorize(&draft.envelope(), &Limits::default()).unwrap_err();
 }
 
@@ -199,4 +199,37 @@ fn what_the_model_refuses_does_not_get_here() {
         refusal(&Draft::new(&[(INSTALL, deep)])),
         Refusal::Malformed(_)
     ));
+}
+
+/// Proves: S-038, S-040
+#[test]
+fn what_an_author_should_have_a_look_at() {
+    let cautions = |draft: &Draft| {
+        authorize(&draft.envelope(), &Limits::default())
+            .unwrap()
+            .cautions()
+    };
+    let mut draft = Draft::new(&[(
+        INSTALL,
+        sequence(&[select(0), set(&[content(b"x")]), plain(WRITE)]),
+    )]);
+    draft.components = alloc::vec![0, 1];
+    let digests = [component(0), component(1)].map(Caution::NoDigest);
+    let devices = [Caution::NoVendor, Caution::NoClass];
+    assert_eq!(cautions(&draft), [&devices[..], &digests].concat());
+    let identity = set(&[(1, bytes(&VENDOR)), (2, bytes(&CLASS))]);
+    let shared = [
+        select(1),
+        identity,
+        plain(1),
+        plain(2),
+        set(&[digest_of(b"x")]),
+    ];
+    draft.shared = Some(sequence(&shared));
+    assert_eq!(cautions(&draft), digests[..1]);
+    let nested = sequence(&[select(0), set(&[digest_of(b"x")])]);
+    draft
+        .sections
+        .push((UNINSTALL, sequence(&[select(1), run_sequence(&nested)])));
+    assert_eq!(cautions(&draft), []);
 }

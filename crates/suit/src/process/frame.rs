@@ -1,0 +1,54 @@
+//! Sequences being executed.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::Section;
+
+/// A sequence being executed.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// The manifest that it is of, by position.
+    pub(super) manifest: usize,
+    pub(super) sequence: Range<usize>,
+    /// Offset of the current command within the sequence, and of the one after it.
+    pub(super) offset: usize,
+    pub(super) next: usize,
+    /// Which of the selected components the current command is at.
+    pub(super) turn: usize,
+    pub(super) selection: Selection,
+    /// S-100 it belongs to this sequence: nested ones have their own.
+    pub(super) soft_failure: bool,
+    /// S-126 whether it must keep to the component that it selects first.
+    pub(super) one_component: bool,
+    pub(super) kind: Kind,
+}
+
+/// The component index (S-076). S-101 it belongs to its sequence, so that it is as before after a nested
+/// one.
+#[derive(Debug, Clone)]
+pub(super) enum Selection {
+    One(u64),
+    All,
+    List(Vec<u64>),
+}
+
+/// What a sequence is part of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// It is a section of a manifest, or the shared sequence before one.
+    Section(Section, Part),
+    /// The argument of run-sequence.
+    Run,
+    /// An alternative of try-each, by its position.
+    Try(usize),
+}
+
+/// What runs for a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// First the shared sequence.
+    Shared,
+    /// Then its own.
+    Own,
+}
