@@ -265,6 +265,7 @@ impl InstalledManifest {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;
@@ -278,7 +279,7 @@ mod tests {
             manifest_component_id: id(name),
             sequence_number,
             digest: vec![1; 32],
-            uri: "https://example.org/a.suit".into(),
+            uri: String::new(),
             signer: Thumbprint([2; 32]),
             envelope: 7,
             components: vec![InstalledComponent {
@@ -287,28 +288,10 @@ mod tests {
                 size: 20,
                 digest: [3; 32],
             }],
-            dependencies: vec![id("dependency")],
+            dependencies: Vec::new(),
             is_root: true,
             updates: vec![[5; 32]],
         }
-    }
-
-    #[test]
-    fn the_record_survives_storage() {
-        let mut inventory = Inventory {
-            next_slot: 9,
-            ..Inventory::default()
-        };
-        inventory
-            .provisioning
-            .tam_uris
-            .push("http://127.0.0.1:8080/tam".into());
-        inventory.provisioning.identity.vendor.push([4; 16]);
-        inventory.install(installed("a", 3));
-        inventory.install(installed("b", 4));
-        inventory.remove(&id("b")).unwrap();
-        inventory.requested.push(id("other"));
-        assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
     }
 
     /// Proves: S-032
@@ -329,19 +312,22 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_could_not_be_read_back_is_not_stored() {
+    fn what_no_root_needs_is_unused_however_deep() {
         let mut inventory = Inventory::default();
-        assert!(inventory.record().is_ok());
-        inventory
-            .requested
-            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
-        assert_eq!(inventory.record(), Err(PortError::Full));
-    }
-
-    #[test]
-    fn a_damaged_record_is_refused() {
-        let bytes = Inventory::default().encode();
-        assert!(Inventory::decode(&bytes[..bytes.len() - 1]).is_err());
-        assert!(Inventory::decode(&[0xa1, 0x01, 0x02]).is_err());
+        let depends = |name, on: &[&str], is_root| InstalledManifest {
+            dependencies: on.iter().map(|name| id(name)).collect(),
+            is_root,
+            ..installed(name, 1)
+        };
+        inventory.install(depends("leaf", &[], false));
+        inventory.install(depends("library", &["leaf"], false));
+        inventory.install(depends("root", &["library", "absent"], true));
+        assert!(inventory.unused().is_empty());
+        let dependents = |inventory: &Inventory, name| inventory.dependents(&id(name)).count();
+        assert_eq!(dependents(&inventory, "leaf"), 1);
+        inventory.remove(&id("root")).unwrap();
+        assert_eq!(inventory.unused(), [id("leaf"), id("library")]);
+        inventory.want(&id("library"));
+        assert!(inventory.unused().is_empty());
     }
 }

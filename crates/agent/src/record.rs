@@ -265,3 +265,91 @@ const RECORD_LIMITS: Limits = Limits {
     depth: 16,
     items: 1 << 16,
 };
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn id(name: &str) -> ComponentIdentifier {
+        ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
+    }
+
+    fn installed(name: &str) -> InstalledManifest {
+        InstalledManifest {
+            manifest_component_id: id(name),
+            sequence_number: 3,
+            digest: vec![1; 32],
+            uri: "https://example.org/a.suit".into(),
+            signer: Thumbprint([2; 32]),
+            envelope: 7,
+            components: vec![InstalledComponent {
+                component_id: id("ta"),
+                slot: 8,
+                size: 20,
+                digest: [3; 32],
+            }],
+            dependencies: vec![id("library")],
+            is_root: false,
+            updates: vec![[5; 32]],
+        }
+    }
+
+    #[test]
+    fn the_record_survives_storage() {
+        let mut inventory = Inventory {
+            next_slot: 9,
+            ..Inventory::default()
+        };
+        let provisioning = &mut inventory.provisioning;
+        provisioning
+            .tam_uris
+            .push("http://127.0.0.1:8080/tam".into());
+        provisioning.permissions.push(Permission {
+            signer: Thumbprint([2; 32]),
+            prefix: id("prefix"),
+        });
+        provisioning.identity.vendor.push([4; 16]);
+        provisioning.identity.enterprise_number.push(vec![0x2a]);
+        inventory.install(installed("a"));
+        inventory.install(installed("b"));
+        inventory.remove(&id("b")).unwrap();
+        inventory.requested.push(id("other"));
+        assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
+    }
+
+    /// A device of before there were dependencies goes on with what it has.
+    #[test]
+    fn the_first_format_is_read() {
+        let record = [
+            &[0xa2, 0x01, 0x01, 0x09, 0x81, 0x88][..],
+            &[0x81, 0x41, b'a', 0x03, 0x41, 0x01, 0x60, 0x58, 0x20],
+            &[2; 32],
+            &[0x07, 0x80, 0x80],
+        ];
+        let inventory = Inventory::decode(&record.concat()).unwrap();
+        let [manifest] = &inventory.installed[..] else {
+            panic!("one manifest")
+        };
+        assert_eq!(manifest.manifest_component_id, id("a"));
+        assert!(manifest.is_root && manifest.dependencies.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_read_back_is_not_stored() {
+        let mut inventory = Inventory::default();
+        assert!(inventory.record().is_ok());
+        inventory
+            .requested
+            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
+        assert_eq!(inventory.record(), Err(PortError::Full));
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused() {
+        let bytes = Inventory::default().encode();
+        assert!(Inventory::decode(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Inventory::decode(&[0xa1, 0x01, 0x03]).is_err());
+    }
+}

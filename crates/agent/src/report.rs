@@ -6,12 +6,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use suit::SuitDigest;
+use suit::capability::{CapabilityReport, ComponentCapability};
 use suit::process::Processor;
 use suit::report::{Reason, Record, Reference, Report, ReportEntry, ReportOutcome};
+use suit::{ComponentIdentifier, SuitDigest, parameter};
 use teep::Token;
 
 use crate::authorize::{Bar, Obstacle};
+use crate::inventory::Permission;
 
 pub(crate) fn success(processor: &Processor, token: Option<&Token>) -> Vec<u8> {
     let root = &processor.manifests()[0];
@@ -22,9 +24,14 @@ pub(crate) fn success(processor: &Processor, token: Option<&Token>) -> Vec<u8> {
         ReportOutcome::Success,
         token,
     )
+    .encode()
 }
 
-pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
+pub(crate) fn failure(
+    obstacle: &Obstacle,
+    permissions: &[Permission],
+    token: Option<&Token>,
+) -> Vec<u8> {
     // reference and record are mandatory even where there is none to give.
     let unknown = || (String::new(), SuitDigest::sha256(&[]));
     let ((uri, digest), reason, record) = match obstacle {
@@ -53,8 +60,48 @@ pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
         record,
         reason,
     };
-    report(uri, digest, Vec::new(), outcome, token)
+    Report {
+        capability_report: is_unsupported(reason).then(|| capabilities(permissions)),
+        ..report(uri, digest, Vec::new(), outcome, token)
+    }
+    .encode()
 }
+
+/// R-08 (R 6) where something was missing, what there is goes with the report.
+const fn is_unsupported(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CoseUnsupported
+            | Reason::AlgorithmUnsupported
+            | Reason::CommandUnsupported
+            | Reason::ComponentUnsupported
+            | Reason::ParameterUnsupported
+            | Reason::SeveringUnsupported
+    )
+}
+
+/// What the manifest processor can do on this device.
+fn capabilities(permissions: &[Permission]) -> CapabilityReport {
+    let anything = [ComponentIdentifier::default()];
+    let prefixes = permissions.iter().map(|permission| &permission.prefix);
+    let anything = anything.iter().filter(|_| permissions.is_empty());
+    let components = prefixes.chain(anything).cloned();
+    let components = components.map(ComponentCapability::at_and_below);
+    let mut report = CapabilityReport::of_this_processor(components);
+    for parameter in UNSUPPORTED_PARAMETERS {
+        report.parameters.remove(&parameter);
+    }
+    report
+}
+
+/// What the processor has, but not this Agent's TEE: keys to decrypt with, events to wait for, HTTP with
+/// arguments, and files with owners and permissions.
+const UNSUPPORTED_PARAMETERS: [i64; 4] = [
+    parameter::ENCRYPTION_INFO,
+    parameter::WAIT_INFO,
+    parameter::FETCH_ARGUMENTS,
+    parameter::COMPONENT_METADATA,
+];
 
 // T-074, T-088 (4.5, 4.6) the nonce is the Update's token.
 fn report(
@@ -63,7 +110,7 @@ fn report(
     records: Vec<ReportEntry>,
     outcome: ReportOutcome,
     token: Option<&Token>,
-) -> Vec<u8> {
+) -> Report {
     Report {
         reference: Reference { uri, digest },
         nonce: token.map(|token| token.as_bytes().to_vec()),
@@ -71,5 +118,4 @@ fn report(
         outcome,
         capability_report: None,
     }
-    .encode()
 }

@@ -60,8 +60,7 @@ fn is_permitted(
     let permissions = &inventory.provisioning.permissions;
     permissions.is_empty()
         || permissions.iter().any(|permission| {
-            let prefix = permission.prefix.segments();
-            signers.contains(&permission.signer) && component.segments().starts_with(prefix)
+            signers.contains(&permission.signer) && component.starts_with(&permission.prefix)
         })
 }
 

@@ -167,7 +167,7 @@ fn advance(
                 };
                 match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
-                    Err(obstacle) => return Ok(failed(running, &obstacle, tee)),
+                    Err(obstacle) => return Ok(failed(agent, running, &obstacle, tee)),
                 }
             }
         };
@@ -194,7 +194,8 @@ fn advance(
                 running.reports.push(report);
             }
             Err(NotCommitted::Failed(failure)) => {
-                return Ok(failed(running, &obstacle(&processor, failure), tee));
+                let obstacle = obstacle(&processor, failure);
+                return Ok(failed(agent, running, &obstacle, tee));
             }
             // T-103 (4.6) the TEE's own trouble may pass.
             Err(NotCommitted::Port(error)) => {
@@ -253,7 +254,7 @@ fn fail(
 ) -> Step {
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
-    failed(running, &obstacle, tee)
+    failed(agent, running, &obstacle, tee)
 }
 
 fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
@@ -266,10 +267,10 @@ fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
 }
 
 // T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
-fn failed(mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
-    running
-        .reports
-        .push(report::failure(obstacle, running.token.as_ref()));
+fn failed(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
+    let permissions = &agent.inventory.provisioning.permissions;
+    let report = report::failure(obstacle, permissions, running.token.as_ref());
+    running.reports.push(report);
     let reason = format!("{obstacle}");
     let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
     error.suit_reports = running.reports;
