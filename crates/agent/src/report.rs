@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use suit::capability::{CapabilityReport, ComponentCapability};
 use suit::process::Processor;
 use suit::report::{Reason, Record, Reference, Report, ReportEntry, ReportOutcome};
-use suit::{ComponentIdentifier, SuitDigest, parameter};
+use suit::{ComponentIdentifier, SuitDigest};
 use teep::Token;
 
 use crate::authorize::{Bar, Obstacle};
@@ -94,14 +94,10 @@ fn capabilities(permissions: &[Permission]) -> CapabilityReport {
     report
 }
 
-/// What the processor has, but not this Agent's TEE: keys to decrypt with, events to wait for, HTTP with
-/// arguments, and files with owners and permissions.
-const UNSUPPORTED_PARAMETERS: [i64; 4] = [
-    parameter::ENCRYPTION_INFO,
-    parameter::WAIT_INFO,
-    parameter::FETCH_ARGUMENTS,
-    parameter::COMPONENT_METADATA,
-];
+/// What the processor has, but not this Agent's TEE, by labels: keys to decrypt with (encryption-info),
+/// HTTP with arguments (fetch-arguments), events to wait for (wait-info), and files with owners and
+/// permissions (component-metadata).
+const UNSUPPORTED_PARAMETERS: [i64; 4] = [19, 25, 29, 30];
 
 // T-074, T-088 (4.5, 4.6) the nonce is the Update's token.
 fn report(
