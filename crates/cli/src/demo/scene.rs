@@ -265,6 +265,7 @@ impl Scene {
             tam_uris: vec![format!("{}/tam", self.url())],
             tams: tams.collect::<Result<_, _>>().map_err(Failure::own)?,
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
+            permissions: Vec::new(),
             identity: identity("teep.example", "software-tee"),
         };
         let setup = Setup {

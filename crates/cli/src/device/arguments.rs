@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
-use teep_agent::{Provisioning, Step};
+use teep_agent::{Permission, Provisioning, Step};
 use teep_broker::Traffic;
 use teep_cose::{Algorithm, TrustAnchors};
 use uuid::Uuid;
@@ -77,6 +77,10 @@ struct Init {
     /// A Trusted Component Signer's public key (PEM)
     #[arg(long, value_name = "FILE", required = true)]
     signer: Vec<PathBuf>,
+    /// What a signer may install: its key and the first segments of the names, joined by /. Without any,
+    /// each signer may install what no other has; with one, nothing but what is given here
+    #[arg(long, value_name = "FILE=PREFIX", value_parser = permit)]
+    permit: Vec<(PathBuf, ComponentIdentifier)>,
     /// What the Agent signs its messages with
     #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
     algorithm: key::KeyAlgorithm,
@@ -264,6 +268,16 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
             tam_uris: init.tam.clone(),
             tams: keys(&init.tam_key)?,
             signers: keys(&init.signer)?,
+            permissions: init
+                .permit
+                .iter()
+                .map(|(file, prefix)| {
+                    Ok(Permission {
+                        signer: key::read_public(file)?.thumbprint(),
+                        prefix: prefix.clone(),
+                    })
+                })
+                .collect::<Result<_, Failure>>()?,
             identity: identity(&init.vendor, &init.class),
         },
     };
@@ -316,6 +330,15 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
     output::print(&output::table(&rows))
 }
 
+/// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
+fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
+    let (file, prefix) = text
+        .rsplit_once('=')
+        .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
+    let prefix = prefix.parse().map_err(|error| format!("{prefix}: {error}"))?;
+    Ok((file.into(), prefix))
+}
+
 /// What a device of the software TEE is, to its Verifier.
 pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
     tee_wasm::Provision {
@@ -338,7 +361,7 @@ pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
     suit::process::Identity {
         vendor: vec![vendor.into_bytes()],
         class: vec![class.into_bytes()],
-        device: Vec::new(),
+        ..Default::default()
     }
 }
 
