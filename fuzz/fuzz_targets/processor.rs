@@ -27,7 +27,11 @@ fn run(input: &[u8]) {
     let bytes = SIGNER.sign(&unsigned);
     let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).expect("what the builder encodes");
     if let Ok(authenticated) = envelope.verify(SIGNER.trusted()) {
-        device::run(&authenticated, 1 + usize::from(first >> 1));
+        device::run(
+            &authenticated,
+            SIGNER.trusted(),
+            1 + usize::from(first >> 1),
+        );
     }
 }
 
@@ -37,7 +41,7 @@ fn manifest(envelope: &[u8]) -> Option<Vec<u8>> {
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::fixed);
 
-/// All with the parameters that let commands succeed.
+/// All but the one with a dependency with the parameters that let commands succeed.
 const COMPOSED: &[&[u8]] = &[
     // Fetches and checks.
     &[1, 2, 0, 0x40, 1, 0, 0, 2, 6, 0, 4, 0, 2],
@@ -54,6 +58,11 @@ const COMPOSED: &[&[u8]] = &[
     // Validates what is installed, loads and invokes it.
     &[
         1, 2, 1, 7, 1, 0, 0, 1, 2, 9, 0, 0, 1, 4, 0, 2, 0, 1, 6, 4, 0, 1, 6, 6,
+    ],
+    // Depends on the manifest in the envelope: fetches, checks and processes it.
+    &[
+        1, 0x80, 1, 0x49, 0, 1, 0, 0, 1, 1, 6, 7, 1, 4, 9, 1, 14, 5, 7, 6, 0, 4, 10, 0, 6, 7, 1, 1,
+        6, 7,
     ],
     // Unlinks.
     &[1, 2, 0, 0x80, 1, 0, 0, 1, 6, 5],

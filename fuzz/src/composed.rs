@@ -4,9 +4,13 @@
 //!
 //! It is encoded by hand, so that neither the model nor the builder keeps the fuzzer from anything.
 
-use suit::build::{Unsigned, sever};
-use suit::{Member, SuitDigest};
+use std::sync::LazyLock;
+
+use suit::build::{Component, Description, Unsigned, sever};
+use suit::{ComponentIdentifier, Envelope, Limits, Member, SuitDigest};
 use teep_cose::cbor::Encoder;
+
+use crate::signed::Signer;
 
 /// The payload that images are digests of.
 pub const IMAGE: &[u8] = b"Hello, Secure World!";
@@ -73,7 +77,28 @@ pub fn with_payloads(manifest: Vec<u8>) -> Unsigned {
     Unsigned::of_bytes(manifest)
         .with_payload("#image", IMAGE.to_vec())
         .with_payload("#other", OTHER.to_vec())
+        .with_payload("#dependency", DEPENDENCY.clone())
 }
+
+/// A manifest that others may depend on: it installs [`IMAGE`] as a component that they may list, too.
+static DEPENDENCY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let id = ComponentIdentifier::new(vec![vec![2]]);
+    let description = Description {
+        sequence_number: 1,
+        components: vec![Component::inline(id, IMAGE.to_vec())],
+        validate: true,
+        uninstall: true,
+        ..Description::default()
+    };
+    let unsigned = description.build().expect("a valid description");
+    Signer::fixed().sign(&unsigned)
+});
+
+/// The digest by which they name it.
+static DEPENDENCY_DIGEST: LazyLock<SuitDigest> = LazyLock::new(|| {
+    let envelope = Envelope::decode(&DEPENDENCY, &Limits::DEFAULT).expect("an envelope");
+    envelope.digest().clone()
+});
 
 /// The fuzzer's bytes, read from the front; zeros at the end, which choose what comes to an end soon.
 struct Choices<'a>(&'a [u8]);
@@ -189,8 +214,9 @@ fn try_each(choices: &mut Choices<'_>, depth: usize) -> Vec<u8> {
 fn parameters(choices: &mut Choices<'_>) -> Vec<u8> {
     let mut map = Map::default();
     for _ in 0..=choices.below(3) {
-        let (label, value) = match choices.below(14) {
+        let (label, value) = match choices.below(15) {
             0 | 1 => (3, digest(choices.of(IMAGES))),
+            14 => (3, bytes_item(&DEPENDENCY_DIGEST.to_bytes())),
             2 => (14, uint(choices.of(&[0, 1, 20, 21, 5000, 1 << 40]))),
             3 | 4 => (18, bytes_item(choices.of(IMAGES))),
             5..=7 => (21, text(choices.of(URIS))),
@@ -272,5 +298,7 @@ const URIS: &[&str] = &[
     "#image",
     "#other",
     "#none",
+    "#dependency",
+    "#dependency",
     "https://example.org/none",
 ];

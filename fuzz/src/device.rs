@@ -1,15 +1,17 @@
 //! A device in memory that panics when a manifest gets away with something. Everything that knows how the
 //! processor is driven is here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use suit::process::{
-    Authorized, ComponentStore, Failure, Identity, Limits, Procedure, Processor, Progress,
-    StoreError,
+    Access, Authorized, ComponentStore, Failure, Identity, Leniency, Limits, Options, Procedure,
+    Processor, Progress, StoreError,
 };
 use suit::{
-    Authenticated, Command, CommandSequence, ComponentIdentifier, Parameter, Section, SuitDigest,
+    Authenticated, Authorities, Command, CommandSequence, ComponentIdentifier, ComponentMetadata,
+    Envelope, Parameter, Section, Signer, SuitDigest, WaitEvent,
 };
+use teep_cose::TrustAnchors;
 
 use crate::composed::{DEVICE_IS, ENDLESS_URI, FORBIDDEN, IMAGE, IMAGE_URI, OTHER, OTHER_URI};
 
@@ -22,15 +24,28 @@ pub fn limits() -> Limits {
         payload_bytes: 4096,
         procedure_bytes: 16384,
         records: 4,
+        dependencies: 2,
+        dependency_depth: 2,
+        dependency_bytes: 4096,
     }
 }
 
-/// Authorises the manifest and runs it, once for each procedure, with payloads in chunks of `chunk` bytes.
+/// Authorises the manifest and runs it, once for each procedure, with payloads in chunks of `chunk` bytes;
+/// leniently if that is an even number.
 ///
 /// # Panics
 /// If it does what no manifest may do.
-pub fn run(authenticated: &Authenticated<'_>, chunk: usize) {
-    let Ok(authorized) = authenticated.authorize(None, &may_touch, &limits()) else {
+pub fn run(authenticated: &Authenticated<'_>, trusted: &TrustAnchors, chunk: usize) {
+    let leniency = match chunk % 2 {
+        0 => Leniency::PUBLISHED_EXAMPLES,
+        _ => Leniency::default(),
+    };
+    let options = Options {
+        limits: limits(),
+        leniency,
+    };
+    let Ok(authorized) = authenticated.authorize(&Device::new(authenticated, trusted), &options)
+    else {
         return;
     };
     for procedure in [
@@ -38,7 +53,7 @@ pub fn run(authenticated: &Authenticated<'_>, chunk: usize) {
         Procedure::Invocation,
         Procedure::Uninstall,
     ] {
-        let mut device = Device::new(authenticated);
+        let mut device = Device::new(authenticated, trusted);
         let ended = device.drive(authorized.clone(), procedure, chunk);
         if ended.is_ok() {
             device.check_staged();
@@ -55,6 +70,10 @@ fn may_touch(component: &ComponentIdentifier) -> bool {
 
 /// Components, and what may come into them.
 struct Device {
+    trusted: TrustAnchors,
+    identity: Identity,
+    /// Which manifest needs which component.
+    links: BTreeSet<(ComponentIdentifier, ComponentIdentifier)>,
     installed: BTreeMap<ComponentIdentifier, Vec<u8>>,
     staged: BTreeMap<ComponentIdentifier, Vec<u8>>,
     vouched: Vouched,
@@ -66,11 +85,19 @@ struct Device {
 
 impl Device {
     /// A device on which every other component of the manifest is installed already.
-    fn new(authenticated: &Authenticated<'_>) -> Self {
+    fn new(authenticated: &Authenticated<'_>, trusted: &TrustAnchors) -> Self {
         let components = &authenticated.manifest().common.components;
         let contents = [OTHER, IMAGE].into_iter().cycle();
         let odd = components.iter().skip(1).step_by(2).cloned();
         Self {
+            trusted: trusted.clone(),
+            identity: Identity {
+                vendor: vec![DEVICE_IS, EXAMPLE_VENDOR.to_be_bytes()],
+                class: vec![DEVICE_IS, EXAMPLE_CLASS.to_be_bytes()],
+                device: vec![DEVICE_IS],
+                ..Identity::default()
+            },
+            links: BTreeSet::new(),
             installed: odd.zip(contents.map(<[u8]>::to_vec)).collect(),
             staged: BTreeMap::new(),
             vouched: Vouched::by(authenticated),
@@ -86,16 +113,16 @@ impl Device {
         procedure: Procedure,
         chunk: usize,
     ) -> Result<(), Failure> {
-        let identity = Identity {
-            vendor: vec![DEVICE_IS, EXAMPLE_VENDOR.to_be_bytes()],
-            class: vec![DEVICE_IS, EXAMPLE_CLASS.to_be_bytes()],
-            device: vec![DEVICE_IS],
-        };
-        let mut processor = Processor::new(authorized, procedure, identity);
+        let mut processor = Processor::new(authorized, procedure);
         // Each answer takes a command, so there are no more of them than steps.
         for _ in 0..=limits().steps {
             let progress = processor.run(self);
             self.check(&processor);
+            // What a dependency's own signature vouches for is vouched for, too.
+            for dependency in processor.manifests().iter().skip(1) {
+                self.vouched
+                    .add_envelope(dependency.envelope(), &self.trusted);
+            }
             match progress {
                 Ok(Progress::Done) => {
                     assert_eq!(processor.run(self), Ok(Progress::Done), "done stays done");
@@ -111,6 +138,8 @@ impl Device {
                     }
                 }
                 Ok(Progress::Fetch { uri, .. }) => self.serve(&mut processor, &uri, chunk)?,
+                Ok(Progress::Wait { .. }) => processor.happened()?,
+                Ok(Progress::Ask { priority, .. }) => processor.consent(priority == 1)?,
                 Err(failure) => {
                     assert_eq!(
                         processor.run(self),
@@ -150,9 +179,13 @@ impl Device {
         let limits = limits();
         assert!(processor.records().len() <= limits.records);
         assert!(self.begins <= limits.steps, "{} begins", self.begins);
-        // A command reads one component at most, a kilobyte at a time.
+        // A command reads two components at most (what is there, and a source), a kilobyte at a time.
         let of_one = usize::try_from(limits.payload_bytes).unwrap_or(usize::MAX) / 1024 + 2;
-        assert!(self.reads <= limits.steps * of_one, "{} reads", self.reads);
+        assert!(
+            self.reads <= limits.steps * 2 * of_one,
+            "{} reads",
+            self.reads
+        );
     }
 
     /// Nothing was staged that a digest in the manifest does not vouch for, that the manifest does not
@@ -170,11 +203,17 @@ impl Device {
                 .installed
                 .values()
                 .any(|installed| installed == content)
+            || Envelope::decode(content, &suit::Limits::DEFAULT)
+                .is_ok_and(|envelope| envelope.verify(&self.trusted).is_ok())
     }
 }
 
 impl ComponentStore for Device {
-    fn begin(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
+    fn begin(
+        &mut self,
+        component: &ComponentIdentifier,
+        _: Option<&ComponentMetadata<'_>>,
+    ) -> Result<(), StoreError> {
         assert!(may_touch(component));
         self.begins += 1;
         self.staged.insert(component.clone(), Vec::new());
@@ -216,11 +255,95 @@ impl ComponentStore for Device {
         Ok(count)
     }
 
-    fn unlink(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
+    fn swap(
+        &mut self,
+        one: &ComponentIdentifier,
+        other: &ComponentIdentifier,
+    ) -> Result<(), StoreError> {
+        assert!(may_touch(one) && may_touch(other));
+        let content = |id| {
+            self.staged
+                .get(id)
+                .or_else(|| self.installed.get(id))
+                .cloned()
+        };
+        let (first, second) = (content(one), content(other));
+        self.staged
+            .insert(one.clone(), second.ok_or(StoreError::NotThere)?);
+        self.staged
+            .insert(other.clone(), first.ok_or(StoreError::NotThere)?);
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> Result<(), StoreError> {
+        self.links.insert((manifest.clone(), component.clone()));
+        Ok(())
+    }
+
+    fn unlink(
+        &mut self,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> Result<(), StoreError> {
         assert!(may_touch(component));
         self.staged.remove(component);
-        let known = self.installed.contains_key(component);
+        let known = self.links.remove(&(manifest.clone(), component.clone()));
         known.then_some(()).ok_or(StoreError::NotThere)
+    }
+
+    fn is_needed_by_others(
+        &self,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> bool {
+        let mut links = self.links.iter();
+        links.any(|(by, needed)| by != manifest && needed == component)
+    }
+}
+
+impl suit::process::Device for Device {
+    fn authorities(&self) -> Authorities<'_> {
+        (&self.trusted).into()
+    }
+
+    fn may(&self, _: &[Signer], component: &ComponentIdentifier, _: Access) -> bool {
+        may_touch(component)
+    }
+
+    fn sequence_number(&self, _: &ComponentIdentifier) -> Option<u64> {
+        None
+    }
+
+    fn identity(&self, _: &ComponentIdentifier) -> &Identity {
+        &self.identity
+    }
+
+    fn now(&self) -> Option<u64> {
+        Some(1)
+    }
+
+    fn battery(&self) -> Option<u64> {
+        Some(1)
+    }
+
+    fn slot(&self, component: &ComponentIdentifier) -> Option<u64> {
+        component
+            .segments()
+            .first()?
+            .first()
+            .map(|slot| (*slot).into())
+    }
+
+    fn version(&self, _: &ComponentIdentifier) -> Option<Vec<i64>> {
+        Some(vec![1, 2])
+    }
+
+    fn can_wait_for(&self, _: &WaitEvent<'_>) -> bool {
+        true
     }
 }
 
@@ -243,6 +366,14 @@ impl Vouched {
             }
         }
         vouched
+    }
+
+    fn add_envelope(&mut self, envelope: &[u8], trusted: &TrustAnchors) {
+        let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).expect("was decoded");
+        let authenticated = envelope.verify(trusted).expect("was verified");
+        let Self { digests, contents } = Self::by(&authenticated);
+        self.digests.extend(digests);
+        self.contents.extend(contents);
     }
 
     fn add(&mut self, sequence: &CommandSequence<'_>) {
