@@ -14,17 +14,11 @@ use teep::Token;
 use crate::authorize::{Bar, Obstacle};
 
 pub(crate) fn success(processor: &Processor, token: Option<&Token>) -> Vec<u8> {
-    let (uri, digest) = processor.reference();
-    let records = processor
-        .records()
-        .iter()
-        .cloned()
-        .map(ReportEntry::Record)
-        .collect();
+    let root = &processor.manifests()[0];
     report(
-        uri.into(),
-        digest.clone(),
-        records,
+        root.reference_uri().into(),
+        root.digest().clone(),
+        processor.records().to_vec(),
         ReportOutcome::Success,
         token,
     )

@@ -153,10 +153,11 @@ impl World {
                 .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
                 .collect(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
+            permissions: Vec::new(),
             identity: Identity {
                 vendor: vec![VENDOR],
                 class: vec![CLASS],
-                device: Vec::new(),
+                ..Identity::default()
             },
         }
     }
@@ -387,6 +388,7 @@ impl World {
             })
             .collect();
         installed.sort_by(|a, b| a.component_id.cmp(&b.component_id));
+        installed.dedup();
         installed
     }
 
