@@ -235,7 +235,7 @@ fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let id = manifest.stored_at();
     let limits = suit::Limits::DEFAULT;
     let envelope = Envelope::decode(manifest.envelope(), &limits)?;
-    let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::Dependency)?;
+    let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::from)?;
     match named.manifest_component_id {
         // S-139 what is being replaced is nobody's dependency.
         _ if id == root.stored_at() => Err(Fault::DependsOnItself),

@@ -268,6 +268,7 @@ impl Scene {
             tams: tams.collect::<Result<_, _>>().map_err(Failure::own)?,
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
             identity: identity("teep.example", "software-tee"),
+            permissions: Vec::new(),
         };
         let setup = Setup {
             provision: provision(algorithm),

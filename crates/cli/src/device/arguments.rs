@@ -265,6 +265,7 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
             tams: keys(&init.tam_key)?,
             signers: keys(&init.signer)?,
             identity: identity(&init.vendor, &init.class),
+            permissions: Vec::new(),
         },
     };
     // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
@@ -338,7 +339,7 @@ pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
     suit::process::Identity {
         vendor: vec![vendor.into_bytes()],
         class: vec![class.into_bytes()],
-        device: Vec::new(),
+        ..suit::process::Identity::default()
     }
 }
 
