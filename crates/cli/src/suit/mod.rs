@@ -2,7 +2,9 @@
 
 mod cose;
 mod description;
+mod encryption_key;
 mod examine;
+mod run;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,8 @@ use crate::{key, output};
 Examples:
   teep suit build counter.toml
   teep suit show counter.suit
-  teep suit verify counter.suit --key signer.pem.pub")]
+  teep suit verify counter.suit --key signer.pem.pub
+  teep suit run --dry-run counter.suit --key signer.pem.pub")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: SuitCommand,
@@ -40,6 +43,8 @@ enum SuitCommand {
     Show(ShowArguments),
     /// Check a manifest's signature, and its integrated payloads against it
     Verify(VerifyArguments),
+    /// Run a manifest on a pretend device, and show what each command does
+    Run(run::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         SuitCommand::Build(arguments) => build(arguments),
         SuitCommand::Show(arguments) => show::run(arguments),
         SuitCommand::Verify(arguments) => verify::run(arguments),
+        SuitCommand::Run(arguments) => run::run(arguments),
     }
 }
 
