@@ -44,7 +44,7 @@ enum SuitCommand {
     /// Check a manifest's signature, and its integrated payloads against it
     Verify(VerifyArguments),
     /// Run a manifest on a pretend device, and show what each command does
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
 }
 
 #[derive(Debug, Args)]

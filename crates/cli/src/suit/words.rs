@@ -75,9 +75,9 @@ impl<'m> Narrator<'m> {
             }
             Command::OverrideMultiple(overrides) => {
                 let each = overrides.iter().map(|(index, parameters)| {
-                    format!("set for {}: {}", narrator.name(*index), names(parameters))
+                    format!("{} ({})", narrator.name(*index), names(parameters))
                 });
-                each.collect::<Vec<_>>().join("; ")
+                format!("set for {}", list_of(each))
             }
             Command::TryEach(_) => "try, until one succeeds".into(),
             Command::RunSequence(_) => "run".into(),

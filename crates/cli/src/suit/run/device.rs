@@ -29,6 +29,8 @@ pub(super) struct PretendDevice {
     pub(super) versions: BTreeMap<ComponentIdentifier, Vec<i64>>,
     pub(super) installed: BTreeMap<ComponentIdentifier, Vec<u8>>,
     pub(super) staged: BTreeMap<ComponentIdentifier, Vec<u8>>,
+    /// A component whose content is not complete yet.
+    pub(super) begun: Option<(ComponentIdentifier, Vec<u8>)>,
     /// Manifest and component that it needs.
     pub(super) links: BTreeSet<(ComponentIdentifier, ComponentIdentifier)>,
     /// Components that go at the end unless somebody needs them.
@@ -106,21 +108,23 @@ impl ComponentStore for PretendDevice {
         _: Option<&ComponentMetadata<'_>>,
     ) -> Result<(), StoreError> {
         self.unlinked.remove(component);
-        self.staged.insert(component.clone(), Vec::new());
+        self.staged.remove(component);
+        self.begun = Some((component.clone(), Vec::new()));
         Ok(())
     }
 
-    fn append(&mut self, component: &ComponentIdentifier, bytes: &[u8]) -> Result<(), StoreError> {
-        let content = self.staged.get_mut(component).ok_or(StoreError::Failed)?;
+    fn append(&mut self, _: &ComponentIdentifier, bytes: &[u8]) -> Result<(), StoreError> {
+        let (_, content) = self.begun.as_mut().ok_or(StoreError::Failed)?;
         content.extend(bytes);
         Ok(())
     }
 
-    fn finish(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        let content = self.holds(component)?;
-        let digest = values::brief_digest(&SuitDigest::sha256(content));
+    fn finish(&mut self, _: &ComponentIdentifier) -> Result<(), StoreError> {
+        let (component, content) = self.begun.take().ok_or(StoreError::Failed)?;
+        let digest = values::brief_digest(&SuitDigest::sha256(&content));
         let size = values::size(content.len() as u64);
         self.effects.push(format!("{size} staged, {digest}"));
+        self.staged.insert(component, content);
         Ok(())
     }
 

@@ -2,8 +2,6 @@
 
 mod device;
 mod show;
-#[cfg(test)]
-mod tests;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -42,7 +40,7 @@ Exit code 0 means that every procedure succeeded, 1 that the manifest was refuse
   events     the commands executed: [{procedure, manifest, path, section, shared, offset, command,
              code, component, component_index, nesting, does, effects, failed}]
   result     {success}; of a failure also {procedure, reason, name, message, place, record}
-  records    what reports would hold, by the manifest's reporting policies
+  records    what reports would hold, by the manifest's reporting policies; properties encoded
   components what the device holds: [{component, bytes, sha256, state, needed_by}]
 
 Examples:

@@ -1,11 +1,10 @@
 //! A trace for a person, and as JSON.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 use suit::process::{Authorized, Failure, Nesting, Place, Procedure};
 use suit::report::{Record, ReportEntry};
-use suit::{ComponentIdentifier, Section, SuitDigest};
+use suit::{ComponentIdentifier, Parameters, Section, SuitDigest};
+use teep_cose::cbor::{Encoder, Limits, Reader};
 
 use super::Trace;
 use super::device::PretendDevice;
@@ -58,9 +57,15 @@ impl Shown<'_> {
         out
     }
 
-    fn warnings(&self) -> BTreeSet<&str> {
-        let cautions = self.traces.iter().flat_map(|trace| &trace.cautions);
-        cautions.map(String::as_str).collect()
+    fn warnings(&self) -> Vec<&str> {
+        let mut warnings = Vec::new();
+        for caution in self.traces.iter().flat_map(|trace| &trace.cautions) {
+            // Each procedure finds the same.
+            if !warnings.contains(&&caution[..]) {
+                warnings.push(&caution[..]);
+            }
+        }
+        warnings
     }
 
     fn procedure(&self, trace: &Trace, out: &mut String) {
@@ -97,7 +102,7 @@ impl Shown<'_> {
         let what = procedure.map_or("refused before anything ran", |_| "failure");
         let reason = failure.reason;
         let mut rows = vec![
-            row("result", format!("{what}, {}", failure.fault)),
+            row("result", format!("{what}: {}", failure.fault)),
             row("reason", format!("{} ({reason})", reason.number())),
         ];
         let place = failure.place.as_ref();
@@ -311,8 +316,7 @@ fn record_row(entry: &ReportEntry) -> Vec<String> {
                 false => format!(" of dependency {:?}", record.manifest),
             };
             let properties = record.properties.iter();
-            let properties = properties
-                .map(|(label, value)| format!("{} h'{}'", parameter_name(*label), hex(value)));
+            let properties = properties.map(|(label, value)| property(*label, value));
             vec![
                 format!("{section}{of}"),
                 format!("byte {}", record.offset),
@@ -332,6 +336,22 @@ fn record_row(entry: &ReportEntry) -> Vec<String> {
             ]
         }
     }
+}
+
+/// "image-size 20 bytes", from a record's encoded value.
+fn property(label: i64, value: &[u8]) -> String {
+    let mut map = vec![0xa1];
+    Encoder::new(&mut map).i64(label).expect("a Vec takes it");
+    map.extend(value);
+    let read = Reader::new(&map, "suit-record-properties", &Limits::MESSAGE);
+    let words = read.and_then(|mut reader| {
+        let parameters = Parameters::decode(&mut reader)?;
+        let mut values = parameters.iter().map(|p| values::value(p, &map));
+        values.next().transpose()
+    });
+    let words = words.ok().flatten();
+    let words = words.unwrap_or_else(|| format!("h'{}'", hex(value)));
+    format!("{} {words}", parameter_name(label))
 }
 
 fn entry_json(entry: &ReportEntry) -> Value {

@@ -255,11 +255,8 @@ impl Tracer<'_> {
                     }
                 }
             }
-            Progress::Invoke { args, .. } => {
-                effects.push(match args.is_empty() {
-                    true => "invoked".into(),
-                    false => format!("invoked with {}", values::content(&args)),
-                });
+            Progress::Invoke { .. } => {
+                effects.push("invoked".into());
                 Ok(())
             }
             Progress::Wait { .. } => {
@@ -301,9 +298,7 @@ impl World {
                     output::read(&path, MAX_PAYLOAD).map_err(|error| error.to_string())?;
                 Ok((payload, path.display().to_string()))
             }
-            _ => Err(format!(
-                "no payload for {uri:?}: give it with --payload URI=FILE"
-            )),
+            _ => Err("no payload: give it with --payload URI=FILE".into()),
         }
     }
 }
@@ -323,7 +318,7 @@ fn succeeded(next: &Next, is_entered: bool, is_paused: bool) -> Option<String> {
         Some(Condition::ImageMatch) => "matches",
         Some(
             Condition::VendorIdentifier | Condition::ClassIdentifier | Condition::DeviceIdentifier,
-        ) => "the device's",
+        ) => "fits",
         Some(Condition::DependencyIntegrity) => "authentic",
         Some(Condition::UpdateAuthorized) => return None,
         Some(_) => "holds",
