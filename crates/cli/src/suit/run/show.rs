@@ -13,6 +13,7 @@ use crate::inspect::{command_name, parameter_name};
 use crate::output::{self, BAD, STRONG, hex};
 use crate::suit::values;
 use crate::suit::verify::algorithm;
+use crate::suit::words;
 
 /// All there is to show.
 pub(super) struct Shown<'a> {
@@ -346,8 +347,10 @@ fn property(label: i64, value: &[u8]) -> String {
     let read = Reader::new(&map, "suit-record-properties", &Limits::MESSAGE);
     let words = read.and_then(|mut reader| {
         let parameters = Parameters::decode(&mut reader)?;
-        let mut values = parameters.iter().map(|p| values::value(p, &map));
-        values.next().transpose()
+        let first = parameters.iter().next();
+        first
+            .map(|first| Ok(words::brief(first, &values::value(first, &map)?)))
+            .transpose()
     });
     let words = words.ok().flatten();
     let words = words.unwrap_or_else(|| format!("h'{}'", hex(value)));
