@@ -29,6 +29,8 @@ pub(super) struct PretendDevice {
     pub(super) versions: BTreeMap<ComponentIdentifier, Vec<i64>>,
     pub(super) installed: BTreeMap<ComponentIdentifier, Vec<u8>>,
     pub(super) staged: BTreeMap<ComponentIdentifier, Vec<u8>>,
+    /// How often content was staged.
+    pub(super) stagings: usize,
     /// A component whose content is not complete yet.
     pub(super) begun: Option<(ComponentIdentifier, Vec<u8>)>,
     /// Manifest and component that it needs.
@@ -125,6 +127,7 @@ impl ComponentStore for PretendDevice {
         let size = values::size(content.len() as u64);
         self.effects.push(format!("{size} staged, {digest}"));
         self.staged.insert(component, content);
+        self.stagings += 1;
         Ok(())
     }
 

@@ -147,19 +147,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut world = world(arguments)?;
     let read = output::read(&arguments.file, 4 * MAX_ENVELOPE)?;
     let bytes = inspect::input_bytes(&read);
+    let lenient = arguments.trust.lenient;
     let mut traces = Vec::new();
-    let mut authorized = authorize(&bytes, arguments.trust.lenient, &world)?;
+    let mut authorized = authorize(&bytes, lenient, &world)?;
     for procedure in &arguments.procedure {
-        // Against what the device has become.
-        authorized = match authorized {
-            Ok(_) => authorize(&bytes, arguments.trust.lenient, &world)?,
-            Err(_) => break,
-        };
         let Ok(root) = &authorized else { break };
-        traces.push(trace(root.clone(), (*procedure).into(), &mut world));
-        if traces.last().is_some_and(|trace| trace.result.is_err()) {
+        let trace = trace(root.clone(), (*procedure).into(), &mut world);
+        let failed = trace.result.is_err();
+        traces.push(trace);
+        if failed {
             break;
         }
+        // For the next one, against what the device has become.
+        authorized = authorize(&bytes, lenient, &world)?;
     }
     let shown = show::Shown {
         authorized: authorized.as_ref(),

@@ -1,5 +1,6 @@
 //! Runs a manifest command by command, and notes what each does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -121,6 +122,7 @@ impl Tracer<'_> {
             self.listed.extend(loaded.iter().map(listed));
             let next = self.upcoming();
             let depth = self.processor.nesting().count();
+            let stagings = self.world.device.stagings;
             let progress = self.processor.step(&mut self.world.device);
             let Some(mut next) = next else {
                 match progress? {
@@ -128,7 +130,6 @@ impl Tracer<'_> {
                     _ => continue,
                 }
             };
-            let is_paused = matches!(progress, Ok(Some(_)));
             let result = match progress {
                 Ok(Some(progress)) => self.answer(progress, &mut next.event.effects),
                 Ok(None) => Ok(()),
@@ -143,9 +144,9 @@ impl Tracer<'_> {
                 }
                 (Ok(()), None) => {
                     let is_entered = self.processor.nesting().count() > depth;
-                    next.event
-                        .effects
-                        .extend(succeeded(&next, is_entered, is_paused));
+                    let is_staged = self.world.device.stagings > stagings;
+                    let effect = succeeded(&next, is_entered, is_staged);
+                    next.event.effects.extend(effect);
                     next.settings
                         .into_iter()
                         .for_each(|setting| self.set(setting));
@@ -240,7 +241,7 @@ impl Tracer<'_> {
                 if !arguments.is_empty() {
                     effects.push(format!("asked with {}", values::content(&arguments)));
                 }
-                match self.world.payload(&uri) {
+                match payload(&self.world.payloads, &self.world.folder, &uri) {
                     Ok((payload, from)) => {
                         let size = values::size(payload.len() as u64);
                         effects.push(format!("fetched {size} from {from}"));
@@ -285,21 +286,21 @@ impl Tracer<'_> {
     }
 }
 
-impl World {
-    /// The payload for a URI and where it comes from, else what to do about it.
-    fn payload(&self, uri: &str) -> Result<(Vec<u8>, String), String> {
-        if let Some(payload) = self.payloads.get(uri) {
-            return Ok((payload.clone(), "the file given".into()));
+/// The payload for a URI and where it comes from, else what to do about it.
+fn payload<'p>(
+    given: &'p BTreeMap<String, Vec<u8>>,
+    folder: &Path,
+    uri: &str,
+) -> Result<(Cow<'p, [u8]>, String), String> {
+    if let Some(payload) = given.get(uri) {
+        return Ok((payload.into(), "the file given".into()));
+    }
+    match file_name(uri).map(|name| folder.join(name)) {
+        Some(path) if path.is_file() => {
+            let payload = output::read(&path, MAX_PAYLOAD).map_err(|error| error.to_string())?;
+            Ok((payload.into(), path.display().to_string()))
         }
-        let name = file_name(uri);
-        match name.map(|name| self.folder.join(name)) {
-            Some(path) if path.is_file() => {
-                let payload =
-                    output::read(&path, MAX_PAYLOAD).map_err(|error| error.to_string())?;
-                Ok((payload, path.display().to_string()))
-            }
-            _ => Err("no payload: give it with --payload URI=FILE".into()),
-        }
+        _ => Err("no payload: give it with --payload URI=FILE".into()),
     }
 }
 
@@ -313,7 +314,7 @@ fn file_name(uri: &str) -> Option<&str> {
 }
 
 /// What a command did that left no trace on the device.
-fn succeeded(next: &Next, is_entered: bool, is_paused: bool) -> Option<String> {
+fn succeeded(next: &Next, is_entered: bool, is_staged: bool) -> Option<String> {
     let text = match next.condition {
         Some(Condition::ImageMatch) => "matches",
         Some(
@@ -326,14 +327,10 @@ fn succeeded(next: &Next, is_entered: bool, is_paused: bool) -> Option<String> {
             true => "entered",
             false => "nothing to run there",
         },
-        None if next.is_fetch && !is_paused && !staged(&next.event) => "there already",
+        None if next.is_fetch && !is_staged => "there already",
         None => return None,
     };
     Some(text.into())
-}
-
-fn staged(event: &Event) -> bool {
-    event.effects.iter().any(|effect| effect.contains("staged"))
 }
 
 /// What a manifest lists, as the processor knows it: identifiers with their prefix.
@@ -363,3 +360,26 @@ fn component_at<'c>(common: &'c Common<'_>, index: u64) -> Option<&'c ComponentI
 const CHUNK: usize = 64 << 10;
 /// Bytes of a payload, as the processor's limit has them.
 const MAX_PAYLOAD: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest may not choose which file of the machine is read.
+    #[test]
+    fn only_a_name_within_the_folder_is_taken_from_a_uri() {
+        for (uri, name) in [
+            (
+                "https://example.org/a/app.wasm?version=1#top",
+                Some("app.wasm"),
+            ),
+            ("app.wasm", Some("app.wasm")),
+            ("https://example.org/", None),
+            ("https://example.org/..", None),
+            ("file:///etc/.", None),
+            ("", None),
+        ] {
+            assert_eq!(file_name(uri), name, "{uri}");
+        }
+    }
+}
