@@ -235,6 +235,11 @@ pub(crate) fn time(seconds: u64) -> String {
     annotate::utc(seconds.into()).unwrap_or_else(|| format!("{seconds} seconds after 1970"))
 }
 
+/// The name of a SUIT command: "condition-image-match".
+pub(crate) fn command_name(code: i64) -> String {
+    named(&tables::suit::COMMANDS, code)
+}
+
 /// The name of a SUIT parameter: "image-digest".
 pub(crate) fn parameter_name(label: i64) -> String {
     named(&tables::suit::PARAMETER_FIELDS, label)

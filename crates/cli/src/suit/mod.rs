@@ -4,6 +4,7 @@ mod cose;
 mod description;
 mod encryption_key;
 mod examine;
+mod run;
 mod show;
 mod sign;
 #[cfg(test)]
@@ -29,7 +30,8 @@ use description::NewFile;
 Examples:
   teep suit build counter.toml
   teep suit show counter.suit
-  teep suit verify counter.suit --key signer.pem.pub")]
+  teep suit verify counter.suit --key signer.pem.pub
+  teep suit run --dry-run counter.suit --key signer.pem.pub")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: SuitCommand,
@@ -45,6 +47,8 @@ enum SuitCommand {
     Show(ShowArguments),
     /// Check a manifest's signature, and its integrated payloads against it
     Verify(VerifyArguments),
+    /// Run a manifest on a pretend device, and show what each command does
+    Run(Box<run::Arguments>),
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         SuitCommand::Sign(arguments) => sign::run(arguments),
         SuitCommand::Show(arguments) => show::run(arguments),
         SuitCommand::Verify(arguments) => verify::run(arguments),
+        SuitCommand::Run(arguments) => run::run(arguments),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Narrator<'m> {
     current: Current,
     /// Parameters in words, by component and label; `None` where alternatives set different ones.
     known: BTreeMap<(u64, i64), Option<String>>,
+    /// Whether a parameter that is not known is not set, for all parameters are known.
+    is_running: bool,
 }
 
 /// Which component commands work on.
@@ -40,6 +42,51 @@ impl<'m> Narrator<'m> {
             common,
             current: Current::These(vec![0]),
             known: BTreeMap::new(),
+            is_running: false,
+        }
+    }
+
+    /// What a command does that is executed for one component, whose parameters are all known, by label.
+    pub(crate) fn executed(
+        common: &'m Common<'m>,
+        file: &'m [u8],
+        command: &Command<'_>,
+        index: u64,
+        parameters: impl Iterator<Item = (i64, String)>,
+    ) -> String {
+        let narrator = Self {
+            current: Current::These(vec![index]),
+            known: parameters
+                .map(|(label, value)| ((index, label), Some(value)))
+                .collect(),
+            is_running: true,
+            ..Self::new(common, file)
+        };
+        match command {
+            Command::Condition(condition, _) => narrator.condition(*condition),
+            Command::Directive(directive, _) => narrator.directive(*directive),
+            Command::SetParameters(parameters) => format!(
+                "set, where not set, for {}: {}",
+                narrator.name(index),
+                names(parameters)
+            ),
+            Command::OverrideParameters(parameters) => {
+                format!("set for {}: {}", narrator.name(index), names(parameters))
+            }
+            Command::OverrideMultiple(overrides) => {
+                let each = overrides.iter().map(|(index, parameters)| {
+                    format!("{} ({})", narrator.name(*index), names(parameters))
+                });
+                format!("set for {}", list_of(each))
+            }
+            Command::TryEach(_) => "try, until one succeeds".into(),
+            Command::RunSequence(_) => "run".into(),
+            other => {
+                let mut lines = Vec::new();
+                narrator.clone().tell_command(other, &mut lines);
+                let told = lines.join("; ");
+                told.trim_end_matches(':').into()
+            }
         }
     }
 
@@ -159,10 +206,7 @@ impl<'m> Narrator<'m> {
         for parameter in parameters.iter() {
             let value = values::value(parameter, self.file)
                 .unwrap_or_else(|error| format!("cannot be read: {error}"));
-            let brief = match parameter {
-                Parameter::ImageDigest(digest) => values::brief_digest(digest),
-                _ => shortened(&value),
-            };
+            let brief = brief(parameter, &value);
             for index in indices {
                 if self.known.len() >= MAX_KNOWN {
                     break;
@@ -285,6 +329,7 @@ impl<'m> Narrator<'m> {
             _ if !values.all(|other| other == first) => format!("each its own {name}"),
             Some(Some(value)) => value.clone(),
             Some(None) => format!("the {name} that one of the alternatives sets"),
+            None if self.is_running => format!("the {name}, which is not set"),
             None => format!("the {name} that is set elsewhere"),
         }
     }
@@ -350,6 +395,20 @@ fn list_of(names: impl ExactSizeIterator<Item = String>) -> String {
         list.push_str(&format!(" and {more} more"));
     }
     list
+}
+
+/// A parameter as a step shows it that uses it, from its value in words.
+pub(crate) fn brief(parameter: &Parameter<'_>, value: &str) -> String {
+    match parameter {
+        Parameter::ImageDigest(digest) => values::brief_digest(digest),
+        _ => shortened(value),
+    }
+}
+
+/// "uri, image-size".
+fn names(parameters: &Parameters<'_>) -> String {
+    let names = parameters.iter().map(|p| parameter_name(p.label()));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// As much as a step needs: where it is set, or in the table of components, it stands whole.

@@ -256,6 +256,12 @@ impl Authorized {
         &self.digest
     }
 
+    /// The way to the manifest from the root, which has the empty one: positions among dependencies.
+    #[must_use]
+    pub fn path(&self) -> &[u64] {
+        &self.path
+    }
+
     /// Everyone trusted who vouches for the manifest.
     #[must_use]
     pub fn signers(&self) -> &[Signer] {

@@ -33,6 +33,17 @@ pub(super) enum Selection {
     List(Vec<u64>),
 }
 
+impl Frame {
+    pub(super) const fn nesting(&self) -> Nesting {
+        match self.kind {
+            Kind::Section(_, Part::Own) => Nesting::Section,
+            Kind::Section(_, Part::Shared) => Nesting::Shared,
+            Kind::Run => Nesting::RunSequence,
+            Kind::Try(position) => Nesting::Alternative(position),
+        }
+    }
+}
+
 /// What a sequence is part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -42,6 +53,20 @@ pub(super) enum Kind {
     Run,
     /// An alternative of try-each, by its position.
     Try(usize),
+}
+
+/// What a sequence that is being executed is part of, for tools: see
+/// [`Processor::nesting`](super::Processor::nesting).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nesting {
+    /// It is a section of a manifest.
+    Section,
+    /// It is the shared sequence of a manifest, before one of its sections.
+    Shared,
+    /// It is the argument of run-sequence.
+    RunSequence,
+    /// It is an alternative of try-each, by its position from 0.
+    Alternative(usize),
 }
 
 /// What runs for a section.

@@ -35,6 +35,8 @@ pub(super) struct Machine {
     /// Dependencies that were unlinked, and by which dependents.
     pub(super) unlinked: Vec<(usize, usize)>,
     pub(super) records: Vec<ReportEntry>,
+    /// Why the condition of the last step does not hold.
+    pub(super) failed_condition: Option<Fault>,
     /// The sections of the procedure, the next one last.
     plan: Vec<Section>,
     current: Option<Section>,
@@ -131,6 +133,7 @@ impl Machine {
             checked: Vec::new(),
             unlinked: Vec::new(),
             records: Vec::new(),
+            failed_condition: None,
             plan: procedure.sections().iter().rev().copied().collect(),
             current: None,
             entered: Vec::new(),
@@ -171,6 +174,7 @@ impl Machine {
         manifests: &mut Vec<Authorized>,
         device: &mut dyn Device,
     ) -> Result<Step, Failure> {
+        self.failed_condition = None;
         let Some(frame) = self.frames.last_mut() else {
             return self.next_section(manifests);
         };
@@ -470,6 +474,7 @@ impl Machine {
         let place = self.whereabouts(manifests, Some(code));
         let properties = self.properties(code);
         self.record(manifests, policy, code, false);
+        self.failed_condition = Some(fault.clone());
         while let Some(frame) = self.frames.pop() {
             match (frame.kind, frame.soft_failure) {
                 // S-099 run-sequence forwards the failure to the sequence that it stands in.

@@ -55,6 +55,7 @@ pub use authorize::Authorized;
 pub use caution::Caution;
 pub use device::{Access, ComponentStore, Device, Identity, StoreError};
 pub use failure::{Failure, Fault, Place};
+pub use frame::Nesting;
 pub use options::{Leniency, Limits, Options};
 
 use crate::command::{Command, Directive};
@@ -181,6 +182,18 @@ impl Processor {
         let component = self.machine.place().ok();
         let component = component.map(|place| &self.machine.components[place].id);
         Some((place, command, component))
+    }
+
+    /// The sequences in which the next command stands, outermost first. For tools, too.
+    pub fn nesting(&self) -> impl Iterator<Item = Nesting> {
+        self.machine.frames.iter().map(frame::Frame::nesting)
+    }
+
+    /// Why the condition that was executed last does not hold, if it does not. The procedure goes on all the
+    /// same where the manifest has an alternative. For tools, too.
+    #[must_use]
+    pub const fn failed_condition(&self) -> Option<&Fault> {
+        self.machine.failed_condition.as_ref()
     }
 
     /// Runs until it needs a payload or an answer, or is done.
