@@ -335,7 +335,9 @@ fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
     let (file, prefix) = text
         .rsplit_once('=')
         .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
-    let prefix = prefix.parse().map_err(|error| format!("{prefix}: {error}"))?;
+    let prefix = prefix
+        .parse()
+        .map_err(|error| format!("{prefix}: {error}"))?;
     Ok((file.into(), prefix))
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use suit::command::TryEach;
 use suit::{
     Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Refusal,
-    Section, SuitDigest,
+    Section, Signer, SuitDigest,
 };
 use teep_cose::TrustAnchors;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
         return output::print_json(&json!({
             "verified": true,
             "signer": signer.thumbprint().to_string(),
-            "algorithm": signer.algorithm().name(),
+            "algorithm": algorithm(signer),
             "manifest_component_id": id,
             "sequence_number": manifest.sequence_number,
             "digest": envelope.digest().to_string(),
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     output::print(&output::table(&[
         vec![
             "verified".into(),
-            format!("signed by {} {}", signer.algorithm(), signer.thumbprint()),
+            format!("signed by {} {}", algorithm(signer), signer.thumbprint()),
         ],
         vec!["manifest".into(), id.unwrap_or_else(|| "no name".into())],
         vec![
@@ -142,5 +142,13 @@ impl ImageDigests {
         self.encrypted
             || self.digests.iter().any(|digest| digest.matches(payload))
             || is_dependency()
+    }
+}
+
+/// What the signer's key is for.
+fn algorithm(signer: &Signer) -> &'static str {
+    match signer {
+        Signer::PublicKey(key) => key.algorithm().name(),
+        Signer::MacKey(_) => "HMAC 256/256",
     }
 }
