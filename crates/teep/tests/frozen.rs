@@ -13,6 +13,7 @@ use teep::{
 };
 use teep_cose::cbor::Limits;
 
+/// Proves: R-11
 #[test]
 fn query_request() {
     let message = Message::QueryRequest(QueryRequest {
@@ -41,6 +42,7 @@ fn query_request() {
     );
 }
 
+/// Proves: R-11
 #[test]
 fn query_response() {
     let message = Message::QueryResponse(QueryResponse {
@@ -91,6 +93,7 @@ fn update() {
     );
 }
 
+/// Proves: R-11
 #[test]
 fn success() {
     let message = Message::Success(Success {
@@ -106,6 +109,7 @@ fn success() {
     );
 }
 
+/// Proves: R-11
 #[test]
 fn error() {
     let message = Message::Error(ErrorMessage {

@@ -2,8 +2,10 @@
 
 mod cose;
 mod description;
+mod encryption_key;
 mod examine;
 mod show;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,6 +21,7 @@ use serde_json::json;
 
 use crate::exit::Failure;
 use crate::{key, output};
+use description::NewFile;
 
 /// Arguments of `teep suit`.
 #[derive(Debug, Args)]
@@ -36,6 +39,8 @@ pub(crate) struct Arguments {
 enum SuitCommand {
     /// Make a signed manifest from a description
     Build(BuildArguments),
+    /// Add signatures to an envelope
+    Sign(sign::SignArguments),
     /// Show who signed a manifest and what it does
     Show(ShowArguments),
     /// Check a manifest's signature, and its integrated payloads against it
@@ -53,6 +58,9 @@ struct BuildArguments {
     /// Sign with this private key (PEM) too; may be given several times
     #[arg(long, value_name = "PEM")]
     signer: Vec<PathBuf>,
+    /// Sign with nothing; `teep suit sign` adds signatures later
+    #[arg(long, conflicts_with = "signer")]
+    unsigned: bool,
     /// Print as JSON what was made
     #[arg(long, conflicts_with = "out")]
     json: bool,
@@ -113,6 +121,7 @@ struct VerifyArguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         SuitCommand::Build(arguments) => build(arguments),
+        SuitCommand::Sign(arguments) => sign::run(arguments),
         SuitCommand::Show(arguments) => show::run(arguments),
         SuitCommand::Verify(arguments) => verify::run(arguments),
     }
@@ -120,9 +129,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn build(arguments: &BuildArguments) -> Result<(), Failure> {
     let extra = arguments.signer.iter().map(|file| key::read_private(file));
-    let built = description::build(&arguments.file, extra.collect::<Result<_, _>>()?)?;
+    let signers = match arguments.unsigned {
+        true => description::Signers::Nobody,
+        false => description::Signers::AndThese(extra.collect::<Result<_, _>>()?),
+    };
+    let built = description::build(&arguments.file, signers)?;
     let out = match &arguments.out {
-        Some(out) if out.as_os_str() == "-" => return output::print_bytes(&built.envelope),
+        Some(out) if out.as_os_str() == "-" => {
+            built.files.iter().try_for_each(write)?;
+            return output::print_bytes(&built.envelope);
+        }
         Some(out) => out.clone(),
         None => arguments.file.with_extension("suit"),
     };
@@ -131,22 +147,28 @@ fn build(arguments: &BuildArguments) -> Result<(), Failure> {
             "the envelope would replace its description: give --out",
         ));
     }
-    std::fs::write(&out, &built.envelope)
-        .map_err(|error| Failure::own(format!("cannot write {}: {error}", out.display())))?;
+    built.files.iter().try_for_each(write)?;
+    let envelope = NewFile {
+        path: out,
+        content: built.envelope,
+    };
+    write(&envelope)?;
+    let (out, bytes) = (&envelope.path, envelope.content.len());
     if arguments.json {
         return output::print_json(&json!({
             "file": out,
-            "bytes": built.envelope.len(),
+            "bytes": bytes,
             "manifest_component_id": built.manifest_component_id.to_string(),
             "sequence_number": built.sequence_number,
             "digest": built.digest.to_string(),
             "signers": built.signers,
+            "ciphertexts": built.files.iter().map(|file| &file.path).collect::<Vec<_>>(),
         }));
     }
     let mut rows = vec![
         vec![
             "envelope".into(),
-            format!("{}, {} bytes", out.display(), built.envelope.len()),
+            format!("{}, {bytes} bytes", out.display()),
         ],
         vec!["manifest".into(), built.manifest_component_id.to_string()],
         vec!["sequence number".into(), built.sequence_number.to_string()],
@@ -158,7 +180,17 @@ fn build(arguments: &BuildArguments) -> Result<(), Failure> {
             .iter()
             .map(|signer| vec!["signed by".into(), signer.clone()]),
     );
+    rows.extend(built.files.iter().map(|file| {
+        let (name, bytes) = (file.path.display(), file.content.len());
+        vec!["ciphertext".into(), format!("{name}, {bytes} bytes")]
+    }));
     output::print(&output::table(&rows))
+}
+
+fn write(file: &NewFile) -> Result<(), Failure> {
+    let name = file.path.display();
+    std::fs::write(&file.path, &file.content)
+        .map_err(|error| Failure::own(format!("cannot write {name}: {error}")))
 }
 
 /// Whether an integrated payload is an envelope, of a dependency: by its tag, or because it reads as one.

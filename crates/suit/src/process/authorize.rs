@@ -28,6 +28,8 @@ pub struct Authorized {
     sequence_number: u64,
     set_version: Option<Vec<i64>>,
     stored_at: ComponentIdentifier,
+    /// S-132 what stands before the identifiers of its components.
+    pub(super) prefix: ComponentIdentifier,
     reference_uri: String,
     digest: SuitDigest,
     components: Vec<ComponentIdentifier>,
@@ -115,6 +117,7 @@ impl Authenticated<'_> {
             sequence_number: manifest.sequence_number,
             set_version: manifest.set_version.clone(),
             stored_at,
+            prefix: prefix.clone(),
             reference_uri: manifest.reference_uri.unwrap_or_default().to_string(),
             digest: self.envelope().digest().clone(),
             components,
@@ -276,6 +279,20 @@ impl Authorized {
     #[must_use]
     pub fn envelope(&self) -> &[u8] {
         &self.envelope
+    }
+
+    /// S-028 whether the manifest's signers may use the content of a component: those who only depend on
+    /// what it holds may have it fetched, checked and processed, and no more.
+    pub(super) fn may_use(
+        &self,
+        component: &ComponentIdentifier,
+        device: &dyn Device,
+    ) -> Result<(), Fault> {
+        let is_dependency = self.dependencies().any(|known| known == component);
+        match is_dependency && !device.may(&self.signers, component, Access::Component) {
+            true => Err(Fault::NotAllowed(component.clone())),
+            false => Ok(()),
+        }
     }
 
     /// S-071, S-072 looks through every sequence that is there, whatever procedure will run.

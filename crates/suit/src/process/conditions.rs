@@ -56,6 +56,8 @@ pub(super) fn check(
             image_not_match(machine, manifests, place, &digest, device)
         }
         (Condition::CheckContent, Some(Parameter::Content(wanted))) => {
+            // S-028 who may not read it may not guess, either.
+            manifests[machine.manifest()].may_use(&component.id, device)?;
             check_content(machine, place, wanted, device)
         }
         // S-108 a device without slots is in none of them.

@@ -62,8 +62,13 @@ fn check_integrity(
         .find(parameter::IMAGE_DIGEST, manifests)?
     {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
-        // P-02 nothing has been fetched in these procedures: the dependency is the one that is installed.
-        _ if options.leniency.implied_integrity && machine.procedure.keeps_content() => None,
+        // P-02 if nothing has been fetched, the dependency is the one that is installed.
+        _ if options.leniency.implied_integrity
+            && machine.procedure.keeps_content()
+            && machine.components[place].content.is_none() =>
+        {
+            None
+        }
         // S-093 else nothing says which manifest is meant.
         _ => return Err(Fault::ParameterMissing(parameter::IMAGE_DIGEST).into()),
     };
@@ -109,17 +114,18 @@ fn load(
     }
     // S-138 always: that its dependent's signer wants it does not show who made it.
     let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
-    if let Some(loaded) = manifests
-        .iter()
-        .position(|manifest| manifest.envelope() == bytes)
-    {
+    let (id, prefix, path) = origin(manifests, dependent, index)?;
+    // S-028, S-132 the same in another place has other rights to show, and other components.
+    let is_same = |known: &Authorized| {
+        known.envelope() == bytes && *known.stored_at() == id && known.prefix == prefix
+    };
+    if let Some(loaded) = manifests.iter().position(is_same) {
         return Ok(loaded);
     }
     // S-161 each dependency costs memory and signature checks.
     if manifests.len() > options.limits.dependencies {
         return Err(Fault::OverLimit("dependencies").into());
     }
-    let (id, prefix, path) = origin(manifests, dependent, index)?;
     if path.len() > options.limits.dependency_depth {
         return Err(Fault::OverLimit("levels of dependencies").into());
     }

@@ -159,7 +159,8 @@ pub enum Access {
     Component,
     /// It is itself stored there (S-140: it would take another manifest's place).
     Manifest,
-    /// It depends on the manifest that is stored there, and may have it fetched.
+    /// It depends on the manifest that is stored there, and may have it fetched, checked and processed. To
+    /// write, copy, swap, compare or invoke it takes [`Access::Component`] besides.
     Dependency,
 }
 

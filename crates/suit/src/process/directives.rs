@@ -49,7 +49,7 @@ pub(super) fn execute(
                 Directive::Copy => copy(machine, manifests, place, device),
                 Directive::Swap => swap(machine, manifests, place, device),
                 Directive::Unlink => unlink(machine, manifests, place, device),
-                Directive::Invoke => invoke(machine, place),
+                Directive::Invoke => invoke(machine, manifests, place, device),
                 Directive::ProcessDependency => Ok(Outcome::Dependency(Action::Process)),
                 Directive::Wait => {
                     need(machine, manifests, place, parameter::WAIT_INFO)?;
@@ -238,6 +238,7 @@ fn write(
     let Parameter::Content(content) = need(machine, manifests, place, parameter::CONTENT)? else {
         return Err(Fault::ParameterMissing(parameter::CONTENT).into());
     };
+    manifests[machine.manifest()].may_use(&machine.components[place].id, device)?;
     let decryptor = decryptor(machine, manifests, place, device)?;
     let mut receiving = begin(machine, manifests, place, decryptor, device)?;
     let component = &machine.components[place].id;
@@ -257,7 +258,7 @@ fn copy(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
-    let source = source(machine, manifests, place)?;
+    let source = source(machine, manifests, place, device)?;
     let mut buffer = [0; CHUNK];
     let from = machine.components[source].id.clone();
     let mut count = device.read(&from, 0, &mut buffer)?;
@@ -296,14 +297,10 @@ fn swap(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<Outcome, Stop> {
-    let source = source(machine, manifests, place)?;
+    let source = source(machine, manifests, place, device)?;
     // FE has no decryption here: there are two contents.
     if find(machine, manifests, place, parameter::ENCRYPTION_INFO)?.is_some() {
         return Err(Fault::Parameter(parameter::ENCRYPTION_INFO).into());
-    }
-    // S-028 as for its source.
-    if conditions::is_dependency(machine, manifests) {
-        return Err(Fault::NotAllowed(machine.components[place].id.clone()).into());
     }
     let by = manifests[machine.manifest()].stored_at();
     let (one, other) = (
@@ -330,7 +327,12 @@ fn swap(
 }
 
 /// The component to copy from or to swap with.
-fn source(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<usize, Stop> {
+fn source(
+    machine: &Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &dyn Device,
+) -> Result<usize, Stop> {
     let settings = &machine.components[place].settings;
     let Parameter::SourceComponent(index) =
         settings.need(parameter::SOURCE_COMPONENT, manifests)?
@@ -341,14 +343,13 @@ fn source(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<u
     let origin = settings.origin(parameter::SOURCE_COMPONENT);
     let manifest = origin.map_or_else(|| machine.manifest(), |origin| origin.manifest);
     let source = machine.place_of(manifest, index)?;
-    // S-028 the right to depend on a manifest is none to read or to move it.
-    if manifests[manifest].dependency(index).is_some() {
-        return Err(Fault::NotAllowed(machine.components[source].id.clone()).into());
-    }
     // S-125 a component that is its own source would be emptied before it is read.
     if source == place {
         return Err(Fault::OwnSource.into());
     }
+    // S-028 neither is to be shown or changed by who only depends on it.
+    manifests[manifest].may_use(&machine.components[source].id, device)?;
+    manifests[machine.manifest()].may_use(&machine.components[place].id, device)?;
     Ok(source)
 }
 
@@ -371,13 +372,19 @@ fn unlink(
 }
 
 /// S-121 hands over to the component.
-fn invoke(machine: &Machine, place: usize) -> Result<Outcome, Stop> {
+fn invoke(
+    machine: &Machine,
+    manifests: &[Authorized],
+    place: usize,
+    device: &dyn Device,
+) -> Result<Outcome, Stop> {
     // Who installs does not run what is not installed yet.
     if machine.procedure != Procedure::Invocation {
         return Err(Fault::Command.into());
     }
     // S-066 (4.2) what was loaded is validated before it is run.
     let component = &machine.components[place];
+    manifests[machine.manifest()].may_use(&component.id, device)?;
     if component.content.is_some_and(|content| !content.checked) {
         return Err(Fault::Unchecked(component.id.clone()).into());
     }

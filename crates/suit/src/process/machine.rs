@@ -349,9 +349,6 @@ impl Machine {
             dependency::check_processed(self, manifests, section)?;
         }
         let Some(section) = self.plan.pop() else {
-            if self.procedure == Procedure::Update {
-                dependency::check_all(self, manifests)?;
-            }
             return Ok(Step::Done);
         };
         self.current = Some(section);
@@ -538,6 +535,9 @@ impl Machine {
             }
             Command::SetComponentIndex(_) => Err(Fault::OutOfOrder.into()),
             _ if self.must_select(manifests) => Err(Fault::OutOfOrder.into()),
+            Command::OverrideMultiple(_) if !self.may_select(manifests) => {
+                Err(Fault::OutOfOrder.into())
+            }
             Command::Condition(condition, _) => {
                 let place = self.place()?;
                 conditions::check(self, manifests, *condition, place, device)

@@ -28,7 +28,7 @@
 //!
 //! Texts and published examples disagree in places; the processor is strict where [`Leniency`] does not
 //! say otherwise. Not supported are custom commands and parameters, and a second processor for some of the
-//! dependencies (S-145).
+//! dependencies.
 
 mod authorize;
 mod caution;
@@ -231,7 +231,7 @@ impl Processor {
                     component,
                 });
             }
-            Step::Done => match self.unchecked() {
+            Step::Done => match self.unchecked().or_else(|| self.left_out()) {
                 None => self.state = State::Done,
                 Some(failure) => return Err(self.fail(failure)),
             },
@@ -357,6 +357,14 @@ impl Processor {
             .find(|component| component.content.is_some_and(|content| !content.checked))?;
         let fault = Fault::Unchecked(unchecked.id.clone());
         Some(self.machine.failure(&self.manifests, None, fault))
+    }
+
+    /// S-137 a dependency that an update has not dealt with.
+    fn left_out(&self) -> Option<Failure> {
+        match self.machine.procedure {
+            Procedure::Update => dependency::check_all(&self.machine, &self.manifests).err(),
+            _ => None,
+        }
     }
 
     fn fail_fetch(&mut self, fault: Fault) -> Failure {

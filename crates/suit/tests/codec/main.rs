@@ -1,8 +1,11 @@
 //! Codec, verification and builder, from outside of the crate.
 #![allow(clippy::unwrap_used)]
 
+mod authoring;
 mod build;
+mod limits;
 mod manifests;
+mod members;
 mod published;
 mod random;
 mod refused;

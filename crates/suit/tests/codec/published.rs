@@ -6,10 +6,12 @@
 use crate::vectors::{appendix_e, published};
 use suit::SystemPropertyClaims;
 use suit::{
-    Authenticated, Command, Envelope, Limits, Manifest, Member, Parameter, Reason, Refusal, Signer,
+    Authenticated, Authorities, Command, Envelope, Limits, Manifest, Member, Parameter, Reason,
+    Refusal, Signer,
 };
 use suit::{Section, Severable, SuitDigest};
-use teep_cose::{SignatureError, TrustAnchors, cbor};
+use teep_cose::mac::MacKey;
+use teep_cose::{PublicKey, SignatureError, TrustAnchors, cbor};
 
 const DRAFT_26: &str = "teep/cbor-26";
 
@@ -197,13 +199,13 @@ fn the_claims_in_the_query_response_example_survive() {
     assert_eq!(again, &message[start..]);
 }
 
-/// The examples of draft-ietf-suit-manifest are signed with ES256 (-7), which is not supported yet: they
-/// are refused for that, after their digests have been found to hold. Those without a COSE object are
-/// refused because nobody signed them.
+/// The examples of draft-ietf-suit-manifest are signed with ES256 (-7), which counts by a switch only (P-12):
+/// without it they are refused for their algorithm. Those without a COSE object are refused because nobody
+/// signed them.
 ///
 /// Proves: S-022, S-027
 #[test]
-fn the_examples_of_the_manifest_draft_survive_and_are_refused_for_their_algorithm() {
+fn the_examples_of_the_manifest_draft_survive_and_verify_as_es256() {
     for number in 0..=5 {
         for kind in 0..=2 {
             let path = format!("suit/manifest/example{number}.{kind}.hex");
@@ -223,6 +225,11 @@ fn the_examples_of_the_manifest_draft_survive_and_are_refused_for_their_algorith
                 expected,
                 "{path}"
             );
+            let es256 = Authorities {
+                es256: true,
+                ..Authorities::from(&trusted)
+            };
+            assert_eq!(decode(&bytes).verify(es256).is_ok(), kind > 0, "{path}");
         }
     }
 }
@@ -267,12 +274,12 @@ fn the_examples_of_the_trust_domains_draft_survive_and_verify() {
     }
 }
 
-/// Those with a MAC are refused: no MAC key is ever provisioned here. The dependency example's outer
-/// manifest is signed by a delegate whose key is not a trusted one.
+/// Those with a MAC need its key, and the dependency example's outer manifest that of a delegate; without
+/// these they are refused.
 ///
-/// Proves: S-027
+/// Proves: S-023, S-027
 #[test]
-fn the_examples_of_the_firmware_encryption_draft_survive() {
+fn the_examples_of_the_firmware_encryption_draft_survive_and_verify() {
     let expected = [
         ("aes-kw-content", Some(Refusal::NoTrustedKey)),
         ("aes-kw-slot", Some(Refusal::NoTrustedKey)),
@@ -290,6 +297,14 @@ fn the_examples_of_the_firmware_encryption_draft_survive() {
         };
         survives(&path, &bytes);
         assert_eq!(decode(&bytes).verify(&trusted).err(), refusal, "{name}");
+        let signers = [PublicKey::from_pem(DELEGATE).unwrap()];
+        let signers = signers.into_iter().chain(trusted.iter().cloned()).collect();
+        let everybody = Authorities {
+            signers: &signers,
+            mac_keys: &[MacKey::new([b'a'; 32])],
+            es256: false,
+        };
+        assert!(decode(&bytes).verify(everybody).is_ok(), "{name}");
     }
 }
 
@@ -304,3 +319,9 @@ fn a_manifest_is_readable_by_itself_too() {
     assert!(matches!(manifest.install, Some(Severable::Severed(_))));
     assert_eq!(envelope.severed(Member::Install), None);
 }
+
+/// The key of the "delegated authority" of the firmware-encryption draft.
+const DELEGATE: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDpCKqPBm2x8ITgw2UsY5Ur2Z8qW9\n\
+    si+eATZ6rQOrpot32hvYrE8MtJC6IQZIv3mrFk1JrTVR1x0xSydJ7kLSmg==\n\
+    -----END PUBLIC KEY-----\n";

@@ -76,6 +76,29 @@ fn another_digest_or_size_fails() {
     assert_eq!(failure.record.section, 20);
 }
 
+/// Proves: S-116, S-141
+#[test]
+fn what_is_there_already_is_not_fetched_again() {
+    let run = |installed: &[u8], draft: &Draft| {
+        let mut store = Memory {
+            installed: [(component(0), installed.to_vec())].into(),
+            ..Memory::default()
+        };
+        let log = draft.update(&mut store).unwrap();
+        assert_eq!(store.holds(&component(0)), Some(IMAGE));
+        assert_eq!(store.links.len(), 1, "it is needed all the same");
+        log.len()
+    };
+    let whole = fetching(IMAGE, IMAGE.len());
+    assert_eq!(run(IMAGE, &whole), 0);
+    assert_eq!(run(b"old", &whole), 1);
+    // Without a digest nothing says that it is the same.
+    let unnamed = [set(&[uri(URI)]), plain(FETCH)];
+    let matched = [set(&[digest_of(IMAGE)]), plain(IMAGE_MATCH)];
+    let unnamed = sequence(&[unnamed, matched].concat());
+    assert_eq!(run(IMAGE, &Draft::new(&[(INSTALL, unnamed)])), 1);
+}
+
 /// Proves: S-162
 #[test]
 fn a_fetch_ends_at_the_first_byte_too_many() {
@@ -154,7 +177,9 @@ fn an_integrated_payload_never_leaves_the_device() {
 /// Proves: S-074
 #[test]
 fn a_condition_without_its_parameter_fails() {
-    for (code, label) in [(1, 1), (2, 2), (24, 24), (3, 3), (25, 3), (6, 18), (5, 5)] {
+    let others = [(4, 4), (26, 26), (27, 27), (28, 28)];
+    let first = [(1, 1), (2, 2), (24, 24), (3, 3), (25, 3), (6, 18), (5, 5)];
+    for (code, label) in first.into_iter().chain(others) {
         let draft = Draft::new(&[(VALIDATE, sequence(&[plain(code)]))]);
         let failure = draft.update(&mut Memory::default()).unwrap_err();
         assert_eq!(failure.reason, Reason::ConditionFailed, "condition {code}");
@@ -292,6 +317,13 @@ fn a_copy_needs_a_source_that_is_there_and_another_one() {
     assert_eq!(copy(0).reason, Reason::OperationFailed);
     assert_eq!(copy(1).fault, Fault::OwnSource);
     assert_eq!(copy(2).fault, Fault::NoSuchComponent(2));
+    // Nor do they have a source that nobody named.
+    for code in [COPY, 31] {
+        let draft = Draft::new(&[(INSTALL, sequence(&[plain(code)]))]);
+        let failure = draft.update(&mut Memory::default()).unwrap_err();
+        assert_eq!(failure.fault, Fault::ParameterMissing(22));
+        assert_eq!(failure.reason, Reason::OperationFailed);
+    }
 }
 
 /// Proves: S-007

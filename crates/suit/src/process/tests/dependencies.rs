@@ -1,7 +1,7 @@
 //! Manifests that depend on others.
 
 use super::*;
-use crate::{Reason, Section};
+use crate::Reason;
 
 pub(super) const DEPENDENCY_INTEGRITY: i64 = 7;
 pub(super) const IS_DEPENDENCY: i64 = 8;
@@ -372,48 +372,9 @@ fn what_a_dependent_sets_wins_and_what_a_dependency_sets_persists() {
     assert_eq!(device.staged[&component(5)], b"inner");
 }
 
-/// Proves: S-009
-#[test]
-fn a_dependency_needs_its_severed_sections_as_well() {
-    let mut inner = dependency();
-    let install = inner.sections.remove(1).1;
-    let manifest = {
-        let bytes = inner.envelope();
-        let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
-        let mut manifest = envelope.unverified_manifest().unwrap();
-        let digest = crate::build::sever(&install);
-        manifest.install = Some(crate::Severable::Severed(digest));
-        manifest.encode()
-    };
-    let severed = |members: &[(i64, &[u8])]| sign_with(&key_of(OTHER), &manifest, members, &[]);
-    let whole = severed(&[(20, &install)]);
-    let mut device = device();
-    update(&root(&whole), &whole, &mut device).unwrap();
-    assert_eq!(device.staged[&component(5)], b"inner");
-    let without = severed(&[]);
-    let failure = update(&root(&without), &without, &mut self::device()).unwrap_err();
-    assert_eq!(failure.fault, Fault::Severed);
-    assert_eq!(failure.place.unwrap().section, Some(Section::Install));
-}
-
-/// Whoever may depend on a manifest may not read it, move it, or put in its place what it did not sign.
 /// Proves: S-028, S-036, S-133
 #[test]
-fn the_right_to_depend_is_no_other_right() {
-    let inner = dependency().envelope();
-    let into_own = [select(0), set(&[(22, uint(1))])];
-    let from_own = [select(1), set(&[(22, uint(0))])];
-    let forbidden = Fault::NotAllowed(component(9));
-    for (commands, fault_expected) in [
-        ([&into_own[..], &[plain(COPY)]].concat(), &forbidden),
-        ([&into_own[..], &[plain(31)]].concat(), &forbidden),
-        ([&from_own[..], &[plain(31)]].concat(), &forbidden),
-    ] {
-        assert_eq!(
-            fault(&with(root(&inner), INSTALL, &commands), &inner),
-            *fault_expected
-        );
-    }
+fn a_dependency_is_what_it_signed_itself() {
     // Content that the root's signer vouches for, by signature or digest, is no dependency yet.
     let mut own = dependency();
     own.signer = 1;
@@ -427,13 +388,6 @@ fn the_right_to_depend_is_no_other_right() {
         let failure = run(&root, &own, Procedure::Update, &mut device(), &lenient()).unwrap_err();
         assert_eq!(failure.fault, Fault::Unchecked(component(9)));
     }
-    // Nor does a second index, as a dependency, give a right to the component itself (P-01).
-    let mut twice = root(&inner);
-    twice.dependencies = alloc::vec![2];
-    twice.prefix = Some(0);
-    let options = lenient();
-    let failure = authorize_for(&device(), &twice.envelope(), &options).unwrap_err();
-    assert_eq!(failure.fault, Fault::ListedTwice(component(0)));
 }
 
 /// Proves: S-134

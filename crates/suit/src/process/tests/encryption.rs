@@ -76,7 +76,7 @@ fn fetch_and_copy(made: &Detached, ciphertext: Option<Pair>, plaintext: Option<P
     commands
 }
 
-/// Proves: E-01, E-05, E-06, S-118
+/// Proves: E-01, E-05, E-06, E-08, S-118
 #[test]
 fn every_algorithm_decrypts_on_the_way() {
     for algorithm in ContentAlgorithm::ALL {

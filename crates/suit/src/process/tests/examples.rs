@@ -6,7 +6,7 @@ use std::format;
 
 use super::published::{
     Published, ZEROS, component_of_teep, device, distributor, encryption_example, fetch,
-    hex_example, manifest_example, read, read_hex, text_id, with_content,
+    hex_example, manifest_example, read, read_hex, survives, text_id, with_content,
 };
 use super::*;
 use crate::{Reason, Refusal};
@@ -204,6 +204,28 @@ fn manifest_example_5_two_images() {
         (20, Fault::OtherDigest)
     );
     assert_eq!(failure.record.component_index, 0);
+    // With the digests of two real images of these sizes, both are installed and validated.
+    let second = [&ZEROS[..], &ZEROS, &ZEROS].concat()[..76834].to_vec();
+    let real = published.with_digests_of(&[&ZEROS, &second]);
+    let images = [
+        ("http://example.com/file1.bin", ZEROS.to_vec()),
+        ("http://example.com/file2.bin", second),
+    ];
+    let server: Server = images
+        .clone()
+        .map(|(uri, image)| (uri.to_string(), image))
+        .into();
+    let mut processor = Processor::new(real.authorize(&store).unwrap(), Procedure::Update);
+    store.staged.clear();
+    let log = drive(&mut processor, &mut store, &server, 1000).unwrap();
+    assert_eq!(log, [fetch(images[0].0, 0), fetch(images[1].0, 1)]);
+    for (index, (_, image)) in images.iter().enumerate() {
+        assert_eq!(&store.staged[&component(index as u8)], image);
+    }
+    store.commit();
+    // Invoking is for the first only.
+    let log = real.run(Procedure::Invocation, &mut store).unwrap();
+    assert_eq!(log.len(), 1);
 }
 
 /// Proves: S-022
@@ -213,30 +235,43 @@ fn manifest_examples_that_nobody_signed() {
         let Some(bytes) = read(&format!("suit/manifest/example{number}.0.bin")) else {
             return;
         };
+        survives(&bytes);
         let envelope = Envelope::decode(&bytes, &crate::Limits::DEFAULT).unwrap();
         let refused = envelope.verify(device().authorities()).unwrap_err();
         assert_eq!(refused, Refusal::NotAuthenticated, "example {number}");
     }
 }
 
+/// It is fetched by its URI.
 /// Proves: S-114
 #[test]
-fn teep_suit_uri_and_suit_integrated() {
+fn teep_suit_uri() {
+    teep_component("suit_uri", 1);
+}
+
+/// The envelope holds it.
+/// Proves: S-114
+#[test]
+fn teep_suit_integrated() {
+    teep_component("suit_integrated", 0);
+}
+
+/// Installs the Trusted Component of an example by `fetches` fetches, and uninstalls it.
+fn teep_component(name: &str, fetches: usize) {
     let image = component_of_teep("ta");
-    for (name, fetches) in [("suit_uri", 1), ("suit_integrated", 0)] {
-        let Some(published) = hex_example(&format!("teep/cbor-26/{name}.hex.txt")) else {
-            return;
-        };
-        let mut store = device();
-        let log = published.run(Procedure::Update, &mut store).unwrap();
-        assert_eq!(log.len(), fetches, "{name}");
-        assert_eq!(store.staged[&image], IMAGE);
-        store.commit();
-        let log = published.run(Procedure::Uninstall, &mut store).unwrap();
-        assert_eq!((log.len(), &store.unlinked[..]), (0, &[image.clone()][..]));
-        store.commit();
-        assert_eq!(store.holds(&image), None);
-    }
+    let Some(published) = hex_example(&format!("teep/cbor-26/{name}.hex.txt")) else {
+        return;
+    };
+    let mut store = device();
+    let published = published.strict();
+    let log = published.run(Procedure::Update, &mut store).unwrap();
+    assert_eq!(log.len(), fetches);
+    assert_eq!(store.staged[&image], IMAGE);
+    store.commit();
+    let log = published.run(Procedure::Uninstall, &mut store).unwrap();
+    assert_eq!((log.len(), &store.unlinked[..]), (0, &[image.clone()][..]));
+    store.commit();
+    assert_eq!(store.holds(&image), None);
 }
 
 /// The dependency's index lies beyond the components (P-01), process-dependency has no
@@ -369,29 +404,37 @@ fn firmware_encryption_aes_kw_content_is_written_decrypted() {
 /// Proves: E-01, E-02, E-05, E-10
 #[test]
 fn firmware_encryption_aes_kw_is_fetched_and_copied_decrypted() {
-    let plaintext = [text_id("plaintext-firmware"), component(0)];
-    for (name, plaintext) in ["aes-kw", "aes-kw-slot"].into_iter().zip(plaintext) {
-        let (Some(published), Some(payload)) = (
-            encryption_example(name),
-            read_hex("suit/firmware-encryption/encrypted-payload-aes-kw-aes-gcm.hex"),
-        ) else {
-            return;
-        };
-        let run = |payload: Vec<u8>, store: &mut Memory| {
-            let authorized = published.authorize(store).unwrap();
-            let mut processor = Processor::new(authorized, Procedure::Update);
-            let server = ["coaps://example.com/encrypted-firmware"]
-                .map(|uri| (uri.to_string(), payload.clone()));
-            drive(&mut processor, store, &server.into(), 7)
-        };
-        let mut store = device();
-        run(payload.clone(), &mut store).unwrap();
-        assert_eq!(store.staged[&plaintext], FIRMWARE, "{name}");
-        let mut altered = payload;
-        altered[3] ^= 1;
-        let failure = run(altered, &mut device()).unwrap_err();
-        assert!(matches!(failure.fault, Fault::Encryption(_)), "{failure}");
-    }
+    fetched_and_copied("aes-kw", &text_id("plaintext-firmware"));
+}
+
+/// Proves: E-01, E-02, E-05, E-10
+#[test]
+fn firmware_encryption_aes_kw_slot_is_fetched_and_copied_decrypted() {
+    fetched_and_copied("aes-kw-slot", &component(0));
+}
+
+/// Fetches the ciphertext, and copies it decrypted to `plaintext`.
+fn fetched_and_copied(name: &str, plaintext: &ComponentIdentifier) {
+    let (Some(published), Some(payload)) = (
+        encryption_example(name),
+        read_hex("suit/firmware-encryption/encrypted-payload-aes-kw-aes-gcm.hex"),
+    ) else {
+        return;
+    };
+    let run = |payload: Vec<u8>, store: &mut Memory| {
+        let authorized = published.authorize(store).unwrap();
+        let mut processor = Processor::new(authorized, Procedure::Update);
+        let server = ["coaps://example.com/encrypted-firmware"]
+            .map(|uri| (uri.to_string(), payload.clone()));
+        drive(&mut processor, store, &server.into(), 7)
+    };
+    let mut store = device();
+    run(payload.clone(), &mut store).unwrap();
+    assert_eq!(store.staged[plaintext], FIRMWARE);
+    let mut altered = payload;
+    altered[3] ^= 1;
+    let failure = run(altered, &mut device()).unwrap_err();
+    assert!(matches!(failure.fault, Fault::Encryption(_)), "{failure}");
 }
 
 /// Proves: E-01, E-03, E-04
@@ -428,4 +471,14 @@ fn firmware_encryption_es_ecdh_dependency_of_another_signer() {
         .unwrap_err();
     assert!(matches!(failure.fault, Fault::Dependency(_)), "{failure}");
     assert_eq!(failure.reason, Reason::Unauthorised);
+}
+
+/// What is published for update-management is no manifest, but what one could be made from.
+#[test]
+fn update_management_example_0_is_a_template() {
+    let Some(template) = read("suit/update-management/example0.json") else {
+        return;
+    };
+    assert_eq!(template[0], b'{');
+    assert!(Envelope::decode(&template, &crate::Limits::DEFAULT).is_err());
 }

@@ -1,12 +1,17 @@
 //! A device in memory, and manifests written by hand: independent of the model and its builder, so that
 //! both would have to be wrong in the same way for a fault to hide.
 
+mod built;
 mod commands;
 mod dependencies;
+mod dependency_chain;
+mod dependency_rights;
 mod device;
 mod encryption;
 mod examples;
+mod limits;
 mod order;
+mod procedures;
 mod published;
 mod random;
 mod refusals;

@@ -75,7 +75,9 @@ fn without_strict_order_a_sequence_says_first_what_it_is_for() {
     let first = [select(0), loose(0xf4)];
     let device = install(2, &[&first[..], &[named]].concat()).unwrap();
     assert_eq!(device.staged[&component(1)], b"x");
-    for wrong in [&unnamed, &twice] {
+    let multiple = multiple(&[(0, set(&[content(b"y")]))]);
+    let elsewhere = run_sequence(&sequence(&[select(1), multiple]));
+    for wrong in [&unnamed, &twice, &elsewhere] {
         let failure = install(2, &[&first[..], core::slice::from_ref(wrong)].concat()).unwrap_err();
         assert_eq!(failure.fault, Fault::OutOfOrder);
         // In order, it is nobody's affair.

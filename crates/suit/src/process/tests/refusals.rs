@@ -12,7 +12,7 @@ fn refused(commands: &[Pair]) -> Failure {
     authorize(&draft.envelope(), &Limits::default()).unwrap_err()
 }
 
-/// Proves: S-071, S-072, S-124
+/// Proves: S-071, S-124
 #[test]
 fn custom_commands_wherever_they_stand() {
     let custom = [(-257, alloc::vec![0xf6])];
@@ -28,7 +28,7 @@ fn custom_commands_wherever_they_stand() {
     authorize(&draft.envelope(), &Limits::default()).unwrap_err();
 }
 
-/// Proves: S-071, S-113, S-124
+/// Proves: S-071, S-072, S-113, S-124
 #[test]
 fn parameters_that_are_not_supported() {
     let values = [

@@ -103,7 +103,7 @@ fn set_parameters_leaves_what_is_set() {
     assert_eq!(install(&[weak, plain(WRITE)]).unwrap().unwrap(), b"late");
 }
 
-/// Proves: S-053, S-076, S-090
+/// Proves: S-076, S-090
 #[test]
 fn a_command_runs_once_for_each_selected_component() {
     let run = |index: Pair| {
@@ -275,7 +275,21 @@ fn run_sequence_forwards_a_failed_condition_unless_it_is_soft() {
     install(&[run_sequence(&soft), run_sequence(&fails)]).unwrap_err();
 }
 
-/// Proves: S-150, S-151
+/// Proves: R-03, S-150
+#[test]
+fn each_selected_component_has_a_record_of_its_own() {
+    let vendor = set(&[(1, bytes(&VENDOR))]);
+    let commands = [select_all(), vendor, (1, alloc::vec![1])];
+    let mut draft = Draft::new(&[(VALIDATE, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1, 2];
+    let mut processor = draft.processor(Procedure::Update).unwrap();
+    drive(&mut processor, &mut Memory::default(), &server(), 7).unwrap();
+    let records = processor.records().iter().map(record);
+    let indexes: Vec<_> = records.map(|record| record.component_index).collect();
+    assert_eq!(indexes, [0, 1, 2]);
+}
+
+/// Proves: R-03, S-150, S-151
 #[test]
 fn records_are_kept_where_the_policy_asks_and_name_the_top_level_command() {
     let quiet = sequence(&[(ABORT, alloc::vec![0])]);

@@ -249,6 +249,19 @@ fn metadata_reaches_the_store_or_ends_the_procedure() {
     assert_eq!(device.directories, []);
     run(2, &mut device).unwrap();
     assert_eq!(device.directories, [component(0)]);
+    // With a fetch and a copy as well.
+    let directory = (30, bytes(&[0xa1, 5, 2]));
+    let fetch = [
+        set(&[directory.clone(), uri(URI), digest_of(IMAGE)]),
+        plain(FETCH),
+    ];
+    let copy = [select(1), set(&[directory, (22, uint(0))]), plain(COPY)];
+    let commands = [&[select(0)], &fetch[..], &[plain(IMAGE_MATCH)], &copy[..]].concat();
+    let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1];
+    let mut both = Memory::default();
+    draft.update(&mut both).unwrap();
+    assert_eq!(both.directories, [component(0), component(1)]);
     // This store has no links, which could lead elsewhere.
     let failure = run(3, &mut device).unwrap_err();
     assert_eq!(failure.fault, Fault::Store(StoreError::Unsupported));
