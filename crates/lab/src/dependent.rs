@@ -34,6 +34,7 @@ pub(crate) fn unsigned(component: &TrustedComponent) -> Unsigned {
             set(vec![Parameter::Uri(name)]),
             directive(Directive::Fetch),
             condition(Condition::DependencyIntegrity),
+            directive(Directive::ProcessDependency),
         ]);
         install.extend([select.clone(), directive(Directive::ProcessDependency)]);
         validate.extend([

@@ -168,6 +168,22 @@ fn a_shared_dependency_goes_with_its_last_user() {
     assert_eq!(versions(&world, names), [0, 0, 0]);
 }
 
+/// Proves: S-136, S-143
+#[test]
+fn a_dependency_brings_and_takes_its_own() {
+    let mut world = world();
+    let names = ["app", "library", "other"];
+    let leaf = TrustedComponent::new("other", 1, &[1; 40]);
+    let library = library(1).depending_on(&leaf, &world.signers[APPLICATIONS]);
+    let application =
+        TrustedComponent::new("app", 1, &[1; 20]).depending_on(&library, &world.signers[LIBRARY]);
+    install(&mut world, APPLICATIONS, &application);
+    assert_eq!(versions(&world, names), [1, 1, 1]);
+    world.restart(0).unwrap();
+    remove(&mut world, "app");
+    assert_eq!(versions(&world, names), [0, 0, 0]);
+}
+
 /// Proves: S-143
 #[test]
 fn a_version_without_the_dependency_drops_it() {
@@ -214,6 +230,9 @@ fn what_others_depend_on_stays_for_them() {
     remove(&mut world, "library");
     assert_eq!(versions(&world, ["app", "library"]), [1, 1]);
     assert!(!manifest(&world, "library").unwrap().is_root);
+    // Nor does it go because an application does not need it.
+    world.unrequest(0, &id("library")).unwrap();
+    assert_eq!(versions(&world, ["app", "library"]), [1, 1]);
     remove(&mut world, "app");
     assert_eq!(versions(&world, ["app", "library"]), [0, 0]);
 }
