@@ -268,16 +268,7 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
             tam_uris: init.tam.clone(),
             tams: keys(&init.tam_key)?,
             signers: keys(&init.signer)?,
-            permissions: init
-                .permit
-                .iter()
-                .map(|(file, prefix)| {
-                    Ok(Permission {
-                        signer: key::read_public(file)?.thumbprint(),
-                        prefix: prefix.clone(),
-                    })
-                })
-                .collect::<Result<_, Failure>>()?,
+            permissions: permissions(init)?,
             identity: identity(&init.vendor, &init.class),
         },
     };
@@ -330,12 +321,34 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
     output::print(&output::table(&rows))
 }
 
+/// What `--permit` gives. A right of a key that nobody is trusted by would be a mistake.
+fn permissions(init: &Init) -> Result<Vec<Permission>, Failure> {
+    let signers = init.signer.iter().map(|file| key::read_public(file));
+    let signers = signers.collect::<Result<TrustAnchors, _>>()?;
+    let permission = |(file, prefix): &(PathBuf, ComponentIdentifier)| {
+        let signer = key::read_public(file)?.thumbprint();
+        if signers.find(&signer).is_none() {
+            let file = file.display();
+            return Err(Failure::usage(format!(
+                "--permit {file}: the key is not trusted: give it with --signer, too"
+            )));
+        }
+        Ok(Permission {
+            signer,
+            prefix: prefix.clone(),
+        })
+    };
+    init.permit.iter().map(permission).collect()
+}
+
 /// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
 fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
     let (file, prefix) = text
         .rsplit_once('=')
         .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
-    let prefix = prefix.parse().map_err(|error| format!("{prefix}: {error}"))?;
+    let prefix = prefix
+        .parse()
+        .map_err(|error| format!("{prefix}: {error}"))?;
     Ok((file.into(), prefix))
 }
 
@@ -438,5 +451,19 @@ impl From<DeviceError> for Failure {
             }
             _ => Self::own(error),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_is_a_file_and_a_prefix() {
+        let (file, prefix) = permit("keys/a=b.pub=TEEP-Device/pin").unwrap();
+        assert_eq!(file, PathBuf::from("keys/a=b.pub"));
+        assert_eq!(prefix, "TEEP-Device/pin".parse().unwrap());
+        assert!(permit("signer.pem.pub").is_err());
     }
 }
