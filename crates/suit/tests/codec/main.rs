@@ -8,5 +8,7 @@ mod manifests;
 mod members;
 mod published;
 mod random;
+mod random_commands;
+mod random_manifests;
 mod refused;
 mod vectors;
