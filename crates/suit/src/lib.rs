@@ -34,9 +34,8 @@
 //! ```
 //!
 //! The texts are draft-ietf-suit-manifest-37, -trust-domains-12, -update-management-14,
-//! -firmware-encryption-26, -report-18 and -mti. The model and codec are of all of them; the processor
-//! does not do everything yet (see [`process`]), and not yet here are COSE_Mac0, ES256 (-7), digests
-//! other than SHA-256, and the insides of COSE_Encrypt (parameter 19) and CoSWID, which are kept as bytes.
+//! -firmware-encryption-26, -report-18 and -mti; [`coverage`] lists what is here of them. Digests are those
+//! of SHA-256 only, CoSWID is kept as bytes, and custom commands and parameters are read but not run.
 //!
 //! | What | Where |
 //! |---|---|
@@ -55,6 +54,7 @@
 //! | Reports protected by COSE | [`report::protect`] |
 //! | Making and signing manifests | [`build`] |
 //! | Limits, and why something is refused | [`limits`], [`refusal`] |
+//! | Every command, parameter and member with a test | [`coverage`] |
 
 #![no_std]
 extern crate alloc;
@@ -67,6 +67,8 @@ pub mod capability;
 pub mod command;
 pub mod component;
 pub mod component_metadata;
+#[doc = include_str!("coverage.md")]
+pub mod coverage {}
 mod deterministic;
 pub mod digest;
 pub mod envelope;

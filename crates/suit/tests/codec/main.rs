@@ -3,6 +3,7 @@
 
 mod authoring;
 mod build;
+mod coverage;
 mod limits;
 mod manifests;
 mod members;

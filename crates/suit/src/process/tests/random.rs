@@ -170,8 +170,8 @@ struct Case {
     procedure: Procedure,
     limits: Limits,
     leniency: Leniency,
-    /// Whether the server has what was asked for.
-    honest: bool,
+    /// Whether the server has the payload that was asked for, and whether the dependency.
+    honest: [bool; 2],
 }
 
 impl Case {
@@ -185,10 +185,10 @@ impl Case {
     }
 
     fn server(&self) -> Server {
-        let sent = match self.honest {
-            true => [(URI, IMAGE.to_vec()), (DEPENDENCY_URI, inner().envelope())],
-            false => [(URI, vec![1; 20]), (DEPENDENCY_URI, other().envelope())],
-        };
+        let [payload, dependency] = self.honest;
+        let payload = if payload { IMAGE.to_vec() } else { vec![1; 20] };
+        let dependency = if dependency { inner() } else { other() };
+        let sent = [(URI, payload), (DEPENDENCY_URI, dependency.envelope())];
         sent.map(|(uri, payload)| (uri.to_string(), payload)).into()
     }
 
@@ -207,7 +207,7 @@ fn case() -> impl Strategy<Value = Case> {
         1, 3, 3, 4, 6, 14, 18, 18, 21, 22, 22, 25, 26, 28, 29, 31, 33,
     ]);
     let (load, uninstall) = (commands(&[3, 18, 21, 22]), commands(&[33, 33, 3, 6]));
-    let validate = commands(&[3]);
+    let validate = prop_oneof![commands(&[3, 3, 18]), Just(Vec::new())];
     let procedures = [
         Procedure::Update,
         Procedure::Update,
@@ -219,7 +219,7 @@ fn case() -> impl Strategy<Value = Case> {
         sample::select(procedures.to_vec()),
         sample::select(vec![4096, 4096, 40]),
         sample::select(vec![1 << 30, 1 << 30, 900]),
-        prop::bool::weighted(0.8),
+        [0.6, 0.9].map(prop::bool::weighted),
         any::<bool>(),
     );
     let sections = (shared, fetch, install, load, uninstall, validate);
@@ -241,6 +241,7 @@ fn case() -> impl Strategy<Value = Case> {
                     VALIDATE,
                     match procedure {
                         Procedure::Update => process(&validate),
+                        _ if validate.is_empty() => sequence(&[select(0)]),
                         _ => sequence(&validate),
                     },
                 ),
@@ -297,8 +298,19 @@ fn commands(codes: &'static [i64]) -> impl Strategy<Value = Vec<Pair>> {
     let (_, x) = set(&[content(b"x")]);
     let multiple = (34, [&[0xa2, 0][..], &x, &[2], &image.1].concat());
     let copied = |from: u8| (35, vec![0xa1, from, 0x82, 3, 18]);
-    // Both of these hold something from the beginning.
-    let exchange = sequence(&[select(2), set(&[(22, uint(1))]), plain(31)]);
+    // Whole tasks: an exchange and a copy of what is there from the beginning, a fetch that nothing checks,
+    // and a grasp at the dependency, which is another signer's.
+    let whole = [
+        (31, vec![select(2), set(&[(22, uint(1))]), plain(31)]),
+        (COPY, vec![select(0), set(&[(22, uint(2))]), plain(COPY)]),
+        (FETCH, vec![select(0), plain(FETCH)]),
+        (WRITE, vec![select(3), set(&[content(b"x")]), plain(WRITE)]),
+    ];
+    let whole = whole.into_iter().filter(|(code, _)| codes.contains(code));
+    let mut whole: Vec<_> = whole
+        .map(|(_, task)| run_sequence(&sequence(&task)))
+        .collect();
+    whole.push(all.clone());
     // Of all there are, the dependencies, and their checks.
     let ask = |code| sequence(&[plain(code)]);
     let dependencies = try_each(&[ask(8), ask(14)], true);
@@ -309,7 +321,7 @@ fn commands(codes: &'static [i64]) -> impl Strategy<Value = Vec<Pair>> {
         1 => Just(set(&[digest_of(b"x")])),
         1 => Just(sealed),
         1 => Just((19, weak)),
-        1 => Just(if codes.contains(&31) { run_sequence(&exchange) } else { all.clone() }),
+        6 => sample::select(whole),
         // Neither has a place in a shared sequence.
         1 => Just(if shared { all.clone() } else { multiple }),
         1 => (0u8..3).prop_map(move |from| if shared { select(from) } else { copied(from) }),
