@@ -28,6 +28,8 @@ pub struct Authorized {
     sequence_number: u64,
     set_version: Option<Vec<i64>>,
     stored_at: ComponentIdentifier,
+    /// What stands before the identifiers of its components.
+    pub(super) prefix: ComponentIdentifier,
     reference_uri: String,
     digest: SuitDigest,
     components: Vec<ComponentIdentifier>,
@@ -115,6 +117,7 @@ impl Authenticated<'_> {
             sequence_number: manifest.sequence_number,
             set_version: manifest.set_version.clone(),
             stored_at,
+            prefix: prefix.clone(),
             reference_uri: manifest.reference_uri.unwrap_or_default().to_string(),
             digest: self.envelope().digest().clone(),
             components,

@@ -109,24 +109,24 @@ fn load(
     }
     // S-138 always: that its dependent's signer wants it does not show who made it.
     let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
-    if let Some(loaded) = manifests
-        .iter()
-        .position(|manifest| manifest.envelope() == bytes)
-    {
+    let (id, prefix, path) = origin(manifests, dependent, index)?;
+    // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
+    // store one there may have made it.
+    if !device.may(authenticated.signers(), &id, Access::Manifest) {
+        return Err(Fault::NotAllowed(id).into());
+    }
+    // S-028 one that was authorised for another place, or other components, is not for these.
+    if let Some(loaded) = manifests.iter().position(|manifest| {
+        manifest.envelope() == bytes && *manifest.stored_at() == id && manifest.prefix == prefix
+    }) {
         return Ok(loaded);
     }
     // S-161 each dependency costs memory and signature checks.
     if manifests.len() > options.limits.dependencies {
         return Err(Fault::OverLimit("dependencies").into());
     }
-    let (id, prefix, path) = origin(manifests, dependent, index)?;
     if path.len() > options.limits.dependency_depth {
         return Err(Fault::OverLimit("levels of dependencies").into());
-    }
-    // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
-    // store one there may have made it.
-    if !device.may(authenticated.signers(), &id, Access::Manifest) {
-        return Err(Fault::NotAllowed(id).into());
     }
     let authorized = authenticated
         .authorize_at(id, &prefix, path, device, &options)

@@ -11,6 +11,7 @@ mod order;
 mod published;
 mod random;
 mod refusals;
+mod review;
 mod sequences;
 mod shared_dependencies;
 mod update_management;
