@@ -57,10 +57,21 @@ fn check_integrity(
 ) -> Result<usize, Stop> {
     let (dependent, _, place) = current(machine)?;
     let options = manifests[dependent].options;
-    let wanted = match machine.components[place]
-        .settings
-        .find(parameter::IMAGE_DIGEST, manifests)?
+    let settings = &machine.components[place].settings;
+    // P-17 what a dependency sets persists, but which manifest another one depends on is not for it to say:
+    // only for that manifest itself and for those that it runs within.
+    let is_running = |manifest| {
+        machine
+            .frames
+            .iter()
+            .any(|frame| frame.manifest == manifest)
+    };
+    if let Some(origin) = settings.origin(parameter::IMAGE_DIGEST)
+        && !is_running(origin.manifest)
     {
+        return Err(Fault::NotAllowed(machine.components[place].id.clone()).into());
+    }
+    let wanted = match settings.find(parameter::IMAGE_DIGEST, manifests)? {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
         // P-02 nothing has been fetched in these procedures: the dependency is the one that is installed.
         _ if options.leniency.implied_integrity && machine.procedure.keeps_content() => None,

@@ -1,8 +1,8 @@
 //! What a hostile signer, distributor or network tried, and what a careless author forgot.
 
 use super::dependencies::{
-    DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, OTHER, PROCESS_DEPENDENCY, ROOT, dependency,
-    device, root, update, wanted, with,
+    DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, DEPENDENCY_URI, OTHER, PROCESS_DEPENDENCY, ROOT,
+    dependency, device, root, update, wanted, with,
 };
 use super::*;
 
@@ -56,4 +56,62 @@ fn an_envelope_is_authorized_for_each_place_that_it_is_stored_in() {
     };
     let failure = update(&twice, &inner, &mut newer).unwrap_err();
     assert!(matches!(failure.fault, Fault::SequenceNumber { .. }));
+}
+
+/// A dependency that depends on the same one as the root, and asks for another version of it.
+///
+/// Proves: S-133
+#[test]
+fn a_dependency_does_not_choose_what_its_dependent_depends_on() {
+    let older = dependency().envelope();
+    let newer = {
+        let mut newer = dependency();
+        newer.sequence_number = 4;
+        newer.envelope()
+    };
+    let get = |index, envelope: &[u8], name| {
+        let digest = Envelope::decode(envelope, &crate::Limits::DEFAULT).unwrap();
+        let digest = (3, bytes(&digest.digest().to_bytes()));
+        [
+            select(index),
+            set(&[digest, uri(name)]),
+            plain(FETCH),
+            plain(DEPENDENCY_INTEGRITY),
+            plain(PROCESS_DEPENDENCY),
+        ]
+    };
+    let process = [select(1), plain(PROCESS_DEPENDENCY)];
+    let middle = |asked: &[u8]| {
+        let mut middle = Draft::new(&[]);
+        middle.components = alloc::vec![4, 9];
+        middle.dependencies = alloc::vec![1];
+        middle.signer = OTHER;
+        let middle = with(middle, DEPENDENCY_RESOLUTION, &get(1, asked, "#asked"));
+        let mut middle = with(with(middle, INSTALL, &process), VALIDATE, &process);
+        middle.payloads = alloc::vec![("#asked", asked.to_vec())];
+        middle.envelope()
+    };
+    let outer = |middle: Vec<u8>, again: bool| {
+        let [choose, want, fetch, check, process_it] = get(1, &older, DEPENDENCY_URI);
+        // The root says what it wants of both before it processes either.
+        let mut commands = alloc::vec![choose.clone(), want.clone()];
+        commands.extend(get(2, &middle, "#middle"));
+        commands.push(choose);
+        commands.extend(again.then_some(want));
+        commands.extend([fetch, check, process_it]);
+        let mut outer = Draft::new(&[]);
+        outer.components = alloc::vec![0, 9, 8];
+        outer.dependencies = alloc::vec![1, 2];
+        outer.payloads = alloc::vec![("#middle", middle)];
+        let process = [&[select(2), plain(PROCESS_DEPENDENCY)], &process[..]].concat();
+        let outer = with(outer, DEPENDENCY_RESOLUTION, &commands);
+        let outer = with(with(outer, INSTALL, &process), VALIDATE, &process);
+        update(&outer, &older, &mut device()).map_err(|failure| failure.fault)
+    };
+    assert_eq!(
+        outer(middle(&newer), false),
+        Err(Fault::NotAllowed(component(9)))
+    );
+    assert_eq!(outer(middle(&newer), true), Err(Fault::InUse(component(9))));
+    outer(middle(&older), true).unwrap();
 }
