@@ -9,7 +9,7 @@ use teep_cose::encrypt::{Decryptor, Encrypted};
 use super::dependency::{self, Action};
 use super::frame::{Kind, Selection};
 use super::machine::{Machine, Outcome, Stop};
-use super::payload::Receiving;
+use super::payload::{Content, Receiving};
 use super::settings::{Origin, Settings};
 use super::{Authorized, Device, Fault, Procedure, StoreError, conditions};
 use crate::ComponentIdentifier;
@@ -318,10 +318,15 @@ fn swap(
     device.swap(one, other)?;
     device.link(by, one)?;
     device.link(by, other)?;
-    let contents = (
-        machine.components[source].content,
-        machine.components[place].content,
-    );
+    // E-07 where the ciphertext of one of them was, something else may be from now on.
+    let known = |place: usize| {
+        let content = machine.components[place].content?;
+        Some(Content {
+            decrypted_from: None,
+            ..content
+        })
+    };
+    let contents = (known(source), known(place));
     machine.forget(place);
     machine.forget(source);
     machine.components[place].content = contents.0;

@@ -6,6 +6,8 @@ use super::dependencies::{
 };
 use super::*;
 
+const SWAP: i64 = 31;
+
 /// The same envelope, fetched to where its signer may store it and to where not.
 ///
 /// Proves: S-028, S-031, S-133
@@ -114,4 +116,55 @@ fn a_dependency_does_not_choose_what_its_dependent_depends_on() {
     );
     assert_eq!(outer(middle(&newer), true), Err(Fault::InUse(component(9))));
     outer(middle(&older), true).unwrap();
+}
+
+/// What vouched for a plaintext vouched for whatever had come to where its ciphertext had been.
+///
+/// Proves: S-007, S-119, E-07
+#[test]
+fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
+    use chacha20::ChaCha20Rng;
+    use chacha20::rand_core::SeedableRng as _;
+    use teep_cose::encrypt::{ContentAlgorithm, Curve, DecryptionKey, Purpose, Recipient, encrypt};
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let key = DecryptionKey::generate(Curve::P256, &mut random);
+    let recipient = Recipient::ecdh(key.public_key().unwrap());
+    let purpose = Purpose::PayloadEncryption;
+    let algorithm = ContentAlgorithm::A128Ctr;
+    let made = encrypt(algorithm, &[recipient], purpose, IMAGE, &mut random).unwrap();
+    let commands = [
+        // Ciphertext to 0, decrypted to 1; then they change places.
+        select(0),
+        set(&[uri("#ciphertext")]),
+        plain(FETCH),
+        select(1),
+        set(&[(19, bytes(&made.encryption_info)), (22, uint(0))]),
+        plain(COPY),
+        select(0),
+        set(&[(22, uint(1))]),
+        plain(SWAP),
+        // The ciphertext is as wanted.
+        select(1),
+        set(&[digest_of(&made.ciphertext)]),
+        plain(IMAGE_MATCH),
+        // Something else to 2; then it and the plaintext change places.
+        select(2),
+        set(&[uri(URI)]),
+        plain(FETCH),
+        set(&[(22, uint(0))]),
+        plain(SWAP),
+        set(&[digest_of(IMAGE)]),
+        plain(IMAGE_MATCH),
+    ];
+    let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1, 2];
+    draft.payloads = alloc::vec![("#ciphertext", made.ciphertext.clone())];
+    let mut device = Memory {
+        decryption_keys: alloc::vec![key],
+        ..Memory::default()
+    };
+    let evil = [(URI.to_string(), b"nothing vouches for this".to_vec())].into();
+    let mut processor = draft.processor(Procedure::Update).unwrap();
+    let failure = drive(&mut processor, &mut device, &evil, 7).unwrap_err();
+    assert_eq!(failure.fault, Fault::Unchecked(component(0)));
 }
