@@ -368,8 +368,11 @@ impl Processor {
         self.fail(self.machine.failure(&self.manifests, code, fault))
     }
 
-    /// A failure is final: every later call gives it again.
+    /// A failure is final: every later call gives the first one again, for the report.
     fn fail(&mut self, failure: Failure) -> Failure {
+        if let State::Failed(first) = &self.state {
+            return first.clone();
+        }
         self.state = State::Failed(failure.clone());
         failure
     }

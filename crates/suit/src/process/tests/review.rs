@@ -168,3 +168,26 @@ fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
     let failure = drive(&mut processor, &mut device, &evil, 7).unwrap_err();
     assert_eq!(failure.fault, Fault::Unchecked(component(0)));
 }
+
+/// The first failure is what the report is about, whatever the caller does after it.
+///
+/// Proves: S-075
+#[test]
+fn a_failure_is_final() {
+    let fetch = [set(&[uri(URI), size(3)]), plain(FETCH)];
+    let mut processor = Draft::new(&[(INSTALL, sequence(&fetch))])
+        .processor(Procedure::Update)
+        .unwrap();
+    let mut device = Memory::default();
+    processor.run(&mut device).unwrap();
+    let first = processor.payload(b"four", &mut device).unwrap_err();
+    assert_eq!(first.fault, Fault::TooLong(3));
+    // As a caller does whose transfer was broken off.
+    assert_eq!(processor.payload_failed(), first);
+    assert_eq!(processor.payload(b"x", &mut device), Err(first.clone()));
+    assert_eq!(processor.payload_end(&mut device), Err(first.clone()));
+    assert_eq!(processor.happened(), Err(first.clone()));
+    assert_eq!(processor.wait_failed(), first);
+    assert_eq!(processor.consent(true), Err(first.clone()));
+    assert_eq!(processor.run(&mut device), Err(first));
+}
