@@ -49,7 +49,7 @@ pub(super) fn execute(
                 Directive::Copy => copy(machine, manifests, place, device),
                 Directive::Swap => swap(machine, manifests, place, device),
                 Directive::Unlink => unlink(machine, manifests, place, device),
-                Directive::Invoke => invoke(machine, place),
+                Directive::Invoke => invoke(machine),
                 Directive::ProcessDependency => Ok(Outcome::Dependency(Action::Process)),
                 Directive::Wait => {
                     need(machine, manifests, place, parameter::WAIT_INFO)?;
@@ -376,17 +376,16 @@ fn unlink(
 }
 
 /// S-121 hands over to the component.
-fn invoke(machine: &Machine, place: usize) -> Result<Outcome, Stop> {
+fn invoke(machine: &Machine) -> Result<Outcome, Stop> {
     // Who installs does not run what is not installed yet.
     if machine.procedure != Procedure::Invocation {
         return Err(Fault::Command.into());
     }
-    // S-066 (4.2) what was loaded is validated before it is run.
-    let component = &machine.components[place];
-    if component.content.is_some_and(|content| !content.checked) {
-        return Err(Fault::Unchecked(component.id.clone()).into());
+    // S-066 (4.2) all that was loaded is validated before any of it is run: it may use the rest.
+    match machine.unchecked() {
+        Some(id) => Err(Fault::Unchecked(id.clone()).into()),
+        None => Ok(Outcome::Invoke),
     }
-    Ok(Outcome::Invoke)
 }
 
 /// Starts new content for the component.

@@ -261,6 +261,13 @@ impl Machine {
         }
     }
 
+    /// A component with content that nothing vouches for.
+    pub(super) fn unchecked(&self) -> Option<&ComponentIdentifier> {
+        let is_unchecked =
+            |component: &&Component| component.content.is_some_and(|content| !content.checked);
+        Some(&self.components.iter().find(is_unchecked)?.id)
+    }
+
     /// The command that will be executed next.
     pub(super) fn current_command<'m>(&self, manifests: &'m [Authorized]) -> Option<Command<'m>> {
         let frame = self.frames.last()?;

@@ -350,12 +350,7 @@ impl Processor {
     /// S-007, S-042 content from outside that nothing vouches for must not be installed, even if the
     /// author forgot the image-match.
     fn unchecked(&self) -> Option<Failure> {
-        let unchecked = self
-            .machine
-            .components
-            .iter()
-            .find(|component| component.content.is_some_and(|content| !content.checked))?;
-        let fault = Fault::Unchecked(unchecked.id.clone());
+        let fault = Fault::Unchecked(self.machine.unchecked()?.clone());
         Some(self.machine.failure(&self.manifests, None, fault))
     }
 

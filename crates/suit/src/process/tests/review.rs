@@ -7,6 +7,7 @@ use super::dependencies::{
 use super::*;
 
 const SWAP: i64 = 31;
+const INVOKE_COMMAND: i64 = 23;
 
 /// The same envelope, fetched to where its signer may store it and to where not.
 ///
@@ -167,6 +168,23 @@ fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
     let mut processor = draft.processor(Procedure::Update).unwrap();
     let failure = drive(&mut processor, &mut device, &evil, 7).unwrap_err();
     assert_eq!(failure.fault, Fault::Unchecked(component(0)));
+}
+
+/// Proves: S-066
+#[test]
+fn nothing_is_run_beside_what_nothing_vouches_for() {
+    let load = [select(1), set(&[uri(URI)]), plain(FETCH)];
+    let invoke = [select(0), plain(INVOKE_COMMAND)];
+    let mut draft = Draft::new(&[(LOAD, sequence(&load)), (INVOKE, sequence(&invoke))]);
+    draft.components = alloc::vec![0, 1];
+    let mut processor = draft.processor(Procedure::Invocation).unwrap();
+    let mut device = Memory::default();
+    let progress = processor.run(&mut device).unwrap();
+    assert!(matches!(progress, Progress::Fetch { .. }));
+    processor.payload(IMAGE, &mut device).unwrap();
+    processor.payload_end(&mut device).unwrap();
+    let failure = processor.run(&mut device).unwrap_err();
+    assert_eq!(failure.fault, Fault::Unchecked(component(1)));
 }
 
 /// The first failure is what the report is about, whatever the caller does after it.
