@@ -278,7 +278,7 @@ pub(super) fn check_processed(
     Ok(())
 }
 
-/// S-137 (TD 5.1) at the end of an update: no dependency has been left out altogether.
+/// S-137 (TD 5.1) at the end of validation: no dependency has been left out altogether.
 pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(), Failure> {
     for (dependent, manifest) in manifests.iter().enumerate() {
         if manifest.options.leniency.unprocessed_sections {

@@ -354,11 +354,12 @@ impl Machine {
     fn next_section(&mut self, manifests: &[Authorized]) -> Result<Step, Failure> {
         if let Some(section) = self.current {
             dependency::check_processed(self, manifests, section)?;
-        }
-        let Some(section) = self.plan.pop() else {
-            if self.procedure == Procedure::Update {
+            // S-066 (TD 3) in both procedures that have this section, before anything is loaded.
+            if section == Section::Validate {
                 dependency::check_all(self, manifests)?;
             }
+        }
+        let Some(section) = self.plan.pop() else {
             return Ok(Step::Done);
         };
         self.current = Some(section);

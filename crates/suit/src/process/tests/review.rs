@@ -2,7 +2,7 @@
 
 use super::dependencies::{
     DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, DEPENDENCY_URI, OTHER, PROCESS_DEPENDENCY, ROOT,
-    dependency, device, root, update, wanted, with,
+    dependency, device, root, run, strict, update, wanted, with,
 };
 use super::*;
 
@@ -185,6 +185,25 @@ fn nothing_is_run_beside_what_nothing_vouches_for() {
     processor.payload_end(&mut device).unwrap();
     let failure = processor.run(&mut device).unwrap_err();
     assert_eq!(failure.fault, Fault::Unchecked(component(1)));
+}
+
+/// Proves: S-066, S-137
+#[test]
+fn nothing_is_run_before_each_dependency_was_looked_at() {
+    let inner = dependency().envelope();
+    let mut careless = root(&inner);
+    careless.sections.clear();
+    let careless = with(careless, INVOKE, &[select(0), plain(INVOKE_COMMAND)]);
+    let mut device = device();
+    let failure = run(
+        &careless,
+        &inner,
+        Procedure::Invocation,
+        &mut device,
+        &strict(),
+    )
+    .unwrap_err();
+    assert_eq!(failure.fault, Fault::NotProcessed(component(9)));
 }
 
 /// The first failure is what the report is about, whatever the caller does after it.
