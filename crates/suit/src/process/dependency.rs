@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq as _;
 
+use super::authorize::Dependency;
 use super::conditions::need_digest;
 use super::frame::{Kind, Part};
 use super::machine::{Checked, Machine, Outcome, Stop};
@@ -284,36 +285,35 @@ pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(
         if manifest.options.leniency.unprocessed_sections {
             continue;
         }
-        for dependency in &manifest.dependencies {
-            let place = machine.place_of(dependent, dependency.index);
-            let is_done = place.is_ok_and(|place| {
-                checked(machine, dependent, place).is_some()
-                    || machine.unlinked.contains(&(dependent, place))
-            });
-            if !is_done {
-                let fault = Fault::NotProcessed(dependency.component.clone());
-                return Err(machine.failure(manifests, None, fault));
-            }
+        if let Some(dependency) = left_out(machine, manifest, dependent) {
+            let fault = Fault::NotProcessed(dependency.component.clone());
+            return Err(machine.failure(manifests, None, fault));
         }
     }
     Ok(())
 }
 
-/// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, so that
-/// payloads may be fetched.
-pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> Result<bool, Fault> {
-    let dependent = machine.manifest();
-    let manifest = &manifests[dependent];
-    if manifest.options.leniency.implied_integrity {
-        return Ok(true);
-    }
-    for dependency in &manifest.dependencies {
-        let place = machine.place_of(dependent, dependency.index)?;
-        if checked(machine, dependent, place).is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, or given up, so
+/// that payloads may be fetched.
+pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> bool {
+    let manifest = &manifests[machine.manifest()];
+    manifest.options.leniency.implied_integrity
+        || left_out(machine, manifest, machine.manifest()).is_none()
+}
+
+/// A dependency that `manifest`, which stands at `dependent`, has neither checked nor given up.
+fn left_out<'m>(
+    machine: &Machine,
+    manifest: &'m Authorized,
+    dependent: usize,
+) -> Option<&'m Dependency> {
+    manifest.dependencies.iter().find(|dependency| {
+        let place = machine.place_of(dependent, dependency.index);
+        !place.is_ok_and(|place| {
+            checked(machine, dependent, place).is_some()
+                || machine.unlinked.contains(&(dependent, place))
+        })
+    })
 }
 
 /// S-105, P-06 the digest of the manifest within the envelope that a component holds, and the envelope's

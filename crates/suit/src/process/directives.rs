@@ -155,7 +155,7 @@ fn fetch(
     };
     let is_dependency = conditions::is_dependency(machine, manifests);
     // S-065 (TD 3) dependencies come before payloads.
-    if !is_dependency && !dependency::are_checked(machine, manifests)? {
+    if !is_dependency && !dependency::are_checked(machine, manifests) {
         return Err(Fault::IntegrityNotChecked.into());
     }
     // S-116 (8.4.10.4) what is there already need not be fetched; S-141 it is needed by one more.

@@ -2,7 +2,7 @@
 
 use super::dependencies::{
     DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, DEPENDENCY_URI, OTHER, PROCESS_DEPENDENCY, ROOT,
-    dependency, device, root, run, strict, update, wanted, with,
+    UNLINK, dependency, device, root, run, strict, update, wanted, with,
 };
 use super::*;
 
@@ -227,4 +227,23 @@ fn a_failure_is_final() {
     assert_eq!(processor.wait_failed(), first);
     assert_eq!(processor.consent(true), Err(first.clone()));
     assert_eq!(processor.run(&mut device), Err(first));
+}
+
+/// A manifest that lists a dependency to give it up only.
+///
+/// Proves: S-065, S-137
+#[test]
+fn a_dependency_that_is_given_up_holds_nothing_up() {
+    let inner = dependency().envelope();
+    let fetch = [
+        select(0),
+        set(&[uri(URI), digest_of(IMAGE)]),
+        plain(FETCH),
+        plain(IMAGE_MATCH),
+    ];
+    let mut draft = root(&inner);
+    draft.sections.clear();
+    let draft = with(draft, DEPENDENCY_RESOLUTION, &[select(1), plain(UNLINK)]);
+    let draft = with(draft, PAYLOAD_FETCH, &fetch);
+    update(&draft, &inner, &mut device()).unwrap();
 }
