@@ -541,10 +541,13 @@ impl Machine {
         device: &mut dyn Device,
     ) -> Result<Outcome, Stop> {
         match command {
-            Command::SetComponentIndex(selected) if self.may_select(manifests) => {
-                directives::select(self, manifests, selected)
+            // S-094 override-multiple selects a component, too.
+            Command::SetComponentIndex(_) | Command::OverrideMultiple(_)
+                if !self.may_select(manifests) =>
+            {
+                Err(Fault::OutOfOrder.into())
             }
-            Command::SetComponentIndex(_) => Err(Fault::OutOfOrder.into()),
+            Command::SetComponentIndex(selected) => directives::select(self, manifests, selected),
             _ if self.must_select(manifests) => Err(Fault::OutOfOrder.into()),
             Command::Condition(condition, _) => {
                 let place = self.place()?;

@@ -247,3 +247,19 @@ fn a_dependency_that_is_given_up_holds_nothing_up() {
     let draft = with(draft, PAYLOAD_FETCH, &fetch);
     update(&draft, &inner, &mut device()).unwrap();
 }
+
+/// Proves: S-094, S-126
+#[test]
+fn override_multiple_selects_no_component_where_none_may_be_selected() {
+    let multiple = (34, [&[0xa1, 1][..], &set(&[content(b"x")]).1].concat());
+    let inside = sequence(&[select(0), multiple, plain(WRITE)]);
+    let commands = [
+        select(0),
+        set(&[(12, alloc::vec![0xf4])]),
+        run_sequence(&inside),
+    ];
+    let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1];
+    let failure = draft.update(&mut Memory::default()).unwrap_err();
+    assert_eq!(failure.fault, Fault::OutOfOrder);
+}
