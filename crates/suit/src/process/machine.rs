@@ -479,7 +479,7 @@ impl Machine {
         fault: Fault,
     ) -> Result<(), Failure> {
         let place = self.whereabouts(manifests, Some(code));
-        let properties = self.properties(code);
+        let properties = self.properties(manifests, code);
         self.record(manifests, policy, code, false);
         while let Some(frame) = self.frames.pop() {
             match (frame.kind, frame.soft_failure) {

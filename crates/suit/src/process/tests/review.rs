@@ -248,6 +248,27 @@ fn a_dependency_that_is_given_up_holds_nothing_up() {
     update(&draft, &inner, &mut device()).unwrap();
 }
 
+/// A record of what a dependency's digest was compared with says what it was compared with.
+///
+/// Proves: S-105, R-03
+#[test]
+fn a_record_about_a_dependency_has_the_digest_of_its_manifest() {
+    let inner = dependency().envelope();
+    let other = (3, bytes(&SuitDigest::sha256(b"another").to_bytes()));
+    let get = [
+        select(1),
+        set(&[other, uri(DEPENDENCY_URI)]),
+        plain(FETCH),
+        plain(IMAGE_MATCH),
+    ];
+    let draft = with(root(&inner), DEPENDENCY_RESOLUTION, &get);
+    let failure = update(&draft, &inner, &mut device()).unwrap_err();
+    assert_eq!(failure.fault, Fault::OtherDigest);
+    let of_envelope = bytes(&SuitDigest::sha256(&inner).to_bytes());
+    assert_ne!(failure.record.properties.get(&3), Some(&of_envelope));
+    assert_eq!(failure.record.properties[&14], uint(inner.len() as u64));
+}
+
 /// Proves: S-094, S-126
 #[test]
 fn override_multiple_selects_no_component_where_none_may_be_selected() {
