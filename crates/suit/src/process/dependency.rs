@@ -319,7 +319,7 @@ fn left_out<'m>(
 /// S-105, P-06 the digest of the manifest within the envelope that a component holds, and the envelope's
 /// length.
 pub(super) fn manifest_digest(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -341,7 +341,7 @@ pub(super) fn manifest_digest(
 /// Whether what the current component holds is the dependency that its parameters want, so that it need
 /// not be fetched (S-116).
 pub(super) fn is_there(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -356,7 +356,7 @@ pub(super) fn is_there(
 
 /// S-160 one copy of the envelope, from which everything else is read; S-161 bounded.
 fn read_envelope(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -370,10 +370,10 @@ fn read_envelope(
         .limits
         .dependency_bytes
         .saturating_sub(held);
-    let id = &machine.components[place].id;
     let mut bytes = Vec::new();
     let mut chunk = [0; CHUNK];
     loop {
+        let id = &machine.components[place].id;
         let count = device.read(id, bytes.len() as u64, &mut chunk)?;
         let read = chunk.get(..count).ok_or(StoreError::Failed)?;
         if read.is_empty() {
@@ -382,6 +382,7 @@ fn read_envelope(
         if bytes.len() + count > limit {
             return Err(Fault::OverLimit("bytes of dependencies").into());
         }
+        machine.count_read(manifests, count)?;
         bytes.extend_from_slice(read);
     }
 }

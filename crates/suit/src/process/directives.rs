@@ -220,7 +220,7 @@ fn is_there(
         return Ok(false);
     }
     let size = find(machine, manifests, place, parameter::IMAGE_SIZE)?;
-    match conditions::content(machine, place, device) {
+    match conditions::content(machine, manifests, place, device) {
         Ok(content) => Ok(content.sha256[..] == digest.bytes
             && !matches!(size, Some(Parameter::ImageSize(size)) if size != content.size)),
         Err(Stop::Condition(_)) => Ok(false),
@@ -440,7 +440,7 @@ fn decryptor(
 /// S-162 how many bytes the component may get: what the manifest says, if the device allows as much.
 fn size_limit(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<u64, Fault> {
     let limits = &manifests[machine.manifest()].options.limits;
-    let left = limits.procedure_bytes.saturating_sub(machine.stored);
+    let left = limits.procedure_bytes.saturating_sub(machine.handled);
     let allowed = limits.payload_bytes.min(left);
     match find(machine, manifests, place, parameter::IMAGE_SIZE)? {
         Some(Parameter::ImageSize(size)) if size > allowed => Err(Fault::TooLong(allowed)),

@@ -43,8 +43,8 @@ pub(super) struct Machine {
     pub(super) frames: Vec<Frame>,
     strict_order: bool,
     steps: usize,
-    /// Bytes stored so far.
-    pub(super) stored: u64,
+    /// Bytes stored so far, or read to be looked at.
+    pub(super) handled: u64,
 }
 
 /// A component of any of the manifests.
@@ -137,7 +137,7 @@ impl Machine {
             frames: Vec::new(),
             strict_order: true,
             steps: 0,
-            stored: 0,
+            handled: 0,
         };
         machine.add_components(root);
         machine
@@ -241,9 +241,23 @@ impl Machine {
 
     /// New content is in a component. What was decrypted from the old is on its own from now on.
     pub(super) fn stored(&mut self, place: usize, content: Content) {
-        self.stored = self.stored.saturating_add(content.size);
+        self.handled = self.handled.saturating_add(content.size);
         self.forget(place);
         self.components[place].content = Some(content);
+    }
+
+    /// S-161 counts `bytes` that were read: else two commands, over and over, could have a large component
+    /// digested for hours.
+    pub(super) fn count_read(
+        &mut self,
+        manifests: &[Authorized],
+        bytes: usize,
+    ) -> Result<(), Fault> {
+        self.handled = self.handled.saturating_add(bytes as u64);
+        match self.handled > manifests[self.manifest()].options.limits.procedure_bytes {
+            true => Err(Fault::OverLimit("bytes read and stored")),
+            false => Ok(()),
+        }
     }
 
     /// The content of a component is about to change. S-134 a dependency in it has to be checked again.

@@ -18,8 +18,8 @@ pub struct Limits {
     /// Bytes of one component's content, however it arrives: against a full storage. A fetch ends as
     /// soon as it goes over (S-162).
     pub payload_bytes: u64,
-    /// Bytes that one procedure stores in all components together, each time it stores them: against a
-    /// manifest that copies or fetches the same large component over and over.
+    /// Bytes that one procedure stores in all components together, or reads to look at them, each time it
+    /// does: against a manifest that fetches, copies or compares the same large component over and over.
     pub procedure_bytes: u64,
     /// Records kept for the report: against a report that does not fit into a message.
     pub records: usize,

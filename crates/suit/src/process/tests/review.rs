@@ -284,3 +284,33 @@ fn override_multiple_selects_no_component_where_none_may_be_selected() {
     let failure = draft.update(&mut Memory::default()).unwrap_err();
     assert_eq!(failure.fault, Fault::OutOfOrder);
 }
+
+/// Two commands of a few bytes make the device read a component of any size.
+///
+/// Proves: S-161
+#[test]
+fn reading_is_bounded_like_storing() {
+    let image = alloc::vec![7; 4096];
+    let commands = [
+        &[set(&[digest_of(&image)])][..],
+        &alloc::vec![[plain(UNLINK), plain(IMAGE_MATCH)]; 20].concat()[..],
+    ]
+    .concat();
+    let draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    let run = |procedure_bytes| {
+        let limits = Limits {
+            procedure_bytes,
+            ..Limits::default()
+        };
+        let mut device = Memory {
+            installed: [(component(0), image.clone())].into(),
+            ..Memory::default()
+        };
+        let authorized = authorize(&draft.envelope(), &limits).unwrap();
+        let mut processor = Processor::new(authorized, Procedure::Update);
+        drive(&mut processor, &mut device, &server(), 7).map(drop)
+    };
+    run(20 * 4096).unwrap();
+    let failure = run(20 * 4096 - 1).unwrap_err();
+    assert_eq!(failure.fault, Fault::OverLimit("bytes read and stored"));
+}
