@@ -119,6 +119,7 @@ fn load(
     if !wanted.is_none_or(is_wanted) {
         return Err(Fault::OtherDigest.into());
     }
+    machine.count_key_operation(manifests)?;
     // S-138 always: that its dependent's signer wants it does not show who made it.
     let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
     let (id, prefix, path) = origin(manifests, dependent, index)?;

@@ -94,7 +94,7 @@ fn set_parameters(
     for parameter in parameters.iter() {
         match parameter {
             Parameter::SoftFailure(value) => machine.set_soft_failure(*value)?,
-            Parameter::StrictOrder(value) => machine.set_strict_order(*value),
+            Parameter::StrictOrder(value) => machine.strict_order = *value,
             _ => {
                 if let Some(origin) = machine.origin(entry) {
                     let settings = &mut machine.components[place].settings;
@@ -421,7 +421,7 @@ fn begin(
 
 /// E-01 how the component's content is decrypted on the way, if it is encrypted.
 fn decryptor(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &dyn Device,
@@ -433,6 +433,7 @@ fn decryptor(
     };
     let limits = manifests[machine.manifest()].envelope_limits.cbor();
     let encrypted = Encrypted::decode(bytes, &limits)?;
+    machine.count_key_operation(manifests)?;
     let key = device.content_key(&encrypted)?;
     Ok(Some(encrypted.decryptor(&key)?))
 }

@@ -41,10 +41,14 @@ pub(super) struct Machine {
     /// S-137 which sections of which manifests have been entered.
     pub(super) entered: Vec<(usize, Section)>,
     pub(super) frames: Vec<Frame>,
-    strict_order: bool,
-    steps: usize,
+    /// S-051 it belongs to the whole procedure.
+    pub(super) strict_order: bool,
+    /// Commands executed so far.
+    pub(super) steps: usize,
     /// Bytes stored so far, or read to be looked at.
     pub(super) handled: u64,
+    /// Checks of envelopes and unwrappings of content keys so far.
+    pub(super) key_operations: usize,
 }
 
 /// A component of any of the manifests.
@@ -138,6 +142,7 @@ impl Machine {
             strict_order: true,
             steps: 0,
             handled: 0,
+            key_operations: 0,
         };
         machine.add_components(root);
         machine
@@ -185,10 +190,7 @@ impl Machine {
         };
         frame.next = next;
         let (code, policy) = (command.code(), command.policy());
-        self.steps += 1;
-        // S-161 steps: else a kilobyte of nested sequences could keep the TEE busy for hours.
-        if self.steps > manifest.options.limits.steps {
-            let fault = Fault::OverLimit("executed commands");
+        if let Err(fault) = self.count_step(manifests) {
             return Err(self.failure(manifests, Some(code), fault));
         }
         let mut result = self.execute(manifests, &command, device);
@@ -244,20 +246,6 @@ impl Machine {
         self.handled = self.handled.saturating_add(content.size);
         self.forget(place);
         self.components[place].content = Some(content);
-    }
-
-    /// S-161 counts `bytes` that were read: else two commands, over and over, could have a large component
-    /// digested for hours.
-    pub(super) fn count_read(
-        &mut self,
-        manifests: &[Authorized],
-        bytes: usize,
-    ) -> Result<(), Fault> {
-        self.handled = self.handled.saturating_add(bytes as u64);
-        match self.handled > manifests[self.manifest()].options.limits.procedure_bytes {
-            true => Err(Fault::OverLimit("bytes read and stored")),
-            false => Ok(()),
-        }
     }
 
     /// The content of a component is about to change. S-134 a dependency in it has to be checked again.
@@ -591,11 +579,6 @@ impl Machine {
             }
             _ => Err(Fault::SoftFailureOutside),
         }
-    }
-
-    /// S-051 strict-order belongs to the whole procedure.
-    pub(super) const fn set_strict_order(&mut self, value: bool) {
-        self.strict_order = value;
     }
 
     /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a

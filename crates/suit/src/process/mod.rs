@@ -31,6 +31,7 @@
 //! dependencies (S-145).
 
 mod authorize;
+mod budget;
 mod caution;
 mod check;
 mod conditions;

@@ -1,5 +1,11 @@
 //! What a hostile signer, distributor or network tried, and what a careless author forgot.
 
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng as _;
+use teep_cose::encrypt::{
+    ContentAlgorithm, Curve, DecryptionKey, Detached, Purpose, Recipient, encrypt,
+};
+
 use super::dependencies::{
     DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, DEPENDENCY_URI, OTHER, PROCESS_DEPENDENCY, ROOT,
     UNLINK, dependency, device, root, run, strict, update, wanted, with,
@@ -124,15 +130,9 @@ fn a_dependency_does_not_choose_what_its_dependent_depends_on() {
 /// Proves: S-007, S-119, E-07
 #[test]
 fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
-    use chacha20::ChaCha20Rng;
-    use chacha20::rand_core::SeedableRng as _;
-    use teep_cose::encrypt::{ContentAlgorithm, Curve, DecryptionKey, Purpose, Recipient, encrypt};
     let mut random = ChaCha20Rng::seed_from_u64(1);
     let key = DecryptionKey::generate(Curve::P256, &mut random);
-    let recipient = Recipient::ecdh(key.public_key().unwrap());
-    let purpose = Purpose::PayloadEncryption;
-    let algorithm = ContentAlgorithm::A128Ctr;
-    let made = encrypt(algorithm, &[recipient], purpose, IMAGE, &mut random).unwrap();
+    let made = encrypted_to(&key, &mut random);
     let commands = [
         // Ciphertext to 0, decrypted to 1; then they change places.
         select(0),
@@ -313,4 +313,64 @@ fn reading_is_bounded_like_storing() {
     run(20 * 4096).unwrap();
     let failure = run(20 * 4096 - 1).unwrap_err();
     assert_eq!(failure.fault, Fault::OverLimit("bytes read and stored"));
+}
+
+/// Each check of a dependency costs signature checks, each decryption a key agreement.
+///
+/// Proves: S-161
+#[test]
+fn work_with_keys_is_bounded() {
+    let inner = dependency().envelope();
+    let again = [
+        select(1),
+        wanted(&inner),
+        set(&[content(&inner)]),
+        plain(WRITE),
+        plain(DEPENDENCY_INTEGRITY),
+    ];
+    let draft = with(
+        root(&inner),
+        DEPENDENCY_RESOLUTION,
+        &alloc::vec![again; 5].concat(),
+    );
+    let run_with = |key_operations| {
+        let mut options = strict();
+        options.limits.key_operations = key_operations;
+        run(&draft, &inner, Procedure::Update, &mut device(), &options).map(drop)
+    };
+    run_with(5).unwrap();
+    let failure = run_with(4).unwrap_err();
+    assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let key = DecryptionKey::generate(Curve::P256, &mut random);
+    let made = encrypted_to(&key, &mut random);
+    let write = [
+        set(&[
+            content(&made.ciphertext),
+            (19, bytes(&made.encryption_info)),
+        ]),
+        plain(WRITE),
+    ];
+    let draft = Draft::new(&[(INSTALL, sequence(&alloc::vec![write; 5].concat()))]);
+    let run_with = |key_operations| {
+        let mut device = Memory {
+            decryption_keys: alloc::vec![key.clone()],
+            ..Memory::default()
+        };
+        let mut options = strict();
+        options.limits.key_operations = key_operations;
+        let authorized = authorize_for(&device, &draft.envelope(), &options)?;
+        let mut processor = Processor::new(authorized, Procedure::Update);
+        drive(&mut processor, &mut device, &server(), 7).map(drop)
+    };
+    run_with(5).unwrap();
+    let failure = run_with(4).unwrap_err();
+    assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
+}
+
+/// The image, encrypted without a tag.
+fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
+    let recipient = Recipient::ecdh(key.public_key().unwrap());
+    let (algorithm, purpose) = (ContentAlgorithm::A128Ctr, Purpose::PayloadEncryption);
+    encrypt(algorithm, &[recipient], purpose, IMAGE, random).unwrap()
 }
