@@ -392,6 +392,8 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
                 "manifest_component_id": manifest.manifest_component_id.to_string(),
                 "sequence_number": manifest.sequence_number,
                 "signer": manifest.signer.to_string(),
+                "is_root": manifest.is_root,
+                "dependencies": manifest.dependencies.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "components": components.collect::<Vec<_>>(),
             })
         });
