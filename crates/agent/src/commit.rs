@@ -63,7 +63,7 @@ struct Set<'a> {
 impl Set<'_> {
     /// The record that names all that the set installs, the root's envelope in the slot `envelope`.
     fn record(&self, envelope: SlotNumber, updates: Vec<[u8; 32]>) -> Result<Inventory, Fault> {
-        let (root, dependencies) = self.manifests.split_first().ok_or(Fault::NotADependency)?;
+        let (root, dependencies) = self.manifests.split_first().expect("the root is the first");
         let mut next = self.inventory.clone();
         next.next_slot = self.staging.next_slot;
         for manifest in dependencies {
@@ -229,18 +229,20 @@ impl Set<'_> {
     }
 }
 
-/// S-032, S-140 a manifest that has a name lies there: under another, its signer's older versions could be
+/// S-032, S-140 a dependency lies where its own name says: under another, its signer's older versions could be
 /// installed, and its components kept from it.
 fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let id = manifest.stored_at();
+    // S-139 what is being replaced is nobody's dependency.
+    if id == root.stored_at() {
+        return Err(Fault::DependsOnItself);
+    }
     let limits = suit::Limits::DEFAULT;
     let envelope = Envelope::decode(manifest.envelope(), &limits)?;
     let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::from)?;
-    match named.manifest_component_id {
-        // S-139 what is being replaced is nobody's dependency.
-        _ if id == root.stored_at() => Err(Fault::DependsOnItself),
-        Some(name) if name != *id => Err(Fault::NotAllowed(id.clone())),
-        _ => Ok(()),
+    match named.manifest_component_id.as_ref() == Some(id) {
+        true => Ok(()),
+        false => Err(Fault::NotAllowed(id.clone())),
     }
 }
 

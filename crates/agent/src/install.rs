@@ -216,11 +216,14 @@ impl Staging {
         inventory: &'a Inventory,
         component: &'a ComponentIdentifier,
     ) -> impl Iterator<Item = &'a ComponentIdentifier> {
-        let installed = inventory.installed.iter().map(|m| &m.manifest_component_id);
-        let staged = self.needs.iter().map(|need| &need.manifest);
-        installed
-            .chain(staged)
-            .filter(move |manifest| self.needs(inventory, manifest, component))
+        let installed = inventory.installed.iter().filter(|manifest| {
+            let noted = self.noted(&manifest.manifest_component_id, component);
+            noted.unwrap_or_else(|| manifest.needs(component))
+        });
+        let staged = self.needs.iter();
+        let staged = staged.filter(|need| need.is_needed && need.component == *component);
+        let installed = installed.map(|manifest| &manifest.manifest_component_id);
+        installed.chain(staged.map(|need| &need.manifest))
     }
 }
 

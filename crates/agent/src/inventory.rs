@@ -39,8 +39,7 @@ pub struct Permission {
 /// A manifest that is installed, with the components that it brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledManifest {
-    /// The manifest's name: its `suit-manifest-component-id`; for a dependency without one, the name that
-    /// its dependents have for it.
+    /// `suit-manifest-component-id`: the manifest's own name.
     pub manifest_component_id: ComponentIdentifier,
     /// Its `suit-manifest-sequence-number`; no lower one is accepted again.
     pub sequence_number: u64,

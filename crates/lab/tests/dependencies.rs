@@ -277,13 +277,19 @@ fn a_stranger_gains_nothing_by_depending_on_a_manifest() {
 #[test]
 fn a_dependency_lies_where_its_name_says() {
     let mut world = World::with_one_device(1, Algorithm::Esp256);
-    let mut component =
-        TrustedComponent::new("app", 1, &[1; 20]).depending_on(&library(1), &world.signers[0]);
-    component.dependencies[0].stored_at = manifest_id("alias");
-    assert_eq!(
-        refused(&mut world, 0, &component),
-        Reason::ComponentUnauthorised
-    );
+    let unnamed = TrustedComponent {
+        manifest_component_id: None,
+        ..library(1)
+    };
+    for library in [library(1), unnamed] {
+        let mut component =
+            TrustedComponent::new("app", 1, &[1; 20]).depending_on(&library, &world.signers[0]);
+        component.dependencies[0].stored_at = manifest_id("alias");
+        assert_eq!(
+            refused(&mut world, 0, &component),
+            Reason::ComponentUnauthorised
+        );
+    }
 }
 
 /// Proves: S-028
