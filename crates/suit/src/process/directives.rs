@@ -346,9 +346,12 @@ fn source(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<u
     let origin = settings.origin(parameter::SOURCE_COMPONENT);
     let manifest = origin.map_or_else(|| machine.manifest(), |origin| origin.manifest);
     let source = machine.place_of(manifest, index)?;
-    // S-028 the right to depend on a manifest is none to read or to move it.
-    if manifests[manifest].dependency(index).is_some() {
-        return Err(Fault::NotAllowed(machine.components[source].id.clone()).into());
+    // S-028 it is read, or moved, by the manifest that runs: one that lists it as a component of its own.
+    // Another one's choice is no right to it, nor is the right to depend on what is stored there.
+    let running = &manifests[machine.manifest()];
+    let id = &machine.components[source].id;
+    if !running.components().contains(id) || running.dependencies().any(|other| other == id) {
+        return Err(Fault::NotAllowed(id.clone()).into());
     }
     // S-125 a component that is its own source would be emptied before it is read.
     if source == place {

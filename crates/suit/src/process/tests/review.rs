@@ -368,6 +368,40 @@ fn work_with_keys_is_bounded() {
     assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
 }
 
+/// The root says where its own copy comes from; what it depends on exchanges the two instead.
+///
+/// Proves: S-028, S-052
+#[test]
+fn a_source_that_another_manifest_chose_is_no_right_to_it() {
+    for command in [SWAP, COPY] {
+        let mut inner = dependency();
+        inner.sections = alloc::vec![(INSTALL, sequence(&[plain(command)]))];
+        let inner = inner.envelope();
+        let install = [
+            select(2),
+            set(&[(22, uint(3))]),
+            select(1),
+            plain(PROCESS_DEPENDENCY),
+        ];
+        let mut outer = with(root(&inner), INSTALL, &install);
+        outer.components = alloc::vec![0, 9, 5, 6];
+        outer.sections.retain(|(label, _)| *label != VALIDATE);
+        let content = [(5, "theirs"), (6, "ours")];
+        let content = content.map(|(name, content)| (component(name), content.into()));
+        let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
+        let mut rights = alloc::vec![(ROOT, name), (OTHER, component(9)), (OTHER, component(5))];
+        rights.extend([0, 5, 6].map(|name| (ROOT, component(name))));
+        let rights = rights.into_iter().map(|(by, id)| (key_of(by), id));
+        let mut device = Memory {
+            installed: content.into(),
+            rights: rights.collect(),
+            ..device()
+        };
+        let failure = update(&outer, &inner, &mut device).unwrap_err();
+        assert_eq!(failure.fault, Fault::NotAllowed(component(6)));
+    }
+}
+
 /// The image, encrypted without a tag.
 fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
     let recipient = Recipient::ecdh(key.public_key().unwrap());
