@@ -74,8 +74,14 @@ fn check_integrity(
     }
     let wanted = match settings.find(parameter::IMAGE_DIGEST, manifests)? {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
-        // P-02 nothing has been fetched in these procedures: the dependency is the one that is installed.
-        _ if options.leniency.implied_integrity && machine.procedure.keeps_content() => None,
+        // P-02 in these procedures, unless something was put there: the dependency is the one that is
+        // installed.
+        _ if options.leniency.implied_integrity
+            && machine.procedure.keeps_content()
+            && machine.components[place].content.is_none() =>
+        {
+            None
+        }
         // S-093 else nothing says which manifest is meant.
         _ => return Err(Fault::ParameterMissing(parameter::IMAGE_DIGEST).into()),
     };

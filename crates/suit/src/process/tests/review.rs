@@ -402,6 +402,25 @@ fn a_source_that_another_manifest_chose_is_no_right_to_it() {
     }
 }
 
+/// In an uninstallation, a server answers with what it likes, and no digest says what it should be.
+///
+/// Proves: S-133, S-093
+#[test]
+fn what_is_fetched_needs_a_digest_in_every_procedure() {
+    let inner = dependency().envelope();
+    let uninstall = [
+        select(1),
+        set(&[uri(DEPENDENCY_URI)]),
+        plain(FETCH),
+        plain(PROCESS_DEPENDENCY),
+    ];
+    let outer = with(root(&inner), UNINSTALL, &uninstall);
+    let mut device = device();
+    let lenient = super::dependencies::lenient();
+    let failure = run(&outer, &inner, Procedure::Uninstall, &mut device, &lenient).unwrap_err();
+    assert_eq!(failure.fault, Fault::ParameterMissing(3));
+}
+
 /// The image, encrypted without a tag.
 fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
     let recipient = Recipient::ecdh(key.public_key().unwrap());
