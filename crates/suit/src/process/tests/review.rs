@@ -421,6 +421,30 @@ fn what_is_fetched_needs_a_digest_in_every_procedure() {
     assert_eq!(failure.fault, Fault::ParameterMissing(3));
 }
 
+/// Whoever depends on a manifest that was installed for itself can give up no more than the own hold on it.
+///
+/// Proves: S-141, S-143
+#[test]
+fn a_dependent_uninstalls_nothing_that_was_installed_for_itself() {
+    let inner = dependency().envelope();
+    let outer = root(&inner);
+    let mut device = Memory {
+        installed: [
+            (component(9), inner.clone()),
+            (component(5), b"inner".to_vec()),
+        ]
+        .into(),
+        links: [(component(9), component(9)), (component(9), component(5))].into(),
+        ..device()
+    };
+    for procedure in [Procedure::Update, Procedure::Uninstall] {
+        run(&outer, &inner, procedure, &mut device, &strict()).unwrap();
+        device.commit();
+    }
+    let left: Vec<_> = device.installed.keys().cloned().collect();
+    assert_eq!(left, [component(5), component(9)]);
+}
+
 /// The image, encrypted without a tag.
 fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
     let recipient = Recipient::ecdh(key.public_key().unwrap());
