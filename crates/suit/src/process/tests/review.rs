@@ -445,6 +445,55 @@ fn a_dependent_uninstalls_nothing_that_was_installed_for_itself() {
     assert_eq!(left, [component(5), component(9)]);
 }
 
+/// Stops in alternatives, for each of two components: each goes on where it was, and for which it was.
+///
+/// Proves: S-076, S-078, S-097, S-101, S-112, S-113
+#[test]
+fn what_stops_within_alternatives_goes_on_there() {
+    const UPDATE_AUTHORIZED: i64 = 27;
+    const WAIT: i64 = 29;
+    let priority = set(&[(27, uint(1))]);
+    let wait = set(&[(29, bytes(&[0xa1, 3, 1]))]);
+    let ask = [priority, plain(UPDATE_AUTHORIZED), wait, plain(WAIT)];
+    let fetch = [
+        set(&[uri(URI), digest_of(IMAGE)]),
+        plain(FETCH),
+        plain(IMAGE_MATCH),
+    ];
+    let nested = sequence(&[run_sequence(&sequence(&ask))]);
+    let commands = [
+        select_all(),
+        try_each(&[nested, sequence(&fetch)], false),
+        // Still for both.
+        set(&[digest_of(IMAGE)]),
+        try_each(
+            &[sequence(&[plain(IMAGE_MATCH)]), sequence(&[plain(ABORT)])],
+            true,
+        ),
+    ];
+    let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1];
+    let mut processor = draft.processor(Procedure::Update).unwrap();
+    let mut device = Memory::default();
+    let ask = |name| Progress::Ask {
+        priority: 1,
+        component: component(name),
+    };
+    assert_eq!(processor.run(&mut device).unwrap(), ask(0));
+    processor.consent(false).unwrap();
+    let progress = processor.run(&mut device).unwrap();
+    assert!(matches!(&progress, Progress::Fetch { component: id, .. } if *id == component(0)));
+    processor.payload(IMAGE, &mut device).unwrap();
+    processor.payload_end(&mut device).unwrap();
+    assert_eq!(processor.run(&mut device).unwrap(), ask(1));
+    processor.consent(true).unwrap();
+    let progress = processor.run(&mut device).unwrap();
+    assert!(matches!(progress, Progress::Wait { .. }));
+    processor.happened().unwrap();
+    assert_eq!(processor.run(&mut device).unwrap(), Progress::Done);
+    assert_eq!(device.staged.keys().collect::<Vec<_>>(), [&component(0)]);
+}
+
 /// The image, encrypted without a tag.
 fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
     let recipient = Recipient::ecdh(key.public_key().unwrap());
