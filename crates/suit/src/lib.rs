@@ -11,7 +11,7 @@
 //!
 //! ```
 //! use suit::build::{Component, Description};
-//! use suit::{Envelope, Limits, Section};
+//! use suit::{Envelope, Limits, Section, Signer};
 //! # let seed = [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &[7; 32]].concat();
 //! # let key = teep_cose::SigningKey::from_pkcs8(&seed)?;
 //! let envelope = Description {
@@ -27,7 +27,7 @@
 //! let trusted = [key.public_key()].into_iter().collect();
 //! let received = Envelope::decode(&envelope, &Limits::DEFAULT)?;
 //! let authenticated = received.verify(&trusted)?;
-//! assert_eq!(authenticated.signer(), &key.public_key());
+//! assert_eq!(authenticated.signer(), &Signer::PublicKey(key.public_key()));
 //! assert_eq!(authenticated.manifest().sequence_number, 1);
 //! assert!(authenticated.section(Section::Install)?.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -74,7 +74,8 @@ fn check_integrity(
     }
     let wanted = match settings.find(parameter::IMAGE_DIGEST, manifests)? {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
-        // P-02 if nothing has been fetched, the dependency is the one that is installed.
+        // P-02 in these procedures, unless something was put there: the dependency is the one that is
+        // installed.
         _ if options.leniency.implied_integrity
             && machine.procedure.keeps_content()
             && machine.components[place].content.is_none() =>
@@ -226,17 +227,20 @@ fn unlink(
     }
 }
 
-/// The dependency as it is installed, whatever digest a parameter has; `None` if it is not there.
+/// The dependency as it is installed, whatever digest a parameter has; `None` if it is not there, or is no
+/// longer one that may run: whoever made it must not be able to keep its dependents from giving it up.
 fn read_installed(
     machine: &mut Machine,
     manifests: &mut Vec<Authorized>,
     device: &mut dyn Device,
 ) -> Result<Option<usize>, Stop> {
     let (_, _, place) = current(machine)?;
-    match read_envelope(machine, manifests, place, device) {
-        Ok(bytes) => load(machine, manifests, &bytes, None, device).map(Some),
-        Err(Stop::Abort(Fault::Store(StoreError::NotThere))) => Ok(None),
-        Err(other) => Err(other),
+    let loaded = read_envelope(machine, manifests, place, device)
+        .and_then(|bytes| load(machine, manifests, &bytes, None, device));
+    match loaded {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(Stop::Abort(Fault::Store(error))) if error != StoreError::NotThere => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -356,7 +360,8 @@ pub(super) fn is_there(
     let wanted = need_digest(machine, manifests, place)?;
     match manifest_digest(machine, manifests, place, device) {
         Ok((digest, _)) => Ok(digest == wanted),
-        Err(Stop::Condition(_)) => Ok(false),
+        // What cannot be read as an envelope is another thing, to be replaced.
+        Err(Stop::Condition(_) | Stop::Abort(Fault::OverLimit(_))) => Ok(false),
         Err(other) => Err(other),
     }
 }

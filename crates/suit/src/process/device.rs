@@ -81,7 +81,8 @@ pub trait ComponentStore {
     ) -> Result<(), StoreError>;
 
     /// Notes that `manifest` needs the component no longer; its content goes with the last that needs it
-    /// (S-143).
+    /// (S-143). What this procedure staged there goes at once, neither read nor committed: nothing may have
+    /// vouched for it (S-007).
     ///
     /// # Errors
     /// [`StoreError::NotThere`] if it did not need it, which the processor takes for success; any other
@@ -94,6 +95,9 @@ pub trait ComponentStore {
 
     /// Whether a manifest other than `manifest` needs the component: its content must not change then
     /// (S-142).
+    ///
+    /// A manifest that was installed for itself needs the place where it is stored, whoever depends on it
+    /// as well: else the last dependent could have it uninstalled.
     fn is_needed_by_others(
         &self,
         manifest: &ComponentIdentifier,

@@ -348,13 +348,20 @@ fn source(
     let origin = settings.origin(parameter::SOURCE_COMPONENT);
     let manifest = origin.map_or_else(|| machine.manifest(), |origin| origin.manifest);
     let source = machine.place_of(manifest, index)?;
+    // S-028 it is read, or moved, by the manifest that runs: one that lists it as a component of its own.
+    // Another one's choice is no right to it.
+    let running = &manifests[machine.manifest()];
+    let id = &machine.components[source].id;
+    if !running.components().contains(id) {
+        return Err(Fault::NotAllowed(id.clone()).into());
+    }
     // S-125 a component that is its own source would be emptied before it is read.
     if source == place {
         return Err(Fault::OwnSource.into());
     }
     // S-028 neither is to be shown or changed by who only depends on it.
-    manifests[manifest].may_use(&machine.components[source].id, device)?;
-    manifests[machine.manifest()].may_use(&machine.components[place].id, device)?;
+    running.may_use(id, device)?;
+    running.may_use(&machine.components[place].id, device)?;
     Ok(source)
 }
 

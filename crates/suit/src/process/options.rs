@@ -56,7 +56,7 @@ impl Default for Limits {
 
 /// Where texts and published examples disagree, whether to take what the text forbids.
 ///
-/// The default is strict. What each switch lets through is as safe as the strict way, only less explicit.
+/// The default is strict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Leniency {
     /// P-01: a dependency whose index lies beyond `suit-components`; its prefix is then its component
@@ -64,9 +64,11 @@ pub struct Leniency {
     pub dependency_index: bool,
     /// P-02: `process-dependency` without `dependency-integrity` before it: the check is then made where
     /// it is missing. In a procedure without new content (uninstall, invocation) the digest may be
-    /// missing, too: the dependency is the one that is installed, still signed by a trusted key.
+    /// missing, too: the dependency is the one that is installed, still signed by a trusted key. Payloads
+    /// may be fetched before (S-065).
     pub implied_integrity: bool,
-    /// P-04: a section of a dependency that the dependent has no `process-dependency` for is left out.
+    /// P-04: a section of a dependency that the dependent has no `process-dependency` for is left out, and
+    /// so is a dependency for which it has none at all.
     pub unprocessed_sections: bool,
     /// E-01: `fetch` with `encryption-info` set decrypts on the way into the component. The text gives
     /// the parameter to `write` and `copy` only.

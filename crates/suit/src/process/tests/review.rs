@@ -368,6 +368,132 @@ fn work_with_keys_is_bounded() {
     assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
 }
 
+/// The root says where its own copy comes from; what it depends on exchanges the two instead.
+///
+/// Proves: S-028, S-052
+#[test]
+fn a_source_that_another_manifest_chose_is_no_right_to_it() {
+    for command in [SWAP, COPY] {
+        let mut inner = dependency();
+        inner.sections = alloc::vec![(INSTALL, sequence(&[plain(command)]))];
+        let inner = inner.envelope();
+        let install = [
+            select(2),
+            set(&[(22, uint(3))]),
+            select(1),
+            plain(PROCESS_DEPENDENCY),
+        ];
+        let mut outer = with(root(&inner), INSTALL, &install);
+        outer.components = alloc::vec![0, 9, 5, 6];
+        outer.sections.retain(|(label, _)| *label != VALIDATE);
+        let content = [(5, "theirs"), (6, "ours")];
+        let content = content.map(|(name, content)| (component(name), content.into()));
+        let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
+        let mut rights = alloc::vec![(ROOT, name), (OTHER, component(9)), (OTHER, component(5))];
+        rights.extend([0, 5, 6].map(|name| (ROOT, component(name))));
+        let rights = rights.into_iter().map(|(by, id)| (key_of(by), id));
+        let mut device = Memory {
+            installed: content.into(),
+            rights: rights.collect(),
+            ..device()
+        };
+        let failure = update(&outer, &inner, &mut device).unwrap_err();
+        assert_eq!(failure.fault, Fault::NotAllowed(component(6)));
+    }
+}
+
+/// In an uninstallation, a server answers with what it likes, and no digest says what it should be.
+///
+/// Proves: S-133, S-093
+#[test]
+fn what_is_fetched_needs_a_digest_in_every_procedure() {
+    let inner = dependency().envelope();
+    let uninstall = [
+        select(1),
+        set(&[uri(DEPENDENCY_URI)]),
+        plain(FETCH),
+        plain(PROCESS_DEPENDENCY),
+    ];
+    let outer = with(root(&inner), UNINSTALL, &uninstall);
+    let mut device = device();
+    let lenient = super::dependencies::lenient();
+    let failure = run(&outer, &inner, Procedure::Uninstall, &mut device, &lenient).unwrap_err();
+    assert_eq!(failure.fault, Fault::ParameterMissing(3));
+}
+
+/// Whoever depends on a manifest that was installed for itself can give up no more than the own hold on it.
+///
+/// Proves: S-141, S-143
+#[test]
+fn a_dependent_uninstalls_nothing_that_was_installed_for_itself() {
+    let inner = dependency().envelope();
+    let outer = root(&inner);
+    let mut device = Memory {
+        installed: [
+            (component(9), inner.clone()),
+            (component(5), b"inner".to_vec()),
+        ]
+        .into(),
+        links: [(component(9), component(9)), (component(9), component(5))].into(),
+        ..device()
+    };
+    for procedure in [Procedure::Update, Procedure::Uninstall] {
+        run(&outer, &inner, procedure, &mut device, &strict()).unwrap();
+        device.commit();
+    }
+    let left: Vec<_> = device.installed.keys().cloned().collect();
+    assert_eq!(left, [component(5), component(9)]);
+}
+
+/// Stops in alternatives, for each of two components: each goes on where it was, and for which it was.
+///
+/// Proves: S-076, S-078, S-097, S-101, S-112, S-113
+#[test]
+fn what_stops_within_alternatives_goes_on_there() {
+    const UPDATE_AUTHORIZED: i64 = 27;
+    const WAIT: i64 = 29;
+    let priority = set(&[(27, uint(1))]);
+    let wait = set(&[(29, bytes(&[0xa1, 3, 1]))]);
+    let ask = [priority, plain(UPDATE_AUTHORIZED), wait, plain(WAIT)];
+    let fetch = [
+        set(&[uri(URI), digest_of(IMAGE)]),
+        plain(FETCH),
+        plain(IMAGE_MATCH),
+    ];
+    let nested = sequence(&[run_sequence(&sequence(&ask))]);
+    let commands = [
+        select_all(),
+        try_each(&[nested, sequence(&fetch)], false),
+        // Still for both.
+        set(&[digest_of(IMAGE)]),
+        try_each(
+            &[sequence(&[plain(IMAGE_MATCH)]), sequence(&[plain(ABORT)])],
+            true,
+        ),
+    ];
+    let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+    draft.components = alloc::vec![0, 1];
+    let mut processor = draft.processor(Procedure::Update).unwrap();
+    let mut device = Memory::default();
+    let ask = |name| Progress::Ask {
+        priority: 1,
+        component: component(name),
+    };
+    assert_eq!(processor.run(&mut device).unwrap(), ask(0));
+    processor.consent(false).unwrap();
+    let progress = processor.run(&mut device).unwrap();
+    assert!(matches!(&progress, Progress::Fetch { component: id, .. } if *id == component(0)));
+    processor.payload(IMAGE, &mut device).unwrap();
+    processor.payload_end(&mut device).unwrap();
+    assert_eq!(processor.run(&mut device).unwrap(), ask(1));
+    processor.consent(true).unwrap();
+    let progress = processor.run(&mut device).unwrap();
+    assert!(matches!(progress, Progress::Wait { .. }));
+    processor.happened().unwrap();
+    assert_eq!(processor.run(&mut device).unwrap(), Progress::Done);
+    assert_eq!(device.staged.keys().collect::<Vec<_>>(), [&component(0)]);
+}
+
 /// The image, encrypted without a tag.
 fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
     let recipient = Recipient::ecdh(key.public_key().unwrap());

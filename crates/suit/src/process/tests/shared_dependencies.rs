@@ -133,3 +133,25 @@ fn prefixes_of_prefixes() {
     assert_eq!(device.staged[&id(&[1, 9])], inner);
     assert_eq!(device.staged[&id(&[1, 2, 5])], b"inner");
 }
+
+/// Whoever made a dependency cannot keep its dependents from giving it up.
+/// Proves: S-143
+#[test]
+fn a_dependency_that_may_not_run_any_more_is_given_up() {
+    let inner = dependency().envelope();
+    let root = root(&inner);
+    for spoil in [
+        |device: &mut Memory| device.trusted = trusted(),
+        |device: &mut Memory| drop(device.installed.insert(component(9), b"damaged".to_vec())),
+    ] {
+        let mut device = device();
+        update(&root, &inner, &mut device).unwrap();
+        device.commit();
+        spoil(&mut device);
+        run(&root, &inner, Procedure::Uninstall, &mut device, &strict()).unwrap();
+        device.commit();
+        // Its own uninstallation has not been run: what it installed is for the device to clear away.
+        let left: Vec<_> = device.installed.keys().cloned().collect();
+        assert_eq!(left, [component(5)]);
+    }
+}
