@@ -179,7 +179,7 @@ fn values(shared: bool) -> impl Strategy<Value = Vec<Value>> {
 
 impl Value {
     fn parameter(&self) -> Parameter<'_> {
-        let (number, bytes, yes) = (self.number, &self.bytes[..], self.number % 2 == 0);
+        let (number, bytes, yes) = (self.number, &self.bytes[..], self.number.is_multiple_of(2));
         match self.label {
             1 if yes => Parameter::VendorIdentifier(VendorIdentifier::Uuid(&self.uuid)),
             1 => Parameter::VendorIdentifier(VendorIdentifier::EnterpriseNumber(bytes)),
