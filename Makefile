@@ -3,13 +3,17 @@
 # With another HOME than the one rustup was installed in (CI), its cargo still finds the toolchains.
 export RUSTUP_HOME ?= $(or $(wildcard $(dir $(shell command -v cargo 2>/dev/null))../../.rustup),$(HOME)/.rustup)
 
-.PHONY: help demo test requirements doc lint fmt clean
+.PHONY: help demo test fuzz bench requirements doc lint fmt clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 20
 demo: ## the whole life of a Trusted Component on loopback (V=1 decodes every message, KEEP=1 leaves it running)
 	cargo xtask setup && cargo xtask ta && cargo run --package teep-cli -- demo
 test: ## install what the tests need, check the format, lint, run every test
 	cargo xtask test
+fuzz: ## look for inputs that break the SUIT envelope and processor, SECONDS=60 long
+	cargo xtask fuzz --seconds $(or $(SECONDS),60)
+bench: ## what a SUIT manifest costs beyond its cryptography; fails over the bounds
+	cargo bench --package suit --bench cost
 requirements: ## how far the specifications are covered; writes docs/requirements.txt
 	cargo xtask requirements
 doc: ## the documentation of every crate, in target/doc
@@ -17,6 +21,6 @@ doc: ## the documentation of every crate, in target/doc
 lint: ## clippy, warnings are errors
 	cargo clippy --workspace --all-targets -- --deny warnings
 fmt: ## format the code
-	cargo fmt --all && cargo fmt --all --manifest-path examples/Cargo.toml
+	cargo fmt --all && cargo fmt --all --manifest-path examples/Cargo.toml && cargo fmt --all --manifest-path fuzz/Cargo.toml
 clean: ## remove everything that was built
 	cargo clean

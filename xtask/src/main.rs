@@ -1,7 +1,8 @@
-//! What cargo cannot do: set-up, building Trusted Applications, the requirements table, the whole test run.
+//! What cargo cannot do: set-up, building Trusted Applications, the requirements table, fuzzing, the whole test run.
 //!
 //! Run it as `cargo xtask COMMAND`; `cargo xtask` alone lists the commands.
 
+mod fuzz;
 mod process;
 mod requirements;
 mod setup;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::run(),
         ["ta", rest @ ..] => ta::run(rest),
         ["requirements", rest @ ..] => requirements::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["test"] => test::run_all(),
         other => Err(format!("unknown command `{}`\n\n{HELP}", other.join(" "))),
     };
@@ -41,6 +43,13 @@ fn root() -> PathBuf {
         .expect("cargo rebuilds xtask when the project has moved")
 }
 
+/// Where cargo builds.
+fn target_folder() -> Result<PathBuf, String> {
+    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| root().join("target"));
+    std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
@@ -50,4 +59,6 @@ Usage: cargo xtask COMMAND
                             build one Trusted Application as a WebAssembly component, DIR/NAME.wasm
   requirements [--all]      print how far each specification is covered; write docs/requirements.txt
   requirements --check      fail where docs/requirements.txt is not what the code says
-  test                      set-up, format check, lints, Trusted Applications, tests, requirements";
+  fuzz [--seconds N] [TARGET]
+                            run the fuzz targets in fuzz/, or one, for a time (60 s)
+  test                      set-up, format check, lints, Trusted Applications, tests, fuzzing, requirements";

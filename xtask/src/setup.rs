@@ -1,8 +1,10 @@
 //! `cargo xtask setup`: what building and testing needs beyond Rust itself.
 //!
-//! One thing is missing from a plain installation: a standard library for WebAssembly, to build Trusted Applications
-//! with. rustup has it as a target. Where rustup is absent or cannot reach its server, Debian's packages serve: their
-//! compiler, the source of the standard library (built along, once) and a linker.
+//! A standard library for WebAssembly, to build Trusted Applications with. rustup has it as a target. Where rustup is
+//! absent or cannot reach its server, Debian's packages serve: their compiler, the source of the standard library
+//! (built along, once) and a linker.
+//!
+//! And a C++ compiler, to build libFuzzer with: where gcc is, it may be missing.
 
 use crate::process::{answer, cargo, run_quietly};
 use crate::root;
@@ -28,12 +30,29 @@ pub(crate) fn run() -> Result<(), String> {
             .map_err(|why| format!("the lints need cargo {component}: install it ({why})"))?;
         }
     }
+    cpp_compiler()?;
     let compiler = wasm_compiler()?;
     println!(
         "setup: all is there (WebAssembly from {})",
         compiler.origin()
     );
     Ok(())
+}
+
+/// Checks for a C++ compiler, which the fuzz targets need, installing one where there is none.
+pub(crate) fn cpp_compiler() -> Result<(), String> {
+    // Whoever names one in CXX knows better.
+    let present = || {
+        std::env::var_os("CXX").is_some() || answer(Command::new("c++").arg("--version")).is_some()
+    };
+    if present() {
+        return Ok(());
+    }
+    println!("setup: fuzzing needs a C++ compiler, and c++ is not here");
+    add_from_debian("a C++ compiler", &["g++"], &by_hand_debian(&["g++"]))?;
+    present().then_some(()).ok_or_else(|| {
+        "g++ is installed, but c++ cannot be started: set CXX to a C++ compiler".into()
+    })
 }
 
 /// A compiler that can build for wasm32-unknown-unknown.
@@ -65,11 +84,13 @@ pub(crate) fn wasm_compiler() -> Result<WasmCompiler, String> {
     if let Some(compiler) = present() {
         return Ok(compiler);
     }
-    add_from_debian()?;
+    let by_hand = format!("{BY_HAND_RUSTUP}\n  {}", by_hand_debian(WASM_PACKAGES));
+    add_from_debian("WebAssembly support", WASM_PACKAGES, &by_hand)?;
     present().ok_or_else(|| {
         format!(
             "Debian's rustc-web is older than Rust 1.{OLDEST_RUST}: are security updates enabled in \
-             /etc/apt/sources.list? If so, run {BY_HAND_DEBIAN}"
+             /etc/apt/sources.list? If so, run {}",
+            by_hand_debian(WASM_PACKAGES)
         )
     })
 }
@@ -132,12 +153,12 @@ fn add_by_rustup() {
     }
 }
 
-fn add_from_debian() -> Result<(), String> {
-    let by_hand =
-        format!("run one of these, then try again:\n  {BY_HAND_RUSTUP}\n  {BY_HAND_DEBIAN}");
+/// Installs Debian's `packages`, which bring `what`; `by_hand` are commands that do, one a line.
+fn add_from_debian(what: &str, packages: &[&str], by_hand: &str) -> Result<(), String> {
+    let by_hand = format!("run one of these, then try again:\n  {by_hand}");
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(format!(
-            "no way to install WebAssembly support by itself here; {by_hand}"
+            "no way to install {what} by itself here; {by_hand}"
         ));
     }
     let become_root: &[&str] = if answer(Command::new("id").arg("-u")).as_deref() == Some("0") {
@@ -151,7 +172,7 @@ fn add_from_debian() -> Result<(), String> {
             "installing Debian's packages takes root; {by_hand}"
         ));
     };
-    for step in [APT_UPDATE, APT_INSTALL] {
+    for step in [APT_UPDATE, &[APT_INSTALL, packages].concat()] {
         println!("setup: {}", step.join(" "));
         let words: Vec<&str> = become_root
             .iter()
@@ -163,6 +184,13 @@ fn add_from_debian() -> Result<(), String> {
             .map_err(|why| format!("{} failed: {why}\n{by_hand}", step.join(" ")))?;
     }
     Ok(())
+}
+
+fn by_hand_debian(packages: &[&str]) -> String {
+    format!(
+        "sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    )
 }
 
 /// Debian's compiler, by its path: rustup's comes first on PATH.
@@ -182,13 +210,12 @@ const APT_INSTALL: &[&str] = &[
     "install",
     "-y",
     "--no-install-recommends",
-    "rustc-web",
-    "rust-web-src",
-    "lld",
 ];
 
+/// A compiler for WebAssembly, the standard library's source, and a linker.
+const WASM_PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "lld"];
+
 const BY_HAND_RUSTUP: &str = "rustup target add wasm32-unknown-unknown";
-const BY_HAND_DEBIAN: &str = "sudo apt-get update && sudo apt-get install -y --no-install-recommends rustc-web rust-web-src lld";
 
 #[cfg(test)]
 mod tests {

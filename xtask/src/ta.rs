@@ -4,8 +4,8 @@
 //! and exports that `wit-bindgen` left inside. No other tool is needed.
 
 use crate::process::{cargo, output};
-use crate::root;
 use crate::setup::{DEBIAN_RUSTC, WasmCompiler, wasm_compiler};
+use crate::{root, target_folder};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,12 +129,6 @@ fn module_in(messages: &str) -> Option<&str> {
     let end = messages.rfind(".wasm\"")? + ".wasm".len();
     let start = messages[..end].rfind('"')? + 1;
     Some(&messages[start..end])
-}
-
-fn target_folder() -> Result<PathBuf, String> {
-    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| root().join("target"));
-    std::path::absolute(&folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -1,14 +1,14 @@
 //! `cargo xtask test`: everything that must hold, in the order of how soon it is known.
 
 use crate::process::{answer, cargo, run};
-use crate::{requirements, root, setup, ta};
+use crate::{fuzz, requirements, root, setup, ta};
 use std::time::Instant;
 
 /// Stops at the first step that fails.
 pub(crate) fn run_all() -> Result<(), String> {
     let start = Instant::now();
     step("set-up: what the tests need", setup::run)?;
-    step("format: rustfmt, also of the examples", formatted)?;
+    step("format: rustfmt, also of examples/ and fuzz/", formatted)?;
     step(
         "Trusted Applications: examples/counter, versions 1 and 2",
         || ta::run(&[]),
@@ -35,6 +35,7 @@ pub(crate) fn run_all() -> Result<(), String> {
     step("tests: examples in the documentation", || {
         workspace_cargo(&["test", "--workspace", "--doc"])
     })?;
+    step("fuzzing: a short run of each target in fuzz/", fuzz::short)?;
     step("requirements: docs/requirements.txt is up to date", || {
         requirements::run(&["--check"])
     })?;
@@ -44,7 +45,10 @@ pub(crate) fn run_all() -> Result<(), String> {
 
 fn formatted() -> Result<(), String> {
     workspace_cargo(&["fmt", "--all", "--check"])?;
-    run(cargo(&root().join("examples")).args(["fmt", "--all", "--check"]))
+    for folder in ["examples", "fuzz"] {
+        run(cargo(&root().join(folder)).args(["fmt", "--all", "--check"]))?;
+    }
+    Ok(())
 }
 
 fn workspace_cargo(arguments: &[&str]) -> Result<(), String> {

@@ -1,17 +1,16 @@
-//! May this manifest be installed? Who signed it, what may they touch, is it new (T-003, T-069).
+//! May this manifest be installed? Who signed it, is it new, does it fit (T-003, T-069).
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use suit::process::{Authorized, Failure, Limits};
+use suit::process::{Authorized, Device as _, Failure, Fault, Leniency, Options};
 use suit::{ComponentIdentifier, Envelope, Manifest, Refusal, SuitDigest};
-use teep_cose::Thumbprint;
 
-use crate::bounds;
-use crate::install::Candidate;
-use crate::inventory::Inventory;
+use crate::device::StagedStore;
+use crate::inventory::{InstalledManifest, Inventory};
+use crate::{bounds, commit};
 
 /// Why a manifest was not installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,61 +42,69 @@ pub(crate) enum Bar {
     Replayed,
 }
 
-/// Authorizes the envelope that an Update brings; `update` is the digest of that Update.
+/// Authorizes the envelope that an Update brings, on the device that it will run on; `update` is the digest
+/// of that Update. Gives the Updates that ordered this version, too, the present one last.
 pub(crate) fn authorize(
-    inventory: &Inventory,
+    device: &StagedStore<'_>,
     envelope: &[u8],
     update: &[u8; 32],
-) -> Result<(Authorized, Candidate), Obstacle> {
+) -> Result<(Authorized, Vec<[u8; 32]>), Obstacle> {
+    let inventory = device.inventory;
     let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).map_err(Refusal::from)?;
     // S-020 (M 6.2) nothing of the manifest is parsed before a trusted signer's signature holds.
-    let authenticated = envelope.verify(&inventory.provisioning.signers)?;
-    let signer = authenticated.signer().thumbprint();
+    let authenticated = envelope.verify(device.authorities())?;
     let manifest = authenticated.manifest();
     // A manifest without a name of its own could never be updated or removed (P-11).
     let id = manifest
         .manifest_component_id
-        .clone()
+        .as_ref()
         .ok_or(Obstacle::Unnamed)?;
-    let updates = fits(inventory, manifest, &id)
-        .and_then(|()| updates(inventory, &id, manifest.sequence_number, update))
+    let uri = || String::from(manifest.reference_uri.unwrap_or_default());
+    let updates = fits(inventory, manifest, id)
+        .and_then(|()| updates(inventory, id, manifest.sequence_number, update))
         .map_err(|bar| Obstacle::Barred {
-            uri: manifest.reference_uri.unwrap_or_default().into(),
+            uri: uri(),
             digest: envelope.digest().clone(),
             bar,
         })?;
-    let candidate = Candidate {
-        manifest_component_id: id.clone(),
-        sequence_number: manifest.sequence_number,
-        digest: envelope.digest().bytes.clone(),
-        uri: manifest.reference_uri.unwrap_or_default().into(),
-        signer,
-        components: manifest.common.components.clone(),
-        updates,
-    };
-    // S-031, S-032 (M 8.4.2) one counter for each manifest, which a removal does not reset.
-    let installed = inventory.known(&id).map(|known| known.sequence_number);
-    let may_touch = |component: &ComponentIdentifier| may_touch(inventory, &signer, &id, component);
-    match authenticated.authorize(installed, &may_touch, &Limits::default()) {
-        Ok(authorized) => Ok((authorized, candidate)),
-        Err(failure) => Err(Obstacle::Failed {
-            uri: candidate.uri,
+    let authorized = authenticated
+        .authorize(device, &options())
+        .and_then(|authorized| {
+            check_dependents(inventory, &authorized)?;
+            Ok(authorized)
+        })
+        .map_err(|failure| Obstacle::Failed {
+            uri: uri(),
             digest: envelope.digest().clone(),
             failure: failure.into(),
-        }),
-    }
+        })?;
+    Ok((authorized, updates))
 }
 
 /// Authorizes the manifest of an installed envelope for its own removal.
-pub(crate) fn authorize_removal(inventory: &Inventory, envelope: &[u8]) -> Option<Authorized> {
+pub(crate) fn authorize_removal(device: &StagedStore<'_>, envelope: &[u8]) -> Option<Authorized> {
     let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).ok()?;
-    let authenticated = envelope.verify(&inventory.provisioning.signers).ok()?;
-    let signer = authenticated.signer().thumbprint();
-    let id = authenticated.manifest().manifest_component_id.clone()?;
-    let may_touch = |component: &ComponentIdentifier| may_touch(inventory, &signer, &id, component);
-    authenticated
-        .authorize(None, &may_touch, &Limits::default())
-        .ok()
+    let authenticated = envelope.verify(device.authorities()).ok()?;
+    authenticated.authorize(device, &options()).ok()
+}
+
+/// P-01, P-02, P-04: TEEP's own examples need the three. What they let through is as safe, only less
+/// explicit.
+fn options() -> Options {
+    Options {
+        leniency: Leniency::PUBLISHED_EXAMPLES,
+        ..Options::default()
+    }
+}
+
+/// S-142 what others depend on stays as they know it, until they have unlinked it.
+fn check_dependents(inventory: &Inventory, authorized: &Authorized) -> Result<(), Failure> {
+    let id = authorized.stored_at();
+    let is_other = |installed: &InstalledManifest| installed.digest != authorized.digest().bytes;
+    if inventory.manifest(id).is_some_and(is_other) && inventory.dependents(id).next().is_some() {
+        return Err(commit::failure(Fault::InUse(id.clone())));
+    }
+    Ok(())
 }
 
 // T-199 (11) what is installed, and the names that are remembered, stay within bounds.
@@ -156,26 +163,6 @@ fn updates(
     }
     updates.push(*update);
     Ok(updates)
-}
-
-/// The first signer to install a name owns it, also after its removal, and nobody touches another
-/// manifest's components (S-028, S-140).
-fn may_touch(
-    inventory: &Inventory,
-    signer: &Thumbprint,
-    manifest: &ComponentIdentifier,
-    component: &ComponentIdentifier,
-) -> bool {
-    let name_of_other = inventory
-        .known(component)
-        .is_some_and(|known| known.signer != *signer);
-    let owned_by_other = inventory
-        .owner(component)
-        .is_some_and(|owner| owner != *signer);
-    let provided_by_other = inventory
-        .provider(component)
-        .is_some_and(|provider| provider.manifest_component_id != *manifest);
-    !name_of_other && !owned_by_other && !provided_by_other
 }
 
 impl From<Refusal> for Obstacle {

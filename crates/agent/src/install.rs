@@ -7,48 +7,53 @@
 //! | 3 commit | | replaced by one atomic store | old or new version, whole |
 //! | 4 clean up | old images removed | new | new version; what is left is removed at the next start |
 //!
-//! Nothing that is installed is touched before step 3, and sequence numbers go up only with it.
+//! Nothing that is installed is touched before step 3, and sequence numbers go up only with it. A manifest
+//! and its dependencies are one transaction: `commit.rs` says what the new record holds.
 
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use suit::process::{ComponentStore, StoreError};
-use teep_cose::Thumbprint;
 use teep_cose::digest::Sha256;
 
-use crate::inventory::{InstalledComponent, InstalledManifest, Inventory};
+use crate::device::StagedStore;
+use crate::inventory::{InstalledComponent, Inventory};
 use crate::ports::{PortError, SlotNumber, Tee};
 use crate::{AgentError, bounds};
 
-/// What one manifest has staged so far. Dropping it changes nothing; its slots are freed by
+/// What one transaction has staged so far. Dropping it changes nothing; its slots are freed by
 /// [`Staging::discard`] or at the next start.
 pub(crate) struct Staging {
     /// Everything from here to `next_slot` was made by this staging.
     first_slot: SlotNumber,
-    next_slot: SlotNumber,
-    staged: Vec<Staged>,
-    unlinked: Vec<ComponentIdentifier>,
+    pub(crate) next_slot: SlotNumber,
+    pub(crate) staged: Vec<(ComponentIdentifier, Staged)>,
+    /// Which manifest needs which component, where the record does not say so (S-141).
+    needs: Vec<Need>,
 }
 
-struct Staged {
-    component_id: ComponentIdentifier,
-    slot: SlotNumber,
-    size: u64,
-    digest: Sha256,
-    complete: bool,
+/// New content of a component.
+pub(crate) enum Staged {
+    /// It is not complete yet.
+    Writing {
+        slot: SlotNumber,
+        size: u64,
+        digest: Sha256,
+    },
+    Whole(Content),
 }
 
-/// What the commit record will say of a manifest, once its components are staged and checked.
-pub(crate) struct Candidate {
-    pub(crate) manifest_component_id: ComponentIdentifier,
-    pub(crate) sequence_number: u64,
-    pub(crate) digest: Vec<u8>,
-    pub(crate) uri: alloc::string::String,
-    pub(crate) signer: Thumbprint,
-    /// The components that the manifest names.
-    pub(crate) components: Vec<ComponentIdentifier>,
-    /// Digests of the Updates that installed this version, the present one last.
-    pub(crate) updates: Vec<[u8; 32]>,
+/// Where a component's content lies, and what it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Content {
+    pub(crate) slot: SlotNumber,
+    pub(crate) size: u64,
+    pub(crate) digest: [u8; 32],
+}
+
+struct Need {
+    manifest: ComponentIdentifier,
+    component: ComponentIdentifier,
+    is_needed: bool,
 }
 
 impl Staging {
@@ -57,11 +62,11 @@ impl Staging {
             first_slot: inventory.next_slot,
             next_slot: inventory.next_slot,
             staged: Vec::new(),
-            unlinked: Vec::new(),
+            needs: Vec::new(),
         }
     }
 
-    /// The store that the manifest processor works on: staged content over what is installed.
+    /// The device that the manifest processor works on: staged content over what is installed.
     pub(crate) fn store<'a>(
         &'a mut self,
         inventory: &'a Inventory,
@@ -74,37 +79,6 @@ impl Staging {
         }
     }
 
-    /// Steps 3 and 4: switches over to what was staged, or leaves everything as it was.
-    pub(crate) fn commit(
-        mut self,
-        candidate: Candidate,
-        envelope: &[u8],
-        inventory: &mut Inventory,
-        tee: &mut dyn Tee,
-    ) -> Result<(), PortError> {
-        let envelope_slot = self.allocate();
-        if let Err(error) = write_slot(envelope_slot, envelope, tee) {
-            self.discard(inventory, tee);
-            return Err(error);
-        }
-        let components = self.installed_components(&candidate, inventory);
-        // If the record cannot be stored, nothing is freed: should it stand after all, it names the new
-        // slots. The next start sees which one stands.
-        inventory.next_slot = self.next_slot;
-        let mut next = inventory.clone();
-        next.install(InstalledManifest {
-            manifest_component_id: candidate.manifest_component_id,
-            sequence_number: candidate.sequence_number,
-            digest: candidate.digest,
-            uri: candidate.uri,
-            signer: candidate.signer,
-            envelope: envelope_slot,
-            components,
-            updates: candidate.updates,
-        });
-        switch_over(next, inventory, tee)
-    }
-
     /// Frees what was staged, after a failure. A slot that cannot be freed now is freed at the next start;
     /// until then its number is not used again.
     pub(crate) fn discard(self, inventory: &mut Inventory, tee: &mut dyn Tee) {
@@ -114,38 +88,163 @@ impl Staging {
         }
     }
 
-    /// Staged images, and installed ones that the new manifest names and neither replaced nor unlinked.
-    fn installed_components(
-        &self,
-        candidate: &Candidate,
-        inventory: &Inventory,
-    ) -> Vec<InstalledComponent> {
-        let previous = inventory.manifest(&candidate.manifest_component_id);
-        let kept = |id: &ComponentIdentifier| {
-            let component = previous?.component(id)?;
-            (!self.unlinked.contains(id)).then(|| component.clone())
-        };
-        candidate
-            .components
-            .iter()
-            .filter_map(
-                |id| match self.staged.iter().find(|s| s.component_id == *id) {
-                    Some(staged) => Some(InstalledComponent {
-                        component_id: id.clone(),
-                        slot: staged.slot,
-                        size: staged.size,
-                        digest: staged.digest.clone().finish(),
-                    }),
-                    None => kept(id),
-                },
-            )
-            .collect()
+    /// Steps 3 and 4: makes `next` the record, and frees every slot that it does not name. If the record
+    /// cannot be stored, nothing is freed: should it stand after all, it names the new slots. The next start
+    /// sees which one stands.
+    pub(crate) fn switch_over(
+        self,
+        next: Inventory,
+        inventory: &mut Inventory,
+        tee: &mut dyn Tee,
+    ) -> Result<(), PortError> {
+        inventory.next_slot = self.next_slot;
+        switch_over(next, inventory, tee)?;
+        for slot in self.first_slot..self.next_slot {
+            if !inventory.slots().any(|kept| kept == slot) {
+                let _later = tee.remove(slot);
+            }
+        }
+        Ok(())
     }
 
-    fn allocate(&mut self) -> SlotNumber {
+    pub(crate) fn allocate(&mut self) -> SlotNumber {
         let slot = self.next_slot;
         self.next_slot += 1;
         slot
+    }
+
+    /// Whether this staging made the slot.
+    pub(crate) fn is_own(&self, slot: SlotNumber) -> bool {
+        (self.first_slot..self.next_slot).contains(&slot)
+    }
+
+    /// What was staged for the component.
+    pub(crate) fn staged(&self, component: &ComponentIdentifier) -> Option<&Staged> {
+        let (_, staged) = self.staged.iter().find(|(id, _)| id == component)?;
+        Some(staged)
+    }
+
+    /// Makes `content` that of the component.
+    pub(crate) fn put(&mut self, component: &ComponentIdentifier, content: Content) {
+        self.staged.retain(|(id, _)| id != component);
+        self.staged
+            .push((component.clone(), Staged::Whole(content)));
+    }
+
+    /// The image of a component: what was staged, else what is installed.
+    pub(crate) fn content(
+        &self,
+        inventory: &Inventory,
+        component: &ComponentIdentifier,
+    ) -> Option<Content> {
+        match self.staged(component) {
+            Some(Staged::Whole(content)) => Some(*content),
+            Some(Staged::Writing { .. }) => None,
+            None => {
+                let installed = inventory.provider(component)?.component(component)?;
+                Some(Content {
+                    slot: installed.slot,
+                    size: installed.size,
+                    digest: installed.digest,
+                })
+            }
+        }
+    }
+
+    /// Notes whether `manifest` needs the component from now on (S-141).
+    pub(crate) fn set_need(
+        &mut self,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+        is_needed: bool,
+    ) {
+        let mut needs = self.needs.iter_mut();
+        match needs.find(|need| need.manifest == *manifest && need.component == *component) {
+            Some(need) => need.is_needed = is_needed,
+            None => self.needs.push(Need {
+                manifest: manifest.clone(),
+                component: component.clone(),
+                is_needed,
+            }),
+        }
+    }
+
+    /// What this transaction has noted of it, if anything.
+    pub(crate) fn noted(
+        &self,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> Option<bool> {
+        let mut needs = self.needs.iter();
+        let is_this = |need: &&Need| need.manifest == *manifest && need.component == *component;
+        needs.find(is_this).map(|need| need.is_needed)
+    }
+
+    /// Whether `manifest` needs the component.
+    pub(crate) fn needs(
+        &self,
+        inventory: &Inventory,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> bool {
+        let installed = || inventory.manifest(manifest);
+        self.noted(manifest, component)
+            .unwrap_or_else(|| installed().is_some_and(|manifest| manifest.needs(component)))
+    }
+
+    /// Whether a manifest other than `manifest` needs the component. What was ordered itself is needed by
+    /// whoever ordered it: else a stranger's manifest could replace it by depending on it.
+    pub(crate) fn is_needed_by_others(
+        &self,
+        inventory: &Inventory,
+        manifest: &ComponentIdentifier,
+        component: &ComponentIdentifier,
+    ) -> bool {
+        self.users(inventory, component)
+            .any(|user| user != manifest)
+            || inventory.manifest(component).is_some_and(|m| m.is_root)
+    }
+
+    /// Whether anybody needs the component.
+    pub(crate) fn is_needed(&self, inventory: &Inventory, component: &ComponentIdentifier) -> bool {
+        self.users(inventory, component).next().is_some()
+            || inventory.manifest(component).is_some_and(|m| m.is_root)
+    }
+
+    fn users<'a>(
+        &'a self,
+        inventory: &'a Inventory,
+        component: &'a ComponentIdentifier,
+    ) -> impl Iterator<Item = &'a ComponentIdentifier> {
+        let installed = inventory.installed.iter().filter(|manifest| {
+            let noted = self.noted(&manifest.manifest_component_id, component);
+            noted.unwrap_or_else(|| manifest.needs(component))
+        });
+        let staged = self.needs.iter();
+        let staged = staged.filter(|need| need.is_needed && need.component == *component);
+        let installed = installed.map(|manifest| &manifest.manifest_component_id);
+        installed.chain(staged.map(|need| &need.manifest))
+    }
+}
+
+impl Staged {
+    /// Where it lies.
+    pub(crate) const fn slot(&self) -> SlotNumber {
+        match self {
+            Self::Writing { slot, .. } | Self::Whole(Content { slot, .. }) => *slot,
+        }
+    }
+}
+
+impl Content {
+    /// The same as the record has it.
+    pub(crate) fn of(self, component_id: ComponentIdentifier) -> InstalledComponent {
+        InstalledComponent {
+            component_id,
+            slot: self.slot,
+            size: self.size,
+            digest: self.digest,
+        }
     }
 }
 
@@ -177,7 +276,11 @@ pub(crate) fn clean_up(inventory: &Inventory, tee: &mut dyn Tee) -> Result<(), P
     Ok(())
 }
 
-fn write_slot(slot: SlotNumber, bytes: &[u8], tee: &mut dyn Tee) -> Result<(), PortError> {
+pub(crate) fn write_slot(
+    slot: SlotNumber,
+    bytes: &[u8],
+    tee: &mut dyn Tee,
+) -> Result<(), PortError> {
     tee.create(slot)?;
     tee.append(slot, bytes)?;
     tee.finish(slot)
@@ -194,125 +297,4 @@ pub(crate) fn read_slot(slot: SlotNumber, tee: &mut dyn Tee) -> Result<Vec<u8>, 
         }
     }
     Err(PortError::Corrupt.into())
-}
-
-/// [`Staging`] together with what is installed and the slots to work on.
-pub(crate) struct StagedStore<'a> {
-    staging: &'a mut Staging,
-    inventory: &'a Inventory,
-    tee: &'a mut dyn Tee,
-}
-
-impl StagedStore<'_> {
-    fn writing(&mut self, component: &ComponentIdentifier) -> Result<&mut Staged, StoreError> {
-        self.staging
-            .staged
-            .iter_mut()
-            .find(|staged| staged.component_id == *component && !staged.complete)
-            .ok_or(StoreError::NotThere)
-    }
-}
-
-impl StagedStore<'_> {
-    fn drop_staged(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        let staged = &mut self.staging.staged;
-        match staged
-            .iter()
-            .position(|staged| staged.component_id == *component)
-        {
-            Some(at) => self.tee.remove(staged.remove(at).slot).map_err(store_error),
-            None => Ok(()),
-        }
-    }
-}
-
-impl ComponentStore for StagedStore<'_> {
-    fn begin(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        self.drop_staged(component)?;
-        self.staging
-            .unlinked
-            .retain(|unlinked| unlinked != component);
-        let slot = self.staging.allocate();
-        self.tee.create(slot).map_err(store_error)?;
-        self.staging.staged.push(Staged {
-            component_id: component.clone(),
-            slot,
-            size: 0,
-            digest: Sha256::new(),
-            complete: false,
-        });
-        Ok(())
-    }
-
-    fn append(&mut self, component: &ComponentIdentifier, bytes: &[u8]) -> Result<(), StoreError> {
-        let staged = self.writing(component)?;
-        // T-199 (11) one component cannot take all of the TEE's storage, whatever its manifest says.
-        let size = staged.size.saturating_add(bytes.len() as u64);
-        if size > bounds::COMPONENT_BYTES {
-            return Err(StoreError::Full);
-        }
-        staged.size = size;
-        staged.digest.update(bytes);
-        let slot = staged.slot;
-        self.tee.append(slot, bytes).map_err(store_error)
-    }
-
-    fn finish(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        let staged = self.writing(component)?;
-        staged.complete = true;
-        let slot = staged.slot;
-        self.tee.finish(slot).map_err(store_error)
-    }
-
-    fn read(
-        &mut self,
-        component: &ComponentIdentifier,
-        offset: u64,
-        into: &mut [u8],
-    ) -> Result<usize, StoreError> {
-        let staged = self
-            .staging
-            .staged
-            .iter()
-            .find(|staged| staged.component_id == *component);
-        let slot = match staged {
-            Some(staged) if staged.complete => staged.slot,
-            Some(_) => return Err(StoreError::NotThere),
-            None if self.staging.unlinked.contains(component) => return Err(StoreError::NotThere),
-            None => {
-                let provider = self
-                    .inventory
-                    .provider(component)
-                    .ok_or(StoreError::NotThere)?;
-                provider
-                    .component(component)
-                    .ok_or(StoreError::NotThere)?
-                    .slot
-            }
-        };
-        self.tee.read(slot, offset, into).map_err(store_error)
-    }
-
-    fn unlink(&mut self, component: &ComponentIdentifier) -> Result<(), StoreError> {
-        // S-007, S-143: what this procedure staged goes as well, else content that no digest vouches for
-        // would be installed after all.
-        self.drop_staged(component)?;
-        self.inventory
-            .provider(component)
-            .ok_or(StoreError::NotThere)?;
-        // S-143 (TD 5.6.5) once per manifest.
-        if self.staging.unlinked.contains(component) {
-            return Err(StoreError::NotThere);
-        }
-        self.staging.unlinked.push(component.clone());
-        Ok(())
-    }
-}
-
-fn store_error(error: PortError) -> StoreError {
-    match error {
-        PortError::Full => StoreError::Full,
-        PortError::NoSuchSlot => StoreError::NotThere,
-        PortError::Corrupt | PortError::Unavailable => StoreError::Failed,
-    }
 }

@@ -1,30 +1,15 @@
 //! What the Agent remembers: whom it trusts, what is installed, what is wanted: one record.
 //!
-//! The record is small and replaced as a whole ([`StateStore`](crate::ports::StateStore)); everything
-//! large (component images, envelopes) lies in slots that the record names.
-//!
-//! | Key | Holds |
-//! |---|---|
-//! | 1 | format of the record: 1 |
-//! | 2, 3 | URIs and trust anchors of TAMs |
-//! | 4 | trust anchors of Trusted Component Signers |
-//! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
-//! | 8 | the next slot number |
-//! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update]] |
-//! | 10 | removed manifests, against rollback and replay: [id, sequence number, signer, [component], [Update]] |
-//! | 11, 12 | requested components, unneeded manifests |
-//!
-//! An Update stands there by its digest: it installed this version, and must not install it again.
+//! The record is small and replaced as a whole ([`StateStore`](crate::ports::StateStore))
+//! (its bytes: `record.rs`); everything large (component images, envelopes) lies in slots that it names.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
-use crate::AgentError;
-use crate::ports::{PortError, SlotNumber};
+use crate::ports::SlotNumber;
 
 /// What the device manufacturer or Device Administrator puts into the Agent before it is first started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,8 +20,20 @@ pub struct Provisioning {
     pub tams: TrustAnchors,
     /// Keys of the signers whose Trusted Components may be installed.
     pub signers: TrustAnchors,
+    /// Which signer may touch which components (S-028). While the table is empty, each may touch what no
+    /// other has installed before; with one entry it is complete: what it does not give, nobody may.
+    pub permissions: Vec<Permission>,
     /// What the device asserts to be (SUIT vendor, class and device identifiers: UUIDs).
     pub identity: suit::process::Identity,
+}
+
+/// A right: the signer may install components and manifests whose names begin with the prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    /// The thumbprint of the signer's key.
+    pub signer: Thumbprint,
+    /// The first segments of the names; those of a component that is exactly this, too.
+    pub prefix: ComponentIdentifier,
 }
 
 /// A manifest that is installed, with the components that it brought.
@@ -56,7 +53,11 @@ pub struct InstalledManifest {
     pub envelope: SlotNumber,
     /// The components that it installed.
     pub components: Vec<InstalledComponent>,
-    /// Digests of the Updates that installed this very version.
+    /// The manifests that it depends on, by name.
+    pub dependencies: Vec<ComponentIdentifier>,
+    /// Whether it was ordered itself. A dependency that is no root goes with the last that depends on it.
+    pub is_root: bool,
+    /// Digests of the Updates that ordered this very version.
     pub(crate) updates: Vec<[u8; 32]>,
 }
 
@@ -166,6 +167,42 @@ impl Inventory {
         })
     }
 
+    /// The installed manifests that depend on the one of this name.
+    pub(crate) fn dependents<'a>(
+        &'a self,
+        id: &'a ComponentIdentifier,
+    ) -> impl Iterator<Item = &'a InstalledManifest> {
+        self.installed
+            .iter()
+            .filter(|manifest| manifest.dependencies.contains(id))
+    }
+
+    /// The names of the manifests that no root needs, directly or by others.
+    pub(crate) fn unused(&self) -> Vec<ComponentIdentifier> {
+        let roots = self.installed.iter().filter(|manifest| manifest.is_root);
+        let mut used: Vec<_> = roots.collect();
+        let mut at = 0;
+        while let Some(manifest) = used.get(at) {
+            let dependencies = manifest.dependencies.iter();
+            for dependency in dependencies.filter_map(|id| self.manifest(id)) {
+                if !used.contains(&dependency) {
+                    used.push(dependency);
+                }
+            }
+            at += 1;
+        }
+        let unused = self.installed.iter().filter(|m| !used.contains(m));
+        unused.map(|m| m.manifest_component_id.clone()).collect()
+    }
+
+    /// Makes a manifest that came as a dependency one that is wanted itself.
+    pub(crate) fn want(&mut self, id: &ComponentIdentifier) {
+        let mut installed = self.installed.iter_mut();
+        if let Some(manifest) = installed.find(|m| m.manifest_component_id == *id) {
+            manifest.is_root = true;
+        }
+    }
+
     /// Takes a manifest out and remembers its number; `None` if it is not installed.
     pub(crate) fn remove(&mut self, id: &ComponentIdentifier) -> Option<InstalledManifest> {
         let position = self
@@ -209,123 +246,14 @@ impl Inventory {
             }
         }
     }
-
-    /// The record as it is stored.
-    ///
-    /// # Errors
-    /// [`PortError::Full`] for one that is larger than the Agent could read back: it must never be stored.
-    pub(crate) fn record(&self) -> Result<Vec<u8>, PortError> {
-        let bytes = self.encode();
-        match Reader::new(&bytes, "Agent record", &RECORD_LIMITS) {
-            Ok(_) => Ok(bytes),
-            Err(_) => Err(PortError::Full),
-        }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.write(&mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
-        out
-    }
-
-    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        let Provisioning {
-            tam_uris,
-            tams,
-            signers,
-            identity,
-        } = &self.provisioning;
-        e.map(12)?.u8(1)?.u8(FORMAT)?;
-        e.u8(2)?.array(tam_uris.len() as u64)?;
-        for uri in tam_uris {
-            e.str(uri)?;
-        }
-        e.u8(3)?
-            .bytes(&tams.encode())?
-            .u8(4)?
-            .bytes(&signers.encode())?;
-        for (key, ids) in [
-            (5, &identity.vendor),
-            (6, &identity.class),
-            (7, &identity.device),
-        ] {
-            e.u8(key)?.array(ids.len() as u64)?;
-            for id in ids {
-                e.bytes(id)?;
-            }
-        }
-        e.u8(8)?.u64(self.next_slot)?;
-        e.u8(9)?.array(self.installed.len() as u64)?;
-        for manifest in &self.installed {
-            manifest.write(e)?;
-        }
-        e.u8(10)?.array(self.removed.len() as u64)?;
-        for removed in &self.removed {
-            e.array(5)?;
-            removed.manifest_component_id.encode(e);
-            e.u64(removed.sequence_number)?.bytes(&removed.signer.0)?;
-            e.array(removed.components.len() as u64)?;
-            removed
-                .components
-                .iter()
-                .for_each(|component| component.encode(e));
-            write_digests(&removed.updates, e)?;
-        }
-        for (key, ids) in [(11, &self.requested), (12, &self.unneeded)] {
-            e.u8(key)?.array(ids.len() as u64)?;
-            for id in ids {
-                id.encode(e);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a record that [`Inventory::encode`] wrote.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, AgentError> {
-        let mut r = Reader::new(bytes, "Agent record", &RECORD_LIMITS)?;
-        let mut inventory = Self::default();
-        for _ in 0..r.map("Agent record")? {
-            match r.uint("record key")? {
-                1 => match r.uint("format")? {
-                    format if format == u64::from(FORMAT) => {}
-                    _ => return Err(r.fault("format", Problem::Expected("format 1")).into()),
-                },
-                2 => {
-                    inventory.provisioning.tam_uris =
-                        list(&mut r, "TAM URIs", |r| Ok(r.text("TAM URI")?.into()))?;
-                }
-                3 => inventory.provisioning.tams = TrustAnchors::decode(r.bytes("TAM anchors")?)?,
-                4 => inventory.provisioning.signers = TrustAnchors::decode(r.bytes("signers")?)?,
-                5 => inventory.provisioning.identity.vendor = list(&mut r, "vendor ids", uuid)?,
-                6 => inventory.provisioning.identity.class = list(&mut r, "class ids", uuid)?,
-                7 => inventory.provisioning.identity.device = list(&mut r, "device ids", uuid)?,
-                8 => inventory.next_slot = r.uint("next slot")?,
-                9 => inventory.installed = list(&mut r, "installed", InstalledManifest::read)?,
-                10 => {
-                    inventory.removed = list(&mut r, "removed", |r| {
-                        r.array_of("removed", 5, "an array of 5")?;
-                        Ok(RemovedManifest {
-                            manifest_component_id: ComponentIdentifier::decode(r)?,
-                            sequence_number: r.uint("sequence number")?,
-                            signer: Thumbprint(fixed(r, "signer")?),
-                            components: list(r, "components", ComponentIdentifier::decode)?,
-                            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
-                        })
-                    })?;
-                }
-                11 => {
-                    inventory.requested = list(&mut r, "requested", ComponentIdentifier::decode)?;
-                }
-                12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 12")).into()),
-            }
-        }
-        Ok(inventory)
-    }
 }
 
 impl InstalledManifest {
+    /// Whether the manifest needs this component, which may be a dependency (S-141).
+    pub(crate) fn needs(&self, component: &ComponentIdentifier) -> bool {
+        self.component(component).is_some() || self.dependencies.contains(component)
+    }
+
     /// The installed component of this name, if this manifest brought it.
     #[must_use]
     pub fn component(&self, id: &ComponentIdentifier) -> Option<&InstalledComponent> {
@@ -333,83 +261,10 @@ impl InstalledManifest {
             .iter()
             .find(|component| component.component_id == *id)
     }
-
-    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        e.array(8)?;
-        self.manifest_component_id.encode(e);
-        e.u64(self.sequence_number)?
-            .bytes(&self.digest)?
-            .str(&self.uri)?;
-        e.bytes(&self.signer.0)?
-            .u64(self.envelope)?
-            .array(self.components.len() as u64)?;
-        for component in &self.components {
-            e.array(4)?;
-            component.component_id.encode(e);
-            e.u64(component.slot)?
-                .u64(component.size)?
-                .bytes(&component.digest)?;
-        }
-        write_digests(&self.updates, e)
-    }
-
-    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        r.array_of("installed manifest", 8, "an array of 8")?;
-        Ok(Self {
-            manifest_component_id: ComponentIdentifier::decode(r)?,
-            sequence_number: r.uint("sequence number")?,
-            digest: r.bytes("digest")?.to_vec(),
-            uri: r.text("URI")?.into(),
-            signer: Thumbprint(fixed(r, "signer")?),
-            envelope: r.uint("envelope slot")?,
-            components: list(r, "components", |r| {
-                r.array_of("component", 4, "an array of 4")?;
-                Ok(InstalledComponent {
-                    component_id: ComponentIdentifier::decode(r)?,
-                    slot: r.uint("slot")?,
-                    size: r.uint("size")?,
-                    digest: fixed(r, "digest")?,
-                })
-            })?,
-            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
-        })
-    }
 }
-
-fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-    e.array(digests.len() as u64)?;
-    for digest in digests {
-        e.bytes(digest)?;
-    }
-    Ok(())
-}
-
-fn list<T>(
-    r: &mut Reader<'_>,
-    field: &'static str,
-    read: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    (0..r.array(field)?).map(|_| read(r)).collect()
-}
-
-fn uuid(r: &mut Reader<'_>) -> Result<[u8; 16], Malformed> {
-    fixed(r, "identifier")
-}
-
-fn fixed<const N: usize>(r: &mut Reader<'_>, field: &'static str) -> Result<[u8; N], Malformed> {
-    let fault = r.fault(field, Problem::Expected("a byte string of fixed length"));
-    r.bytes(field)?.try_into().map_err(|_| fault)
-}
-
-const FORMAT: u8 = 1;
-/// The record is the TEE's own, but it is read with the same care as anything else.
-const RECORD_LIMITS: Limits = Limits {
-    bytes: 4 << 20,
-    depth: 16,
-    items: 1 << 16,
-};
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use alloc::vec;
@@ -423,7 +278,7 @@ mod tests {
             manifest_component_id: id(name),
             sequence_number,
             digest: vec![1; 32],
-            uri: "https://example.org/a.suit".into(),
+            uri: String::new(),
             signer: Thumbprint([2; 32]),
             envelope: 7,
             components: vec![InstalledComponent {
@@ -432,26 +287,10 @@ mod tests {
                 size: 20,
                 digest: [3; 32],
             }],
+            dependencies: Vec::new(),
+            is_root: true,
             updates: vec![[5; 32]],
         }
-    }
-
-    #[test]
-    fn the_record_survives_storage() {
-        let mut inventory = Inventory {
-            next_slot: 9,
-            ..Inventory::default()
-        };
-        inventory
-            .provisioning
-            .tam_uris
-            .push("http://127.0.0.1:8080/tam".into());
-        inventory.provisioning.identity.vendor.push([4; 16]);
-        inventory.install(installed("a", 3));
-        inventory.install(installed("b", 4));
-        inventory.remove(&id("b")).unwrap();
-        inventory.requested.push(id("other"));
-        assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
     }
 
     /// Proves: S-032
@@ -472,19 +311,22 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_could_not_be_read_back_is_not_stored() {
+    fn what_no_root_needs_is_unused_however_deep() {
         let mut inventory = Inventory::default();
-        assert!(inventory.record().is_ok());
-        inventory
-            .requested
-            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
-        assert_eq!(inventory.record(), Err(PortError::Full));
-    }
-
-    #[test]
-    fn a_damaged_record_is_refused() {
-        let bytes = Inventory::default().encode();
-        assert!(Inventory::decode(&bytes[..bytes.len() - 1]).is_err());
-        assert!(Inventory::decode(&[0xa1, 0x01, 0x02]).is_err());
+        let depends = |name, on: &[&str], is_root| InstalledManifest {
+            dependencies: on.iter().map(|name| id(name)).collect(),
+            is_root,
+            ..installed(name, 1)
+        };
+        inventory.install(depends("leaf", &[], false));
+        inventory.install(depends("library", &["leaf"], false));
+        inventory.install(depends("root", &["library", "absent"], true));
+        assert!(inventory.unused().is_empty());
+        let dependents = |inventory: &Inventory, name| inventory.dependents(&id(name)).count();
+        assert_eq!(dependents(&inventory, "leaf"), 1);
+        inventory.remove(&id("root")).unwrap();
+        assert_eq!(inventory.unused(), [id("leaf"), id("library")]);
+        inventory.want(&id("library"));
+        assert!(inventory.unused().is_empty());
     }
 }

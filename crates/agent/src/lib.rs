@@ -17,7 +17,7 @@
 //! 5. [`Step::Idle`], or an empty answer of the TAM: done.
 //!
 //! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, attestation of the TAM,
-//! encryption, dependencies between manifests, number tables other than the registry's.
+//! encryption, number tables other than the registry's.
 //!
 //! ```
 //! # use teep_agent::{Agent, Provisioning, ports::Tee};
@@ -36,19 +36,24 @@ extern crate alloc;
 
 mod authorize;
 mod bounds;
+mod commit;
+mod device;
 mod handle;
 mod install;
 mod inventory;
 pub mod ports;
 mod query;
+mod record;
+mod removal;
 mod report;
 mod request;
+mod rights;
 mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use inventory::{InstalledComponent, InstalledManifest, Provisioning};
+pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
 
 use inventory::Inventory;
 use ports::{PortError, Tee};

@@ -122,12 +122,13 @@ fn respond(
 }
 
 fn installed_components(agent: &Agent) -> Vec<SystemPropertyClaims> {
-    let components = agent
-        .inventory
-        .installed
-        .iter()
-        .flat_map(|manifest| &manifest.components);
+    let installed = &agent.inventory.installed;
+    let mut components: Vec<_> = installed.iter().flat_map(|m| &m.components).collect();
+    // Several manifests may need one component.
+    components.sort_by(|a, b| a.component_id.cmp(&b.component_id));
+    components.dedup_by(|a, b| a.component_id == b.component_id);
     components
+        .into_iter()
         .map(|component| {
             let mut claims = SystemPropertyClaims::new(component.component_id.clone());
             claims.image_digest = Some(SuitDigest::from_sha256(component.digest));

@@ -6,31 +6,32 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use suit::SuitDigest;
+use suit::capability::{CapabilityReport, ComponentCapability};
 use suit::process::Processor;
 use suit::report::{Reason, Record, Reference, Report, ReportEntry, ReportOutcome};
+use suit::{ComponentIdentifier, SuitDigest};
 use teep::Token;
 
 use crate::authorize::{Bar, Obstacle};
+use crate::inventory::Permission;
 
 pub(crate) fn success(processor: &Processor, token: Option<&Token>) -> Vec<u8> {
-    let (uri, digest) = processor.reference();
-    let records = processor
-        .records()
-        .iter()
-        .cloned()
-        .map(ReportEntry::Record)
-        .collect();
+    let root = &processor.manifests()[0];
     report(
-        uri.into(),
-        digest.clone(),
-        records,
+        root.reference_uri().into(),
+        root.digest().clone(),
+        processor.records().to_vec(),
         ReportOutcome::Success,
         token,
     )
+    .encode()
 }
 
-pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
+pub(crate) fn failure(
+    obstacle: &Obstacle,
+    permissions: &[Permission],
+    token: Option<&Token>,
+) -> Vec<u8> {
     // reference and record are mandatory even where there is none to give.
     let unknown = || (String::new(), SuitDigest::sha256(&[]));
     let ((uri, digest), reason, record) = match obstacle {
@@ -59,8 +60,44 @@ pub(crate) fn failure(obstacle: &Obstacle, token: Option<&Token>) -> Vec<u8> {
         record,
         reason,
     };
-    report(uri, digest, Vec::new(), outcome, token)
+    Report {
+        capability_report: is_unsupported(reason).then(|| capabilities(permissions)),
+        ..report(uri, digest, Vec::new(), outcome, token)
+    }
+    .encode()
 }
+
+/// R-08 (R 6) where something was missing, what there is goes with the report.
+const fn is_unsupported(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CoseUnsupported
+            | Reason::AlgorithmUnsupported
+            | Reason::CommandUnsupported
+            | Reason::ComponentUnsupported
+            | Reason::ParameterUnsupported
+            | Reason::SeveringUnsupported
+    )
+}
+
+/// What the manifest processor can do on this device.
+fn capabilities(permissions: &[Permission]) -> CapabilityReport {
+    let anything = [ComponentIdentifier::default()];
+    let prefixes = permissions.iter().map(|permission| &permission.prefix);
+    let anything = anything.iter().filter(|_| permissions.is_empty());
+    let components = prefixes.chain(anything).cloned();
+    let components = components.map(ComponentCapability::at_and_below);
+    let mut report = CapabilityReport::of_this_processor(components);
+    for parameter in UNSUPPORTED_PARAMETERS {
+        report.parameters.remove(&parameter);
+    }
+    report
+}
+
+/// What the processor has, but not this Agent's TEE, by labels: keys to decrypt with (encryption-info),
+/// HTTP with arguments (fetch-arguments), events to wait for (wait-info), and files with owners and
+/// permissions (component-metadata).
+const UNSUPPORTED_PARAMETERS: [i64; 4] = [19, 25, 29, 30];
 
 // T-074, T-088 (4.5, 4.6) the nonce is the Update's token.
 fn report(
@@ -69,7 +106,7 @@ fn report(
     records: Vec<ReportEntry>,
     outcome: ReportOutcome,
     token: Option<&Token>,
-) -> Vec<u8> {
+) -> Report {
     Report {
         reference: Reference { uri, digest },
         nonce: token.map(|token| token.as_bytes().to_vec()),
@@ -77,5 +114,4 @@ fn report(
         outcome,
         capability_report: None,
     }
-    .encode()
 }

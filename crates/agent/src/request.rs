@@ -28,12 +28,14 @@ impl Agent {
         tam_uri: Option<&str>,
         tee: &mut dyn Tee,
     ) -> Result<Option<String>, AgentError> {
-        // T-148 (7.2) already installed: pass no data back. If it was to go, it stays.
+        // T-148 (7.2) already installed: pass no data back. If it was to go, it stays; if only others
+        // depended on it, it stays without them.
         if let Some(provider) = self.inventory.provider(component) {
             let manifest = provider.manifest_component_id.clone();
-            if self.inventory.unneeded.contains(&manifest) {
+            if self.inventory.unneeded.contains(&manifest) || !provider.is_root {
                 self.change(tee, |inventory| {
-                    inventory.unneeded.retain(|id| *id != manifest)
+                    inventory.unneeded.retain(|id| *id != manifest);
+                    inventory.want(&manifest);
                 })?;
             }
             return Ok(None);

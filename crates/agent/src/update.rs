@@ -4,19 +4,19 @@
 
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
 use teep::{ErrorCode, Message, Success, Token, Update};
 
-use crate::authorize::{Obstacle, authorize, authorize_removal};
+use crate::authorize::{Obstacle, authorize};
+use crate::commit::{self, NotCommitted};
 use crate::handle::{refusal, send};
-use crate::install::{self, Candidate, Staging};
+use crate::install::Staging;
 use crate::inventory::Inventory;
 use crate::ports::Tee;
-use crate::report;
-use crate::{Agent, AgentError, Step, bounds};
+use crate::{Agent, AgentError, Step, bounds, removal, report};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -39,8 +39,8 @@ struct Running {
 struct Current {
     processor: Processor,
     staging: Staging,
-    candidate: Candidate,
-    envelope: Vec<u8>,
+    /// Digests of the Updates that ordered this version, the present one last.
+    updates: Vec<[u8; 32]>,
 }
 
 /// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
@@ -80,7 +80,7 @@ pub(crate) fn start(
     }
     // T-161 (7.2.2) unlink first; any failure ends the Update.
     for id in &update.unneeded_manifest_list {
-        if let Err(error) = unlink(agent, id, tee) {
+        if let Err(error) = removal::remove(agent, id, tee) {
             return refuse(ErrorCode::TemporaryError, &format!("{id}: {error}"), tee);
         }
     }
@@ -165,36 +165,40 @@ fn advance(
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(succeed(running.token, running.reports, tee));
                 };
-                match open(agent, envelope, &running.digest) {
+                match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
-                    Err(obstacle) => return Ok(failed(running, &obstacle, tee)),
+                    Err(obstacle) => return Ok(failed(agent, running, &obstacle, tee)),
                 }
             }
         };
-        let mut store = processing.staging.store(&agent.inventory, tee);
-        match processing.processor.run(&mut store) {
-            Ok(Progress::Fetch { uri, .. }) => {
+        match run(agent, &mut processing, tee) {
+            Ok(Some(uri)) => {
                 agent.update = Some(Waiting {
                     running,
                     current: processing,
                 });
                 return Ok(Step::Fetch { uri });
             }
-            Ok(Progress::Done) => {}
-            Ok(Progress::Invoke { .. }) => unreachable!("only the Invocation Procedure invokes"),
+            Ok(None) => {}
             Err(failure) => return Ok(fail(agent, running, processing, failure, tee)),
         }
         let Current {
-            staging,
-            candidate,
-            envelope,
             processor,
+            staging,
+            updates,
         } = processing;
-        let report = report::success(&processor, running.token.as_ref());
-        match staging.commit(candidate, &envelope, &mut agent.inventory, tee) {
-            Ok(()) => running.reports.push(report),
+        let manifests = processor.manifests();
+        match commit::commit(staging, manifests, updates, &mut agent.inventory, tee) {
+            Ok(()) => {
+                let report = report::success(&processor, running.token.as_ref());
+                running.reports.push(report);
+            }
+            Err(NotCommitted::Failed(failure)) => {
+                let obstacle = obstacle(&processor, failure);
+                return Ok(failed(agent, running, &obstacle, tee));
+            }
             // T-103 (4.6) the TEE's own trouble may pass.
-            Err(error) => {
+            Err(NotCommitted::Port(error)) => {
                 let reason = format!("{error}");
                 let mut error = refusal(ErrorCode::TemporaryError, running.token, &reason);
                 error.suit_reports = running.reports;
@@ -204,55 +208,40 @@ fn advance(
     }
 }
 
-/// Makes an envelope ready to run, if it may (T-003, T-069).
-fn open(agent: &Agent, envelope: Vec<u8>, update: &[u8; 32]) -> Result<Current, Obstacle> {
-    let inventory = &agent.inventory;
-    let (authorized, candidate) = authorize(inventory, &envelope, update)?;
-    let identity = inventory.provisioning.identity.clone();
-    let processor = Processor::new(authorized, Procedure::Update, identity);
-    Ok(Current {
-        processor,
-        staging: Staging::new(inventory),
-        candidate,
-        envelope,
-    })
-}
-
-/// Removes a manifest and its components.
-fn unlink(
-    agent: &mut Agent,
-    id: &ComponentIdentifier,
-    tee: &mut dyn Tee,
-) -> Result<(), AgentError> {
-    let mut next = agent.inventory.clone();
-    match agent.inventory.manifest(id) {
-        Some(manifest) => {
-            // A damaged envelope cannot say how it would be uninstalled; it goes all the same.
-            if let Ok(envelope) = install::read_slot(manifest.envelope, tee) {
-                uninstall(agent, &envelope, tee);
-            }
-            next.remove(id);
+/// Runs until a payload is needed, whose URI it gives, or all is staged.
+fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<String>, Failure> {
+    let mut store = current.staging.store(&agent.inventory, tee);
+    let processor = &mut current.processor;
+    loop {
+        match processor.run(&mut store)? {
+            Progress::Done => return Ok(None),
+            Progress::Fetch { uri, arguments, .. } if arguments.is_empty() => return Ok(Some(uri)),
+            // What is fetched here goes by HTTP, for which no arguments are defined.
+            Progress::Fetch { .. } => return Err(processor.payload_failed()),
+            // S-112 nobody is there to ask, so nobody agrees.
+            Progress::Ask { .. } => processor.consent(false)?,
+            // S-113 no event that the Agent could wait for, as it has told the processor.
+            Progress::Wait { .. } => return Err(processor.wait_failed()),
+            Progress::Invoke { .. } => unreachable!("only the Invocation Procedure invokes"),
         }
-        // P-10: what is not installed needs no unlinking, and no write where nobody asked for it.
-        None if next.unneeded.contains(id) => next.unneeded.retain(|unneeded| unneeded != id),
-        None => return Ok(()),
     }
-    Ok(install::switch_over(next, &mut agent.inventory, tee)?)
 }
 
-/// T-059 (4.4) runs the manifest's own suit-uninstall.
-///
-/// Whatever it does or fails to do, the manifest and its components go afterwards: a signer must not be
-/// able to make a Trusted Application that cannot be removed.
-fn uninstall(agent: &mut Agent, envelope: &[u8], tee: &mut dyn Tee) {
-    let Some(authorized) = authorize_removal(&agent.inventory, envelope) else {
-        return;
-    };
-    let identity = agent.inventory.provisioning.identity.clone();
-    let mut processor = Processor::new(authorized, Procedure::Uninstall, identity);
+/// Makes an envelope ready to run, if it may (T-003, T-069).
+fn open(
+    agent: &Agent,
+    envelope: &[u8],
+    update: &[u8; 32],
+    tee: &mut dyn Tee,
+) -> Result<Current, Obstacle> {
     let mut staging = Staging::new(&agent.inventory);
-    let _its_own_affair = processor.run(&mut staging.store(&agent.inventory, tee));
-    staging.discard(&mut agent.inventory, tee);
+    let store = staging.store(&agent.inventory, tee);
+    let (authorized, updates) = authorize(&store, envelope, update)?;
+    Ok(Current {
+        processor: Processor::new(authorized, Procedure::Update),
+        staging,
+        updates,
+    })
 }
 
 /// The current manifest failed: free what it staged, report, end the Update.
@@ -263,21 +252,25 @@ fn fail(
     failure: Failure,
     tee: &mut dyn Tee,
 ) -> Step {
-    let reference = current.processor.reference();
-    let obstacle = Obstacle::Failed {
-        uri: reference.0.into(),
-        digest: reference.1.clone(),
-        failure: failure.into(),
-    };
+    let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
-    failed(running, &obstacle, tee)
+    failed(agent, running, &obstacle, tee)
+}
+
+fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
+    let root = &processor.manifests()[0];
+    Obstacle::Failed {
+        uri: root.reference_uri().into(),
+        digest: root.digest().clone(),
+        failure: failure.into(),
+    }
 }
 
 // T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
-fn failed(mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
-    running
-        .reports
-        .push(report::failure(obstacle, running.token.as_ref()));
+fn failed(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
+    let permissions = &agent.inventory.provisioning.permissions;
+    let report = report::failure(obstacle, permissions, running.token.as_ref());
+    running.reports.push(report);
     let reason = format!("{obstacle}");
     let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
     error.suit_reports = running.reports;

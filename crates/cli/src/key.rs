@@ -171,7 +171,8 @@ pub(crate) fn read_private(file: &Path) -> Result<SigningKey, Failure> {
         .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
 }
 
-fn read_pem(file: &Path) -> Result<Zeroizing<String>, Failure> {
+/// Reads text that may be secret.
+pub(crate) fn read_pem(file: &Path) -> Result<Zeroizing<String>, Failure> {
     let bytes = Zeroizing::new(output::read(file, MAX_PEM)?);
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("{}: not a PEM file", file.display())))?;

@@ -40,7 +40,7 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Make and show keys
     Key(key::Arguments),
-    /// Build, show and verify SUIT manifests
+    /// Build, show, verify and try SUIT manifests
     Suit(suit::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),

@@ -235,11 +235,13 @@ fn a_manifest_is_built_shown_and_verified() {
     for part in [
         "sequence number  3",
         "ESP256, key not named, not checked",
-        "vendor-identifier = c0ddd5f1-5243-5660-87db-4f5b0aa26c2f",
-        "check image-match",
+        "vendor-identifier  c0ddd5f1-5243-5660-87db-4f5b0aa26c2f",
+        "check the image of component 0: SHA-256 ",
+        "fetch component 0 from \"#counter\"",
         "\"#counter\"  20 bytes",
-        "\"A counter that counts",
-        "unlink",
+        "suit-text, severed, in the envelope",
+        "manifest-description: A counter that counts",
+        "unlink component 0",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
@@ -257,6 +259,54 @@ fn a_manifest_is_built_shown_and_verified() {
             .unwrap();
     let install = &json["content"]["manifest"]["install"];
     assert_eq!(install[1]["command"], "directive-fetch", "{json:#}");
+}
+
+#[test]
+fn a_broken_manifest_is_shown_with_what_is_wrong_and_where() {
+    let folder = developer();
+    assert_eq!(code(&teep(folder.path(), "suit build counter.toml")), 0);
+    let whole = fs::read(folder.path().join("counter.suit")).unwrap();
+    // suit-validate: its one command becomes 10, which does not exist.
+    let validate = [7, 0x43, 0x82, 3, 15];
+    let at = whole
+        .windows(5)
+        .position(|bytes| bytes == validate)
+        .unwrap()
+        + 3;
+    let mut broken = whole.clone();
+    broken[at] = 10;
+    let hexadecimal: String = broken.iter().map(|byte| format!("{byte:02x} ")).collect();
+    for option in ["", "--notation", "--json"] {
+        let arguments = format!("suit show {option} -");
+        let raw = teep_with_input(folder.path(), &arguments, &broken);
+        let hex = teep_with_input(folder.path(), &arguments, hexadecimal.as_bytes());
+        for output in [&raw, &hex] {
+            assert_eq!(code(output), 2);
+            let error = stderr(output);
+            assert!(error.contains("command 10 is unknown (S-071)"), "{error}");
+            assert!(error.contains(&format!("at byte {at} of {}", whole.len())));
+            let shown = stdout(output);
+            assert!(shown.contains("condition-class-identifier"), "{shown}");
+            assert!(shown.contains("S-021"), "{shown}");
+        }
+        let counted = stderr(&hex).contains("of the bytes that the hexadecimal digits stand for");
+        assert!(counted && !stderr(&raw).contains("hexadecimal"));
+    }
+    let row = stderr(&teep_with_input(folder.path(), "suit show -", &broken));
+    let (excerpt, mark) = row
+        .split_once("^^")
+        .map(|(before, _)| before)
+        .and_then(|before| before.rsplit_once('\n'))
+        .unwrap();
+    let excerpt = excerpt.lines().last().unwrap();
+    assert_eq!(&excerpt[mark.len()..mark.len() + 2], "0a", "{row}");
+
+    let text = teep_with_input(folder.path(), "suit show -", b"no manifest");
+    assert_eq!(code(&text), 2);
+    assert!(stderr(&text).contains("this is text"), "{}", stderr(&text));
+    let cut = teep_with_input(folder.path(), "suit show -", &whole[..at]);
+    assert_eq!(code(&cut), 2);
+    assert!(stdout(&cut).contains("/ manifest-sequence-number / 2: 3"));
 }
 
 #[test]

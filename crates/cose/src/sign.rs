@@ -78,21 +78,28 @@ impl<'a> Sign1<'a> {
     /// Signs and encodes.
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> Vec<u8> {
+        self.sign_elsewhere(&key.public_key(), |data| key.sign(data))
+    }
+
+    /// Encodes with a signature that something else makes for `key`, for example a hardware module: `sign`
+    /// gets the bytes to be signed (Sig_structure). What it gives is not checked here.
+    #[must_use]
+    pub fn sign_elsewhere(self, key: &PublicKey, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
         let builder = coset::CoseSign1Builder::new()
             .protected(
                 HeaderBuilder::new()
                     .algorithm(key.algorithm().iana())
                     .build(),
             )
-            .unprotected(self.unprotected(&key.public_key()));
+            .unprotected(self.unprotected(key));
         let message = if self.detached {
             builder
-                .create_detached_signature(self.payload, &[], |data| key.sign(data))
+                .create_detached_signature(self.payload, &[], sign)
                 .build()
         } else {
             builder
                 .payload(self.payload.to_vec())
-                .create_signature(&[], |data| key.sign(data))
+                .create_signature(&[], sign)
                 .build()
         };
         let encoded = if self.tagged {

@@ -1,9 +1,11 @@
 //! Trusted Components and the manifests that install them, as a developer's tool makes them.
 
 use suit::build::{Component, Description};
-use suit::{ComponentIdentifier, SuitDigest};
+use suit::{ComponentIdentifier, Envelope, Limits, SuitDigest};
 use teep_cose::SigningKey;
 use teep_tam::{Installed, Published};
+
+use crate::dependent;
 
 /// The vendor identifier that every device of the world asserts.
 pub const VENDOR: [u8; 16] = [0x11; 16];
@@ -21,6 +23,19 @@ pub struct TrustedComponent {
     pub class: [u8; 16],
     /// What it installs: one image or several.
     pub images: Vec<Image>,
+    /// The manifests that it depends on, carried in the envelope.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A manifest that another one depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// Where it is stored.
+    pub stored_at: ComponentIdentifier,
+    /// Its envelope.
+    pub envelope: Vec<u8>,
+    /// The digest that the dependent asks for.
+    pub digest: SuitDigest,
 }
 
 /// The image of one component.
@@ -47,6 +62,7 @@ impl TrustedComponent {
                 bytes: image.to_vec(),
                 uri: format!("#{name}"),
             }],
+            dependencies: Vec::new(),
         }
     }
 
@@ -70,12 +86,31 @@ impl TrustedComponent {
         self
     }
 
+    /// Depends on `other`, in the envelope that `signer` made of it.
+    ///
+    /// # Panics
+    /// As [`TrustedComponent::envelope`].
+    #[must_use]
+    pub fn depending_on(mut self, other: &Self, signer: &SigningKey) -> Self {
+        let envelope = other.envelope(signer);
+        let decoded = Envelope::decode(&envelope, &Limits::DEFAULT).expect("just made");
+        self.dependencies.push(Dependency {
+            stored_at: other.manifest_component_id.clone().unwrap_or_default(),
+            digest: decoded.digest().clone(),
+            envelope,
+        });
+        self
+    }
+
     /// The envelope, signed by `signer`.
     ///
     /// # Panics
     /// If no manifest can be made of it: it has no image, or the same component twice.
     #[must_use]
     pub fn envelope(&self, signer: &SigningKey) -> Vec<u8> {
+        if !self.dependencies.is_empty() {
+            return dependent::unsigned(self).sign(&[signer]);
+        }
         let description = Description {
             sequence_number: self.sequence_number,
             manifest_component_id: self.manifest_component_id.clone(),

@@ -6,7 +6,7 @@ use suit::process::Identity;
 use suit::{ComponentIdentifier, SuitDigest};
 use teep::{Message, Numbers};
 use teep_agent::ports::Keys as _;
-use teep_agent::{Agent, AgentError, Input, Provisioning, Step};
+use teep_agent::{Agent, AgentError, Input, Permission, Provisioning, Step};
 use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
 use teep_tam::Installed;
 
@@ -27,6 +27,9 @@ pub struct World {
     pub devices: Vec<Device>,
     /// The keys of Trusted Component Signers.
     pub signers: Vec<SigningKey>,
+    /// Which signer may install what on devices that are added from now on; empty for whatever nobody else
+    /// has.
+    pub permissions: Vec<Permission>,
     /// What can be fetched, by URI.
     pub payloads: BTreeMap<String, Payload>,
     /// The network between devices and TAMs.
@@ -82,6 +85,7 @@ impl World {
             tams: Vec::new(),
             devices: Vec::new(),
             signers: Vec::new(),
+            permissions: Vec::new(),
             payloads: BTreeMap::new(),
             network: Network {
                 recorded: Vec::new(),
@@ -112,6 +116,12 @@ impl World {
         let key = SigningKey::generate(Algorithm::Esp256, &mut self.random);
         self.signers.push(key);
         self.signers.len() - 1
+    }
+
+    /// Lets a signer install what lies below `prefix`, on devices that are added from now on.
+    pub fn permit(&mut self, signer: usize, prefix: ComponentIdentifier) {
+        let signer = self.signers[signer].public_key().thumbprint();
+        self.permissions.push(Permission { signer, prefix });
     }
 
     /// Adds a device whose Agent signs with `algorithm`. It trusts every TAM and signer there is, and
@@ -153,10 +163,11 @@ impl World {
                 .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
                 .collect(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
+            permissions: self.permissions.clone(),
             identity: Identity {
                 vendor: vec![VENDOR],
                 class: vec![CLASS],
-                device: Vec::new(),
+                ..Identity::default()
             },
         }
     }
@@ -387,6 +398,7 @@ impl World {
             })
             .collect();
         installed.sort_by(|a, b| a.component_id.cmp(&b.component_id));
+        installed.dedup();
         installed
     }
 

@@ -271,21 +271,46 @@ fn an_update_with_several_signatures_is_refused() {
     }
 }
 
-/// A signer whose two manifests claim the same component: the second would change the first's.
+/// A signer whose two manifests claim the same component: the second must not change the first's, but may
+/// need it as it is.
 ///
-/// Proves: S-028
+/// Proves: S-141, S-142
 #[test]
-fn a_component_belongs_to_one_manifest() {
+fn a_component_that_two_manifests_need_stays_as_it_is() {
     let mut world = installed();
-    let second = TrustedComponent {
+    let second = |number, image: &[u8]| TrustedComponent {
         manifest_component_id: Some(manifest_id("second")),
-        ..TrustedComponent::new("ta", 1, b"other")
+        ..TrustedComponent::new("ta", number, image)
     };
-    let envelope = second.envelope(&world.signers[0]);
+    let envelope = second(1, b"other").envelope(&world.signers[0]);
     assert_eq!(
         refused_manifest(&mut world, envelope),
-        Reason::ComponentUnauthorised
+        Reason::OperationFailed
     );
+    let update = |world: &World, component: &TrustedComponent| {
+        Message::Update(Update {
+            manifest_list: vec![component.envelope(&world.signers[0])],
+            ..Update::default()
+        })
+    };
+    let same = update(&world, &second(2, b"version 1"));
+    let answer = world.say(0, 0, &same).unwrap();
+    assert!(matches!(answer, Some(Message::Success(_))), "{answer:?}");
+    // Not by its first owner either, as long as the second needs it; and it outlives the first.
+    let newer = TrustedComponent::new("ta", 2, b"version 2").envelope(&world.signers[0]);
+    assert_eq!(refused_manifest(&mut world, newer), Reason::OperationFailed);
+    for (id, image) in [
+        (manifest_id("ta"), Some(&b"version 1"[..])),
+        (manifest_id("second"), None),
+    ] {
+        let removal = Message::Update(Update {
+            unneeded_manifest_list: vec![id],
+            ..Update::default()
+        });
+        world.say(0, 0, &removal).unwrap();
+        assert_eq!(world.image(0, &teep_lab::id("ta")), image);
+    }
+    assert_eq!(world.devices[0].tee.slot_count(), 0);
 }
 
 /// Proves: T-075, T-086

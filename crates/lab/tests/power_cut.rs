@@ -60,6 +60,7 @@ fn installed() -> World {
 fn cut_everywhere(
     prepare: impl Fn() -> World,
     operation: impl Fn(&mut World) -> Result<(), Interrupted>,
+    whole: impl Fn(&mut World) -> u8,
     old: u8,
     new: u8,
 ) {
@@ -105,7 +106,7 @@ fn an_installation_is_whole_or_not_at_all() {
         world.publish(0, 0, &version(1));
         world
     };
-    cut_everywhere(prepare, |world| world.request(0, &id("a")), 0, 1);
+    cut_everywhere(prepare, |world| world.request(0, &id("a")), whole, 0, 1);
 }
 
 #[test]
@@ -115,12 +116,88 @@ fn an_update_leaves_the_old_or_the_new_version() {
         world.publish(0, 0, &version(2));
         world
     };
-    cut_everywhere(prepare, |world| world.poll(0), 1, 2);
+    cut_everywhere(prepare, |world| world.poll(0), whole, 1, 2);
 }
 
 #[test]
 fn a_removal_is_whole_or_not_at_all() {
-    cut_everywhere(installed, |world| world.unrequest(0, &id("b")), 1, 0);
+    cut_everywhere(installed, |world| world.unrequest(0, &id("b")), whole, 1, 0);
+}
+
+/// A manifest that depends on another signer's, each with an image.
+fn publish_set(world: &mut World, number: u8) {
+    let library = TrustedComponent::new("library", number.into(), &[number; 50]);
+    let application = TrustedComponent::new("a", number.into(), &[number; 10])
+        .depending_on(&library, &world.signers[1]);
+    world.publish(0, 0, &application);
+}
+
+/// A world in which this version of both is installed; 0 for none.
+fn world_of_two(number: u8) -> World {
+    let mut world = World::new(1);
+    world.chunk = 20;
+    world.add_tam();
+    world.add_signer();
+    world.add_signer();
+    world.add_device(Algorithm::Ed25519);
+    if number > 0 {
+        publish_set(&mut world, number);
+        world.request(0, &id("a")).unwrap();
+        assert_eq!(whole_set(&mut world), number);
+    }
+    world
+}
+
+/// The version of both manifests, seen to be whole and to be all there is; 0 for none.
+fn whole_set(world: &mut World) -> u8 {
+    let slots = world.devices[0].tee.slot_count();
+    let (agent, _) = world.device(0).unwrap();
+    let numbers: Vec<_> = agent
+        .installed()
+        .iter()
+        .map(|m| m.sequence_number as u8)
+        .collect();
+    let images = ["a", "library"].map(|name| world.image(0, &id(name)));
+    match numbers[..] {
+        [] => {
+            assert_eq!((images, slots), ([None, None], 0), "orphans");
+            0
+        }
+        [one, other] => {
+            assert_eq!(one, other, "a mixture");
+            assert_eq!(images, [Some(&[one; 10][..]), Some(&[one; 50][..])]);
+            assert_eq!(slots, 4, "an image and an envelope each");
+            one
+        }
+        _ => panic!("two manifests or none: {numbers:?}"),
+    }
+}
+
+#[test]
+fn an_installation_with_a_dependency_is_whole_or_not_at_all() {
+    let prepare = || {
+        let mut world = world_of_two(0);
+        publish_set(&mut world, 1);
+        world
+    };
+    let request = |world: &mut World| world.request(0, &id("a"));
+    cut_everywhere(prepare, request, whole_set, 0, 1);
+}
+
+#[test]
+fn an_update_with_a_dependency_leaves_the_old_or_the_new_versions() {
+    let prepare = || {
+        let mut world = world_of_two(1);
+        publish_set(&mut world, 2);
+        world
+    };
+    cut_everywhere(prepare, |world| world.poll(0), whole_set, 1, 2);
+}
+
+#[test]
+fn a_removal_takes_the_dependency_with_it_or_not_at_all() {
+    let unrequest = |world: &mut World| world.unrequest(0, &id("a"));
+    cut_everywhere(|| world_of_two(1), unrequest, whole_set, 1, 0);
 }
 
 /// One write fails, and the Agent goes on without a restart: nothing is lost, and nothing left over.

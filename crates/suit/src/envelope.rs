@@ -166,9 +166,14 @@ impl<'a> Envelope<'a> {
     /// Encodes the envelope, deterministically: what was decoded becomes the same bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(&self.blocks)
+    }
+
+    /// Encodes the envelope with these authentication blocks.
+    pub(crate) fn encode_with(&self, blocks: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let parts = Parts {
             digest: &self.digest,
-            blocks: &self.blocks,
+            blocks,
             manifest: self.manifest.bytes,
             severed: self
                 .severed

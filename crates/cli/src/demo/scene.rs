@@ -240,14 +240,12 @@ impl Scene {
         let description = suit::build::Description {
             sequence_number: version.into(),
             manifest_component_id: Some(MANIFEST.parse().map_err(Failure::own)?),
-            reference_uri: None,
             vendor_identifier: device.vendor.first().copied(),
             class_identifier: device.class.first().copied(),
             components: vec![component],
             validate: true,
             uninstall: true,
-            text: None,
-            sever: Vec::new(),
+            ..suit::build::Description::default()
         };
         Ok(description.build().map_err(Failure::own)?.sign(&[signer]))
     }
@@ -267,6 +265,7 @@ impl Scene {
             tam_uris: vec![format!("{}/tam", self.url())],
             tams: tams.collect::<Result<_, _>>().map_err(Failure::own)?,
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
+            permissions: Vec::new(),
             identity: identity("teep.example", "software-tee"),
         };
         let setup = Setup {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
-use teep_agent::{Provisioning, Step};
+use teep_agent::{Permission, Provisioning, Step};
 use teep_broker::Traffic;
 use teep_cose::{Algorithm, TrustAnchors};
 use uuid::Uuid;
@@ -77,6 +77,10 @@ struct Init {
     /// A Trusted Component Signer's public key (PEM)
     #[arg(long, value_name = "FILE", required = true)]
     signer: Vec<PathBuf>,
+    /// What a signer may install: its key and the first segments of the names, joined by /. Without any,
+    /// each signer may install what no other has; with one, nothing but what is given here
+    #[arg(long, value_name = "FILE=PREFIX", value_parser = permit)]
+    permit: Vec<(PathBuf, ComponentIdentifier)>,
     /// What the Agent signs its messages with
     #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
     algorithm: key::KeyAlgorithm,
@@ -264,6 +268,7 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
             tam_uris: init.tam.clone(),
             tams: keys(&init.tam_key)?,
             signers: keys(&init.signer)?,
+            permissions: permissions(init)?,
             identity: identity(&init.vendor, &init.class),
         },
     };
@@ -316,6 +321,37 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
     output::print(&output::table(&rows))
 }
 
+/// What `--permit` gives. A right of a key that nobody is trusted by would be a mistake.
+fn permissions(init: &Init) -> Result<Vec<Permission>, Failure> {
+    let signers = init.signer.iter().map(|file| key::read_public(file));
+    let signers = signers.collect::<Result<TrustAnchors, _>>()?;
+    let permission = |(file, prefix): &(PathBuf, ComponentIdentifier)| {
+        let signer = key::read_public(file)?.thumbprint();
+        if signers.find(&signer).is_none() {
+            let file = file.display();
+            return Err(Failure::usage(format!(
+                "--permit {file}: the key is not trusted: give it with --signer, too"
+            )));
+        }
+        Ok(Permission {
+            signer,
+            prefix: prefix.clone(),
+        })
+    };
+    init.permit.iter().map(permission).collect()
+}
+
+/// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
+fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
+    let (file, prefix) = text
+        .rsplit_once('=')
+        .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
+    let prefix = prefix
+        .parse()
+        .map_err(|error| format!("{prefix}: {error}"))?;
+    Ok((file.into(), prefix))
+}
+
 /// What a device of the software TEE is, to its Verifier.
 pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
     tee_wasm::Provision {
@@ -338,7 +374,7 @@ pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
     suit::process::Identity {
         vendor: vec![vendor.into_bytes()],
         class: vec![class.into_bytes()],
-        device: Vec::new(),
+        ..Default::default()
     }
 }
 
@@ -356,6 +392,8 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
                 "manifest_component_id": manifest.manifest_component_id.to_string(),
                 "sequence_number": manifest.sequence_number,
                 "signer": manifest.signer.to_string(),
+                "is_root": manifest.is_root,
+                "dependencies": manifest.dependencies.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "components": components.collect::<Vec<_>>(),
             })
         });
@@ -415,5 +453,19 @@ impl From<DeviceError> for Failure {
             }
             _ => Self::own(error),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_is_a_file_and_a_prefix() {
+        let (file, prefix) = permit("keys/a=b.pub=TEEP-Device/pin").unwrap();
+        assert_eq!(file, PathBuf::from("keys/a=b.pub"));
+        assert_eq!(prefix, "TEEP-Device/pin".parse().unwrap());
+        assert!(permit("signer.pem.pub").is_err());
     }
 }

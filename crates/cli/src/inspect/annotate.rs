@@ -4,7 +4,7 @@
 use teep::{DataItems, Numbers};
 use teep_cose::cbor::{Limits, Problem, Reader};
 
-use super::form;
+use super::form::{self, Form};
 use super::kind::{self, Element, Field, Kind};
 use super::node::{self, Fault, MAX_LEVELS, Node, Shape};
 use super::tables;
@@ -31,11 +31,20 @@ pub(crate) struct Signed<'a> {
 
 /// Reads and annotates one item.
 pub(crate) fn read(bytes: &[u8]) -> (Node<'_>, Findings<'_>) {
+    read_as(bytes, None)
+}
+
+/// Reads and annotates one item, which is taken for a `default` if it is nothing else that we know.
+pub(crate) fn read_as<'a>(
+    bytes: &'a [u8],
+    default: Option<&'static Form>,
+) -> (Node<'a>, Findings<'a>) {
     let mut annotator = Annotator {
         budget: MAX_ITEMS,
         embedded: 0,
         numbers: &Numbers::IANA,
         detached: None,
+        default,
         findings: Findings::default(),
     };
     let node = annotator.parse(bytes, 0, None);
@@ -48,6 +57,7 @@ struct Annotator<'a> {
     embedded: usize,
     numbers: &'static Numbers,
     detached: Option<&'a [u8]>,
+    default: Option<&'static Form>,
     findings: Findings<'a>,
 }
 
@@ -57,7 +67,8 @@ impl<'a> Annotator<'a> {
         let (mut node, fault) = node::parse(bytes, base, &mut self.budget);
         let fault = fault.or_else(|| duplicate_key(bytes, base));
         self.findings.faults.extend(fault);
-        match (kind, form::recognise(&node)) {
+        let default = self.default.take();
+        match (kind, form::recognise(&node).or(default)) {
             (Some(kind), _) => self.annotate(&mut node, kind),
             (None, Some(form)) => {
                 // A tag names what is in it by itself.
@@ -92,6 +103,12 @@ impl<'a> Annotator<'a> {
             }
             (Kind::LabelOf(fields), Shape::Integer(number)) => {
                 node.meaning = kind::field_of(fields, *number).map(|field| field.1.into());
+            }
+            (Kind::ReportingPolicy, Shape::Integer(bits)) => {
+                node.meaning = u8::try_from(*bits).ok().map(kind::reporting_policy);
+            }
+            (Kind::Bits(names), Shape::Integer(bits)) => {
+                node.meaning = Some(kind::names_of_bits(names, *bits)).filter(|n| !n.is_empty());
             }
             (Kind::Time, Shape::Integer(seconds)) => node.meaning = utc(*seconds),
             (Kind::TeepErrorCode, Shape::Integer(number)) => {
@@ -134,7 +151,7 @@ impl<'a> Annotator<'a> {
                 let items = std::mem::take(items);
                 node.shape = Shape::Commands(self.commands(items, commands));
             }
-            (Kind::Embedded(kind), Shape::Bytes(_)) => self.embed(node, kind),
+            (Kind::Embedded(kind), Shape::Bytes(_) | Shape::Cut(_)) => self.embed(node, kind),
             (Kind::Payload, Shape::Bytes(_)) => self.look_into(node),
             (Kind::Signed(kind), Shape::Array { .. }) => {
                 let detached = self.detached;
@@ -236,14 +253,20 @@ impl<'a> Annotator<'a> {
     /// A byte string that must hold an item. An empty one is left alone: a COSE header without
     /// parameters is written so.
     fn embed(&mut self, node: &mut Node<'a>, kind: &'static Kind) {
-        if let Shape::Bytes(bytes) = node.shape
+        if let Shape::Bytes(bytes) | Shape::Cut(bytes) = node.shape
             && !bytes.is_empty()
             && self.embedded < MAX_EMBEDDED
         {
+            let is_cut = matches!(node.shape, Shape::Cut(_));
+            let known = self.findings.faults.len();
             self.embedded += 1;
             let base = node.offset + node.encoded.len() - bytes.len();
             let inner = self.parse(bytes, base, Some(kind));
             self.embedded -= 1;
+            // That the inside of what ends too early does so too is no news.
+            if is_cut {
+                self.findings.faults.truncate(known);
+            }
             node.shape = Shape::Embedded(Box::new(inner));
         }
     }
@@ -380,7 +403,7 @@ fn label(segment: &mut Node<'_>) {
 }
 
 /// A time in seconds since the epoch as a date; nothing for years that have not four digits.
-fn utc(seconds: i128) -> Option<String> {
+pub(super) fn utc(seconds: i128) -> Option<String> {
     let seconds = i64::try_from(seconds)
         .ok()
         .filter(|s| (0..253_402_300_800).contains(s))?;

@@ -143,7 +143,8 @@ static CWT: Form = Form {
     name: "CWT",
     kind: &cose::SIGN1,
 };
-static ENVELOPE: Form = Form {
+/// SUIT_Envelope.
+pub(crate) static ENVELOPE: Form = Form {
     name: "SUIT_Envelope",
     kind: &suit::ENVELOPE,
 };

@@ -22,6 +22,7 @@ fn bare_value(node: &Node<'_>) -> Value {
     match &node.shape {
         Shape::Integer(number) => integer(*number),
         Shape::Bytes(bytes) => json!({ "bytes": hex(bytes) }),
+        Shape::Cut(bytes) => json!({ "bytes": hex(bytes), "broken": true }),
         Shape::Label(text) => json!({ "bytes": hex(text.as_bytes()), "text": text }),
         Shape::Embedded(inner) => value(inner),
         Shape::Text(text) => json!(text),

@@ -13,6 +13,10 @@ pub(crate) enum Kind {
     LabelOf(&'static [Field]),
     /// Seconds since the epoch.
     Time,
+    /// A number whose bits have names.
+    Bits(&'static [&'static str]),
+    /// suit-reporting-policy-bits.
+    ReportingPolicy,
     /// 16 bytes.
     Uuid,
     /// A component identifier.
@@ -69,12 +73,14 @@ impl Kind {
             Self::Number(_)
             | Self::LabelOf(_)
             | Self::Time
+            | Self::Bits(_)
+            | Self::ReportingPolicy
             | Self::TeepErrorCode
             | Self::TeepDataItems => {
                 matches!(node.shape, Shape::Integer(_))
             }
             Self::Uuid | Self::Embedded(_) | Self::Payload => {
-                matches!(node.shape, Shape::Bytes(_))
+                matches!(node.shape, Shape::Bytes(_) | Shape::Cut(_))
             }
             Self::Map(..) | Self::MapTo(_) | Self::TeepOptions => {
                 matches!(node.shape, Shape::Map { .. })
@@ -97,6 +103,33 @@ pub(crate) fn name_of(table: &[(i64, &'static str)], number: i128) -> Option<&'s
         .iter()
         .find(|row| i128::from(row.0) == number)
         .map(|row| row.1)
+}
+
+/// The names of the bits that are set, lowest first.
+pub(crate) fn names_of_bits(names: &[&str], bits: i128) -> String {
+    let is_set = |(bit, _): &(usize, &&str)| bits >> bit & 1 == 1;
+    let set = names.iter().enumerate().filter(is_set);
+    set.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// A reporting policy (draft-ietf-suit-manifest section 8.4.7) in words: "reports failure".
+pub(crate) fn reporting_policy(bits: u8) -> String {
+    let when = |success: u8, failure: u8| match (bits & success != 0, bits & failure != 0) {
+        (true, true) => Some("success and failure"),
+        (true, false) => Some("success"),
+        (false, true) => Some("failure"),
+        (false, false) => None,
+    };
+    match (when(1, 2), when(4, 8)) {
+        _ if bits > 15 => "not a reporting policy".into(),
+        _ if bits == 15 => "reports everything".into(),
+        (None, None) => "reports nothing".into(),
+        (Some(record), None) => format!("reports {record}"),
+        (None, Some(system)) => format!("reports the system's state on {system}"),
+        (Some(record), Some(system)) => {
+            format!("reports {record}, the system's state on {system}")
+        }
+    }
 }
 
 /// The field of a map with this label.

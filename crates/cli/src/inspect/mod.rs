@@ -17,7 +17,7 @@ mod signatures;
 mod summary;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,6 +30,7 @@ use teep_cose::PublicKey;
 use crate::exit::{self, Failure};
 use crate::{key, output};
 use annotate::Findings;
+pub(crate) use kind::reporting_policy;
 use node::{Fault, Node};
 use signatures::Verdict;
 pub(crate) use summary::{algorithm_name, summary};
@@ -119,28 +120,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-/// Prints a description of bytes; also for `teep suit show`.
-pub(crate) fn show(bytes: &[u8], options: &Options, as_json: bool) -> Result<(), Failure> {
-    let (node, findings) = annotate::read(bytes);
-    let verdicts = signatures::check(&findings.signed, &options.keys);
+fn show(bytes: &[u8], options: &Options, as_json: bool) -> Result<(), Failure> {
+    let read = Reading::of(bytes);
+    let verdicts = signatures::check(&read.findings.signed, &options.keys);
     if as_json {
-        output::print_json(&json!({
-            "summary": summary(bytes),
-            "bytes": bytes.len(),
-            "content": json::value(&node),
-            "signatures": findings.signed.len(),
-            "checked": verdicts.iter().map(Verdict::json).collect::<Vec<_>>(),
-            "faults": findings.faults.iter().map(|fault| json!({
-                "offset": fault.offset,
-                "problem": fault.problem.to_string(),
-            })).collect::<Vec<_>>(),
-        }))?;
+        let mut json = read.json();
+        json["signatures"] = read.findings.signed.len().into();
+        json["checked"] = verdicts.iter().map(Verdict::json).collect();
+        json["faults"] = read
+            .faults()
+            .map(|(offset, problem)| json!({ "offset": offset, "problem": problem }))
+            .collect();
+        output::print_json(&json)?;
     } else {
-        let summary = summary(bytes);
-        let text = text(&node, &findings, &verdicts, options);
-        output::print(&notation::colour(&format!("# {summary}\n{text}")))?;
+        let text = text(&read.node, &read.findings, &verdicts, options);
+        output::print(&notation::colour(&format!("# {}\n{text}", read.summary())))?;
     }
-    if let Some(fault) = findings.faults.first() {
+    if let Some(fault) = read.findings.faults.first() {
         return Err(Failure::usage(format!("the input is broken {fault}")));
     }
     if !options.keys.is_empty() && !verdicts.iter().any(Verdict::is_good) {
@@ -149,12 +145,97 @@ pub(crate) fn show(bytes: &[u8], options: &Options, as_json: bool) -> Result<(),
     Ok(())
 }
 
+/// Bytes that were read as far as they go, for others who describe them.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    bytes: &'a [u8],
+    node: Node<'a>,
+    findings: Findings<'a>,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads `bytes`.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, annotate::read(bytes))
+    }
+
+    /// Reads `bytes` as a SUIT envelope, unless they are something else that we know.
+    pub(crate) fn of_envelope(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, annotate::read_as(bytes, Some(&form::ENVELOPE)))
+    }
+
+    fn new(bytes: &'a [u8], (node, findings): (Node<'a>, Findings<'a>)) -> Self {
+        Self {
+            bytes,
+            node,
+            findings,
+        }
+    }
+
+    /// One line that says what the bytes are.
+    pub(crate) fn summary(&self) -> String {
+        summary(self.bytes)
+    }
+
+    /// What the bytes are, if it is something else than a SUIT envelope that we know.
+    pub(crate) fn other_form(&self) -> Option<&'static str> {
+        let form = form::recognise(&self.node)?;
+        (!std::ptr::eq(form, &form::ENVELOPE)).then_some(form.name)
+    }
+
+    /// Annotated notation, with a mark before the item at each of these offsets.
+    pub(crate) fn notation(&self, marks: &[(usize, String)]) -> String {
+        notation::write(&self.node, SHOWN, marks)
+    }
+
+    /// The bytes as JSON: `summary`, `bytes` and `content`.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        json!({
+            "summary": self.summary(),
+            "bytes": self.bytes.len(),
+            "content": json::value(&self.node),
+        })
+    }
+
+    /// Where the bytes are no CBOR, or a byte string that should hold CBOR does not, and why.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (usize, String)> {
+        let faults = self.findings.faults.iter();
+        faults.map(|fault| (fault.offset, fault.problem.to_string()))
+    }
+}
+
+/// Colours the comments of notation, for a terminal.
+pub(crate) fn colour(notation: &str) -> String {
+    notation::colour(notation)
+}
+
 /// The bytes that a file stands for: as they are, or written in hexadecimal.
 pub(crate) fn input_bytes(read: &[u8]) -> Cow<'_, [u8]> {
     input::bytes(read)
 }
 
-/// The name of a SUIT command: "directive-fetch".
+/// The name of a text on a manifest: "update-description".
+pub(crate) fn text_name(key: i64) -> String {
+    named(&tables::suit::TEXT_FIELDS, key)
+}
+
+/// The name of a text on a component: "vendor-name".
+pub(crate) fn component_text_name(key: i64) -> String {
+    named(&tables::suit::COMPONENT_TEXT_FIELDS, key)
+}
+
+/// The name of an elliptic curve of COSE: "P-256".
+pub(crate) fn curve_name(number: i64) -> String {
+    let name = kind::name_of(&tables::cose::CURVES, number.into());
+    name.map_or_else(|| format!("curve {number}"), Into::into)
+}
+
+/// A time in seconds since the epoch: "2027-01-15 08:00:00 UTC".
+pub(crate) fn time(seconds: u64) -> String {
+    annotate::utc(seconds.into()).unwrap_or_else(|| format!("{seconds} seconds after 1970"))
+}
+
+/// The name of a SUIT command: "condition-image-match".
 pub(crate) fn command_name(code: i64) -> String {
     named(&tables::suit::COMMANDS, code)
 }
@@ -176,7 +257,8 @@ fn text(
     verdicts: &[Verdict],
     options: &Options,
 ) -> String {
-    let mut text = notation::write(node, if options.full { usize::MAX } else { SHOWN });
+    let shown = if options.full { usize::MAX } else { SHOWN };
+    let mut text = notation::write(node, shown, &[]);
     if verdicts.is_empty() && !findings.signed.is_empty() {
         text.push_str("# signature not checked\n");
     }

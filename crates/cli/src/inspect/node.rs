@@ -29,6 +29,8 @@ pub(crate) enum Shape<'a> {
     Bytes(&'a [u8]),
     /// A byte string whose bytes are text, as segments of component identifiers often are.
     Label(&'a str),
+    /// A byte string that ends too early, with the bytes that are there.
+    Cut(&'a [u8]),
     /// A byte string that holds an item.
     Embedded(Box<Node<'a>>),
     Text(&'a str),
@@ -209,7 +211,13 @@ impl<'a> Parser<'a, '_> {
             .ok()
             .and_then(|length| rest.get(..length))
         else {
-            return self.fail(start, Problem::Truncated);
+            let cut = self.fail(start, Problem::Truncated);
+            // What is there of a byte string may hold much that can be read, as a manifest does.
+            if major != 2 {
+                return cut;
+            }
+            self.at = self.input.len();
+            return Shape::Cut(rest);
         };
         if major == 2 {
             self.at += bytes.len();

@@ -4,11 +4,13 @@ use anstyle::{AnsiColor, Style};
 
 use super::node::{Node, Shape};
 
-/// Writes a tree; byte strings of more than `shown` bytes are cut.
-pub(crate) fn write(node: &Node<'_>, shown: usize) -> String {
+/// Writes a tree; byte strings of more than `shown` bytes are cut. Each of `marks` is written before
+/// the item that stands at its offset.
+pub(crate) fn write(node: &Node<'_>, shown: usize, marks: &[(usize, String)]) -> String {
     let mut writer = Writer {
         out: String::new(),
         shown,
+        marks,
     };
     writer.item(node, 0);
     writer.out.push('\n');
@@ -46,13 +48,20 @@ pub(crate) fn colour(text: &str) -> String {
     out
 }
 
-struct Writer {
+struct Writer<'m> {
     out: String,
     shown: usize,
+    marks: &'m [(usize, String)],
 }
 
-impl Writer {
+impl Writer<'_> {
     fn item(&mut self, node: &Node<'_>, level: usize) {
+        let here = self.marks.iter().find(|(offset, _)| *offset == node.offset);
+        if let Some((offset, mark)) = here {
+            let mark = mark.replace('/', "|");
+            self.out
+                .push_str(&format!("/ >>> at byte {offset}: {mark} <<< / "));
+        }
         if let Some(name) = node.name {
             self.out.push_str(&format!("/ {name} / "));
         }
@@ -66,6 +75,10 @@ impl Writer {
         match &node.shape {
             Shape::Integer(number) => self.out.push_str(&number.to_string()),
             Shape::Bytes(bytes) => self.bytes(bytes),
+            Shape::Cut(bytes) => {
+                self.bytes(bytes);
+                self.out.push_str(" / broken off here /");
+            }
             Shape::Label(text) => {
                 let text = text.replace('\\', "\\\\").replace('\'', "\\'");
                 self.out.push_str(&format!("'{text}'"));

@@ -16,7 +16,7 @@ fn described(bytes: &[u8]) -> String {
 }
 
 /// The folder with the published examples; a test without it says so and checks nothing.
-fn examples() -> Option<PathBuf> {
+pub(crate) fn examples() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec");
     let folder = std::env::var_os("TEEP_SPEC").map_or(default, PathBuf::from);
     if !folder.is_dir() {
@@ -30,7 +30,7 @@ fn examples() -> Option<PathBuf> {
 }
 
 /// Every file of bytes or hexadecimal in the folders with examples.
-fn example_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn example_files(folder: &Path) -> Vec<PathBuf> {
     let folders = [
         "teep/cbor-26",
         "teep/cbor-pre26",
@@ -257,7 +257,7 @@ fn broken_input_is_shown_as_far_as_it_goes() {
     assert!(
         broken
             .text
-            .contains("/ token / 19: ... / broken off here /"),
+            .contains("/ token / 19: h'0707070707' / broken off here /"),
         "{}",
         broken.text
     );

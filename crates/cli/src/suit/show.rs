@@ -1,182 +1,165 @@
-//! `teep suit show`: who signed a manifest, what it installs, and its sequences in words.
+//! `teep suit show`: what a manifest says, or what is wrong with it and where.
 
-use suit::sequence::Place;
-use suit::severable::Severable;
-use suit::text::Text;
-use suit::{CommandSequence, Envelope, Limits, Manifest, Member, Refusal, Section, SuitDigest};
-use teep_cose::SignedMessage;
+use std::borrow::Cow;
 
-use super::{MAX_ENVELOPE, ShowArguments, words};
+use serde_json::{Value, json};
+
+use super::examine::{Finding, Findings, examine};
+use super::{MAX_ENVELOPE, ShowArguments, view};
 use crate::exit::Failure;
-use crate::inspect;
-use crate::output::hex;
-use crate::output::{self, STRONG};
+use crate::inspect::{self, Reading};
+use crate::output::{self, BAD};
 
 /// Runs `teep suit show`.
 pub(crate) fn run(arguments: &ShowArguments) -> Result<(), Failure> {
     let read = output::read(&arguments.file, 4 * MAX_ENVELOPE)?;
     let bytes = inspect::input_bytes(&read);
-    if arguments.notation || arguments.json {
-        return inspect::show(&bytes, &inspect::Options::default(), arguments.json);
-    }
-    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT)
-        .map_err(|error| Failure::usage(format!("no SUIT envelope: {error}")))?;
-    let manifest = envelope
-        .unverified_manifest()
-        .map_err(|refusal| Failure::usage(format!("the manifest would be refused: {refusal}")))?;
-    output::print(&describe(&envelope, &manifest))
-}
-
-fn describe(envelope: &Envelope<'_>, manifest: &Manifest<'_>) -> String {
-    let mut out = output::table(&facts(envelope, manifest));
-    let components = &manifest.common.components;
-    heading(&mut out, "components");
-    for (index, component) in components.iter().enumerate() {
-        out.push_str(&format!("  {index}  {component}\n"));
-    }
-    if envelope.payloads().next().is_some() {
-        heading(&mut out, "integrated payloads");
-    }
-    for (name, payload) in envelope.payloads() {
-        let digest = SuitDigest::sha256(payload);
-        out.push_str(&format!(
-            "  {name:?}  {} bytes, SHA-256 {digest}\n",
-            payload.len()
+    let is_hexadecimal = matches!(bytes, Cow::Owned(_));
+    if !is_hexadecimal && !read.is_empty() && read.is_ascii() {
+        return Err(Failure::usage(
+            "this is text, but not hexadecimal: give an envelope's bytes",
         ));
     }
-    if let Some(shared) = &manifest.common.shared_sequence {
-        heading(&mut out, "before each section (suit-shared-sequence)");
-        add_lines(&mut out, &words::lines(shared, components));
+    let reading = Reading::of_envelope(&bytes);
+    let findings = examine(&bytes, &reading);
+    if arguments.json {
+        output::print_json(&as_json(&reading, &findings, is_hexadecimal))?;
+    } else if arguments.notation || !findings.faults.is_empty() {
+        output::print(&inspect::colour(&as_notation(&reading, &findings)))?;
+    } else {
+        output::print(&as_words(&bytes, &findings))?;
     }
-    for section in Section::ALL {
-        let lines = match (manifest.section(section), section.member()) {
-            (None, _) => continue,
-            (Some(Severable::Inline(sequence)), _) => words::lines(&sequence, components),
-            (Some(Severable::Severed(digest)), Some(member)) => {
-                severed(envelope, member, &digest, |bytes| {
-                    match severed_sequence(bytes) {
-                        Ok(sequence) => words::lines(&sequence, components),
-                        Err(refusal) => vec![format!("cannot be read: {refusal}")],
-                    }
-                })
+    match findings.faults.split_first() {
+        None => Ok(()),
+        Some((first, others)) => {
+            if let Some(name) = reading.other_form() {
+                return Err(Failure::usage(format!(
+                    "this is no SUIT_Envelope but a {name}, which `teep inspect` shows"
+                )));
             }
-            (Some(Severable::Severed(_)), None) => continue,
-        };
-        heading(&mut out, section.name());
-        add_lines(&mut out, &lines);
+            let message = Message {
+                bytes: &bytes,
+                is_hexadecimal,
+            };
+            Err(Failure::usage(message.of(first, others)))
+        }
     }
-    if let Some(text) = &manifest.text {
-        heading(&mut out, Member::Text.name());
-        let lines = match text {
-            Severable::Inline(bytes) => text_lines(bytes),
-            Severable::Severed(digest) => severed(envelope, Member::Text, digest, text_lines),
-        };
-        add_lines(&mut out, &lines);
+}
+
+fn as_words(bytes: &[u8], findings: &Findings) -> String {
+    let mut out = view::describe(bytes);
+    if !findings.warnings.is_empty() {
+        out.push_str(&format!("\n{BAD}warnings{BAD:#}\n"));
+    }
+    for warning in &findings.warnings {
+        out.push_str(&format!("  {}\n", line(warning)));
     }
     out
 }
 
-fn facts(envelope: &Envelope<'_>, manifest: &Manifest<'_>) -> Vec<Vec<String>> {
-    let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let id = manifest
-        .manifest_component_id
-        .as_ref()
-        .map_or("no name".into(), ToString::to_string);
-    let is_its = *envelope.digest() == SuitDigest::sha256_of_wrapped(envelope.manifest_bytes());
-    let remark = if is_its {
-        ""
+pub(super) fn as_notation(reading: &Reading<'_>, findings: &Findings) -> String {
+    let marks: Vec<_> = findings
+        .faults
+        .iter()
+        .map(|fault| (fault.offset, fault.problem.clone()))
+        .collect();
+    let notation = reading.notation(&marks);
+    let mut out = format!("# {}\n{notation}", reading.summary());
+    for warning in &findings.warnings {
+        out.push_str(&format!("# warning: {}\n", line(warning)));
+    }
+    out
+}
+
+pub(super) fn as_json(reading: &Reading<'_>, findings: &Findings, is_hexadecimal: bool) -> Value {
+    let list = |findings: &[Finding]| -> Value {
+        let each = findings.iter().map(|finding| {
+            json!({
+                "offset": finding.offset,
+                "problem": finding.problem,
+                "requirement": finding.requirement,
+            })
+        });
+        each.collect()
+    };
+    let mut json = reading.json();
+    json["input"] = if is_hexadecimal {
+        "hexadecimal"
     } else {
-        ", which is NOT the manifest's"
-    };
-    let mut rows = vec![
-        row("manifest", id),
-        row("sequence number", manifest.sequence_number.to_string()),
-        row("digest", format!("{}{remark}", envelope.digest())),
-    ];
-    rows.extend(
-        manifest
-            .reference_uri
-            .map(|uri| row("reference URI", format!("{uri:?}"))),
-    );
-    for block in envelope.blocks() {
-        let signer = match SignedMessage::decode(block, &teep_cose::cbor::Limits::MESSAGE) {
-            Ok(message) => message
-                .signatures()
-                .iter()
-                .map(signer)
-                .collect::<Vec<_>>()
-                .join("; "),
-            Err(error) => error.to_string(),
+        "bytes"
+    }
+    .into();
+    json["faults"] = list(&findings.faults);
+    json["warnings"] = list(&findings.warnings);
+    json
+}
+
+/// "suit-manifest: … (S-021), at byte 12".
+fn line(finding: &Finding) -> String {
+    format!("{}, at byte {}", with_requirement(finding), finding.offset)
+}
+
+fn with_requirement(finding: &Finding) -> String {
+    match finding.requirement {
+        Some(number) => format!("{} ({number})", finding.problem),
+        None => finding.problem.clone(),
+    }
+}
+
+/// The message about a file that is broken.
+struct Message<'a> {
+    bytes: &'a [u8],
+    is_hexadecimal: bool,
+}
+
+impl Message<'_> {
+    fn of(&self, first: &Finding, others: &[Finding]) -> String {
+        let counted = match self.is_hexadecimal {
+            true => " (of the bytes that the hexadecimal digits stand for)",
+            false => "",
         };
-        rows.push(row("signature", format!("{signer}, not checked")));
-    }
-    if envelope.blocks().is_empty() {
-        rows.push(row("signature", "none".into()));
-    }
-    rows
-}
-
-fn signer(signature: &teep_cose::sign::SignatureHeader) -> String {
-    let algorithm = match (signature.supported_algorithm(), signature.algorithm) {
-        (Some(known), _) => known.to_string(),
-        (None, Some(number)) => inspect::algorithm_name(number),
-        (None, None) => "no algorithm".into(),
-    };
-    if signature.kid.is_empty() {
-        return format!("{algorithm}, key not named");
-    }
-    format!("{algorithm}, kid {}", hex(&signature.kid))
-}
-
-/// A severed member: what it says, if the envelope has it and it is the right one.
-fn severed(
-    envelope: &Envelope<'_>,
-    member: Member,
-    digest: &SuitDigest,
-    lines: impl Fn(&[u8]) -> Vec<String>,
-) -> Vec<String> {
-    match envelope.severed(member) {
-        None => vec![format!("severed, not in the envelope; digest {digest}")],
-        Some(bytes) if *digest != SuitDigest::sha256_of_wrapped(bytes) => {
-            vec![
-                "severed, and what is in the envelope is NOT what the manifest has the digest of"
-                    .into(),
-            ]
+        let mut out = format!(
+            "the manifest is broken: {}\nat byte {} of {}{counted}:\n\n{}",
+            with_requirement(first),
+            first.offset,
+            self.bytes.len(),
+            self.excerpt(first.offset)
+        );
+        for other in others.iter().take(MAX_OTHERS) {
+            out.push_str(&format!("\nand {}", line(other)));
         }
-        Some(bytes) => lines(bytes),
-    }
-}
-
-/// A sequence from the envelope, checked as those in the manifest were, nesting and all.
-fn severed_sequence(bytes: &[u8]) -> Result<CommandSequence<'_>, Refusal> {
-    let sequence = CommandSequence::new(bytes, &Limits::DEFAULT)?;
-    sequence.check(Place::Section, &Limits::DEFAULT)?;
-    Ok(sequence)
-}
-
-fn text_lines(bytes: &[u8]) -> Vec<String> {
-    let text = match Text::decode(bytes, &Limits::DEFAULT) {
-        Ok(text) => text,
-        Err(error) => return vec![format!("cannot be read: {error}")],
-    };
-    let mut lines = Vec::new();
-    for (language, text) in &text.languages {
-        lines.push(format!("{language:?}:"));
-        lines.extend(text.manifest.iter().map(|(_, line)| format!("  {line:?}")));
-        for (component, texts) in &text.components {
-            lines.push(format!("  {component}:"));
-            lines.extend(texts.iter().map(|(_, line)| format!("    {line:?}")));
+        if let Some(more) = others.len().checked_sub(MAX_OTHERS + 1) {
+            out.push_str(&format!("\nand {} more", more + 1));
         }
+        out.trim_end().to_owned()
     }
-    lines
+
+    /// The row with the byte at `offset` and those next to it, in hexadecimal, and a mark below it.
+    fn excerpt(&self, offset: usize) -> String {
+        let mut out = String::new();
+        let row = offset / ROW * ROW;
+        for start in [row.checked_sub(ROW), Some(row), row.checked_add(ROW)] {
+            let Some(start) = start.filter(|start| *start < self.bytes.len() || *start == row)
+            else {
+                continue;
+            };
+            let end = self.bytes.len().min(start + ROW);
+            let shown: Vec<_> = self.bytes[start.min(end)..end]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            out.push_str(format!("  {start:>8}  {}", shown.join(" ")).trim_end());
+            out.push('\n');
+            if start == row {
+                let before = " ".repeat(12 + 3 * (offset - row));
+                out.push_str(&format!("{before}^^\n"));
+            }
+        }
+        out
+    }
 }
 
-fn heading(out: &mut String, title: &str) {
-    out.push_str(&format!("\n{STRONG}{title}{STRONG:#}\n"));
-}
-
-fn add_lines(out: &mut String, lines: &[String]) {
-    for line in lines {
-        out.push_str(&format!("  {line}\n"));
-    }
-}
+/// Bytes in a row of an excerpt.
+const ROW: usize = 16;
+/// Faults beside the first that are named.
+const MAX_OTHERS: usize = 5;

@@ -5,7 +5,7 @@ use serde_json::json;
 use suit::command::TryEach;
 use suit::{
     Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Refusal,
-    Section, SuitDigest,
+    Section, Signer, SuitDigest,
 };
 use teep_cose::TrustAnchors;
 
@@ -22,7 +22,8 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let envelope = Envelope::decode(&bytes, &Limits::DEFAULT)
         .map_err(|error| Failure::usage(format!("no SUIT envelope: {error}")))?;
     let authenticated = envelope.verify(&trusted).map_err(Failure::refused)?;
-    let digests = ImageDigests::of(&authenticated).map_err(Failure::refused)?;
+    let sequences = sequences(&authenticated).map_err(Failure::refused)?;
+    let digests = ImageDigests::of(&sequences).map_err(Failure::refused)?;
     for (name, payload) in envelope.payloads() {
         // S-007 (8.2) no signature covers it: a digest in the manifest has to.
         if !digests.cover(payload) {
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
         return output::print_json(&json!({
             "verified": true,
             "signer": signer.thumbprint().to_string(),
-            "algorithm": signer.algorithm().name(),
+            "algorithm": algorithm(signer),
             "manifest_component_id": id,
             "sequence_number": manifest.sequence_number,
             "digest": envelope.digest().to_string(),
@@ -50,7 +51,7 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     output::print(&output::table(&[
         vec![
             "verified".into(),
-            format!("signed by {} {}", signer.algorithm(), signer.thumbprint()),
+            format!("signed by {} {}", algorithm(signer), signer.thumbprint()),
         ],
         vec!["manifest".into(), id.unwrap_or_else(|| "no name".into())],
         vec![
@@ -60,27 +61,43 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     ]))
 }
 
+/// The algorithm by which somebody vouches.
+pub(super) const fn algorithm(signer: &Signer) -> &'static str {
+    match signer {
+        Signer::PublicKey(key) => key.algorithm().name(),
+        Signer::MacKey(_) => "HMAC 256/256",
+    }
+}
+
+/// Every sequence that is there.
+fn sequences<'a>(authenticated: &Authenticated<'a>) -> Result<Vec<CommandSequence<'a>>, Refusal> {
+    let mut sequences = Vec::new();
+    sequences.extend(authenticated.manifest().common.shared_sequence);
+    for section in Section::ALL {
+        match authenticated.section(section) {
+            Ok(sequence) => sequences.extend(sequence),
+            // Severed and left out is legal: then its digests are not known.
+            Err(Refusal::MemberAbsent(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(sequences)
+}
+
 /// Every image-digest that a manifest sets anywhere.
-#[derive(Default)]
-struct ImageDigests {
+#[derive(Debug, Default)]
+pub(super) struct ImageDigests {
     digests: Vec<SuitDigest>,
     /// Images come encrypted, so that their digests are not those of the payloads.
     encrypted: bool,
 }
 
 impl ImageDigests {
-    fn of(authenticated: &Authenticated<'_>) -> Result<Self, Refusal> {
+    /// Those that these sequences set.
+    pub(super) fn of(sequences: &[CommandSequence<'_>]) -> Result<Self, Refusal> {
         let mut found = Self::default();
-        if let Some(shared) = &authenticated.manifest().common.shared_sequence {
-            found.add_sequence(shared)?;
-        }
-        for section in Section::ALL {
-            match authenticated.section(section) {
-                Ok(Some(sequence)) => found.add_sequence(&sequence)?,
-                // Severed and left out is legal: then its digests are not known.
-                Ok(None) | Err(Refusal::MemberAbsent(_)) => {}
-                Err(refusal) => return Err(refusal),
-            }
+        for sequence in sequences {
+            found.add_sequence(sequence)?;
         }
         Ok(found)
     }
@@ -122,7 +139,7 @@ impl ImageDigests {
     }
 
     /// Whether a payload is one of the images, or an envelope whose manifest is.
-    fn cover(&self, payload: &[u8]) -> bool {
+    pub(super) fn cover(&self, payload: &[u8]) -> bool {
         let is_dependency = || {
             let envelope = Envelope::decode(payload, &Limits::DEFAULT).ok();
             envelope.is_some_and(|dependency| {

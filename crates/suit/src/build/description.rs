@@ -2,25 +2,27 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Unsigned, sequence, sever};
-use crate::command::{ComponentIndex, Condition, Directive, ReportingPolicy};
-use crate::manifest::Common;
+use super::commands::Commands;
+use super::component::Indices;
+use super::{Component, Conditions, Dependency, Image, Payload, Source, Unsigned, sever};
+use crate::command::{Condition, Directive, ReportingPolicy};
+use crate::manifest::{self, Common};
 use crate::parameter::VendorIdentifier;
+use crate::sequence::Place;
 use crate::severable::{Member, Severable};
 use crate::text::Text;
 use crate::{
-    Command, CommandSequence, ComponentIdentifier, Limits, Manifest, Parameter, Parameters,
-    Refusal, SuitDigest,
+    CommandSequence, ComponentIdentifier, Envelope, Limits, Manifest, Parameter, Refusal, Section,
+    SuitDigest, WaitInfo,
 };
 
-/// Describes a manifest that fetches components, checks them, and can take them away again.
+/// Describes a manifest that installs components, checks them, and can take them away again.
 ///
 /// This is what a Trusted Component developer needs every day; whatever else SUIT can do is made from a
-/// [`Manifest`] and [`sequence`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// [`Manifest`] and [`super::sequence`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description<'a> {
     /// Must go up with every version.
     pub sequence_number: u64,
@@ -28,82 +30,60 @@ pub struct Description<'a> {
     pub manifest_component_id: Option<ComponentIdentifier>,
     /// Where more can be found out; SUIT_Reports name the manifest by it.
     pub reference_uri: Option<String>,
+    /// The version of all components together, by which manifests are compared.
+    pub set_version: Option<Vec<i64>>,
     /// Only devices of this vendor take it.
     pub vendor_identifier: Option<[u8; 16]>,
     /// Only devices of this class take it.
     pub class_identifier: Option<[u8; 16]>,
-    /// What is installed; one at least.
+    /// Only this device takes it: for what is made for one, such as personalization data.
+    pub device_identifier: Option<[u8; 16]>,
+    /// What has to hold before anything is changed.
+    pub conditions: Conditions,
+    /// What is waited for before anything is installed, but not before it is fetched by
+    /// `suit-payload-fetch`.
+    pub wait: Option<WaitInfo<'a>>,
+    /// What is installed.
     pub components: Vec<Component>,
+    /// What is installed before: manifests of others.
+    pub dependencies: Vec<Dependency>,
+    /// Whether everything is fetched by a section `suit-payload-fetch`, before anything is installed,
+    /// instead of by `suit-install`.
+    pub fetch_first: bool,
     /// Whether a section `suit-validate` checks the components again, after installing and before each
     /// invocation.
     pub validate: bool,
-    /// Whether a section `suit-uninstall` unlinks the components.
+    /// Whether a section `suit-uninstall` unlinks components and dependencies.
     pub uninstall: bool,
+    /// What devices are asked to report of each command.
+    pub reporting: ReportingPolicy,
     /// Text for people.
     pub text: Option<Text<'a>>,
-    /// Members to sever: [`Member::Install`] and [`Member::Text`] can be.
+    /// Members to sever: any that the manifest has.
     pub sever: Vec<Member>,
 }
 
-/// A component that a [`Description`] installs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// Its identifier.
-    pub id: ComponentIdentifier,
-    /// The digest of its image.
-    pub digest: SuitDigest,
-    /// The length of its image in bytes.
-    pub size: u64,
-    /// Where its image comes from.
-    pub source: Source,
-}
-
-/// Where an image comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// It is fetched from this URI.
-    Uri(String),
-    /// It stands in the envelope under this name, which begins with `#`.
-    Integrated {
-        /// The name, `#` included.
-        name: String,
-        /// The image.
-        payload: Vec<u8>,
-    },
-}
-
-impl Component {
-    /// A component whose `image` lies at `uri`; the manifest has its digest and size.
-    #[must_use]
-    pub fn fetched(id: ComponentIdentifier, uri: impl Into<String>, image: &[u8]) -> Self {
-        let source = Source::Uri(uri.into());
+/// Sequence number 0, nothing installed, everything reported.
+impl Default for Description<'_> {
+    fn default() -> Self {
         Self {
-            id,
-            digest: SuitDigest::sha256(image),
-            size: image.len() as u64,
-            source,
-        }
-    }
-
-    /// A component whose `image` goes with the manifest under `name`, which begins with `#`.
-    #[must_use]
-    pub fn integrated(id: ComponentIdentifier, name: impl Into<String>, image: Vec<u8>) -> Self {
-        let (digest, size) = (SuitDigest::sha256(&image), image.len() as u64);
-        Self {
-            id,
-            digest,
-            size,
-            source: Source::Integrated {
-                name: name.into(),
-                payload: image,
-            },
-        }
-    }
-
-    fn uri(&self) -> &str {
-        match &self.source {
-            Source::Uri(uri) => uri,
-            Source::Integrated { name, .. } => name,
+            sequence_number: 0,
+            manifest_component_id: None,
+            reference_uri: None,
+            set_version: None,
+            vendor_identifier: None,
+            class_identifier: None,
+            device_identifier: None,
+            conditions: Conditions::default(),
+            wait: None,
+            components: Vec::new(),
+            dependencies: Vec::new(),
+            fetch_first: false,
+            validate: false,
+            uninstall: false,
+            reporting: ReportingPolicy::EVERYTHING,
+            text: None,
+            sever: Vec::new(),
         }
     }
 }
@@ -112,10 +92,12 @@ impl Component {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// There is nothing to install.
-    #[error("components: a manifest needs one component at least")]
+    #[error("components: a manifest needs one component or dependency at least")]
     NoComponents,
     /// Two components have one name.
-    #[error("components: {0} stands there twice")]
+    #[error(
+        "component {0}: it stands there twice, as component, dependency or place of a ciphertext"
+    )]
     ComponentTwice(ComponentIdentifier),
     /// A name of an integrated payload does not begin with `#`, or a URI to fetch from does.
     #[error(
@@ -125,14 +107,17 @@ pub enum BuildError {
     /// Two integrated payloads have one name.
     #[error("component {0}: another integrated payload has the same name")]
     NameTwice(ComponentIdentifier),
-    /// An integrated payload is not the image that the description has the digest and size of.
+    /// An integrated payload is not the one that the description has the digest and size of.
     #[error("component {0}: the integrated payload does not have the digest and size given")]
     OtherPayload(ComponentIdentifier),
-    /// A member cannot be severed: it is absent, or not one of those that a description has.
-    #[error("sever: {0} is not in this manifest, or cannot be severed by a description")]
+    /// There are less than two slots, or two with one number.
+    #[error("component {0}: name two slots at least, each with another number; or none")]
+    Slots(ComponentIdentifier),
+    /// A member cannot be severed: it is absent.
+    #[error("sever: {0} is not in this manifest, or stands there twice; leave it out")]
     NothingToSever(Member),
     /// A member is smaller than what would take its place (S-013).
-    #[error("sever: {0} is so small that severing it gains nothing")]
+    #[error("sever: {0} is so small that severing it gains nothing; leave it out")]
     TooSmallToSever(Member),
     /// What came out would be refused by every device.
     #[error("the manifest would be refused: {0}")]
@@ -146,64 +131,50 @@ impl Description<'_> {
     /// [`BuildError`].
     pub fn build(&self) -> Result<Unsigned, BuildError> {
         self.check()?;
-        let shared = self.for_each_component(|component| self.shared(component));
-        let install = self.for_each_component(install);
-        let validate = self.for_each_component(|_| vec![image_match()]);
-        let uninstall = self.for_each_component(|_| {
-            vec![Command::Directive(
-                Directive::Unlink,
-                ReportingPolicy::EVERYTHING,
-            )]
-        });
+        let shared = self.shared_sequence();
+        let sections: Vec<_> = Section::ALL
+            .into_iter()
+            .filter_map(|section| Some((section, self.section(section)?)))
+            .collect();
         let text = self.text.as_ref().map(Text::encode);
-        let read = |bytes| CommandSequence::new(bytes, &Limits::DEFAULT).map_err(Refusal::from);
+        let severed = self.severed(&sections, text.as_deref())?;
+        let digest = |member| {
+            let bytes = severed.iter().find(|(found, _)| *found == member);
+            bytes.map(|(_, bytes)| sever(bytes))
+        };
 
         let mut manifest = Manifest {
             sequence_number: self.sequence_number,
             common: Common {
-                dependencies: Vec::new(),
-                components: self
-                    .components
-                    .iter()
-                    .map(|component| component.id.clone())
-                    .collect(),
-                shared_sequence: Some(read(&shared)?),
+                dependencies: self.listed_dependencies(),
+                components: self.listed_components(),
+                shared_sequence: shared.as_deref().map(read).transpose()?,
             },
             reference_uri: self.reference_uri.as_deref(),
             manifest_component_id: self.manifest_component_id.clone(),
-            install: Some(Severable::Inline(read(&install)?)),
-            text: text.as_deref().map(Severable::Inline),
+            set_version: self.set_version.clone(),
+            text: text.as_deref().map(|bytes| match digest(Member::Text) {
+                Some(digest) => Severable::Severed(digest),
+                None => Severable::Inline(bytes),
+            }),
             ..Manifest::empty()
         };
-        if self.validate {
-            manifest.validate = Some(read(&validate)?);
-        }
-        if self.uninstall {
-            manifest.uninstall = Some(read(&uninstall)?);
-        }
-        let mut severed = Vec::new();
-        for &member in &self.sever {
-            let bytes = match (member, &text) {
-                (Member::Install, _) => &install,
-                (Member::Text, Some(text)) => text,
-                _ => return Err(BuildError::NothingToSever(member)),
-            };
-            let digest = sever(bytes);
-            // S-013 (8.6) severing must save something.
-            if bytes.len() < digest.to_bytes().len() + 4 {
-                return Err(BuildError::TooSmallToSever(member));
-            }
-            match member {
-                Member::Install => manifest.install = Some(Severable::Severed(digest)),
-                _ => manifest.text = Some(Severable::Severed(digest)),
-            }
-            severed.push((member, bytes.clone()));
+        for (section, bytes) in &sections {
+            let sequence = read(bytes)?;
+            // A severed one, too: no device would take it.
+            sequence.check(Place::Section, &Limits::DEFAULT)?;
+            put(
+                &mut manifest,
+                *section,
+                sequence,
+                section.member().and_then(digest),
+            );
         }
 
         let mut unsigned = Unsigned::new(&manifest);
         unsigned.severed = severed;
-        for component in &self.components {
-            if let Source::Integrated { name, payload } = &component.source {
+        for (_, source) in self.sources() {
+            if let Source::Integrated { name, payload } = source {
                 unsigned = unsigned.with_payload(&name[..], payload.clone());
             }
         }
@@ -212,86 +183,267 @@ impl Description<'_> {
         Ok(unsigned)
     }
 
-    fn check(&self) -> Result<(), BuildError> {
-        if self.components.is_empty() {
-            return Err(BuildError::NoComponents);
-        }
-        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-        for component in &self.components {
-            let id = component.id.clone();
-            if !ids.insert(&component.id) {
-                return Err(BuildError::ComponentTwice(id));
-            }
-            let integrated = matches!(component.source, Source::Integrated { .. });
-            if component.uri().starts_with('#') != integrated {
-                return Err(BuildError::Name(id));
-            }
-            if integrated && !names.insert(component.uri()) {
-                return Err(BuildError::NameTwice(id));
-            }
-            if let Source::Integrated { payload, .. } = &component.source
-                && (payload.len() as u64 != component.size || !component.digest.matches(payload))
-            {
-                return Err(BuildError::OtherPayload(id));
-            }
-        }
-        let mut members = BTreeSet::new();
-        match self.sever.iter().find(|member| !members.insert(**member)) {
-            Some(twice) => Err(BuildError::NothingToSever(*twice)),
-            None => Ok(()),
-        }
-    }
-
-    /// A sequence that does the same for each component.
-    fn for_each_component<'c>(
-        &'c self,
-        commands: impl Fn(&'c Component) -> Vec<Command<'c>>,
-    ) -> Vec<u8> {
-        let mut all = Vec::new();
-        for (index, component) in self.components.iter().enumerate() {
-            // S-039 (6.2) with several components a sequence begins with an index, and here each part does.
-            if self.components.len() > 1 {
-                all.push(Command::SetComponentIndex(ComponentIndex::One(
-                    index as u64,
-                )));
-            }
-            all.extend(commands(component));
-        }
-        sequence(&all)
-    }
-
-    /// What is known of a component, and which devices may take it.
-    fn shared<'c>(&'c self, component: &'c Component) -> Vec<Command<'c>> {
-        // S-093 (7) a digest is always set by override-parameters.
-        let mut parameters = vec![
-            Parameter::ImageDigest(component.digest.clone()),
-            Parameter::ImageSize(component.size),
-        ];
-        let mut conditions = Vec::new();
+    /// What is known before each section: digests, sizes, and which devices may take it.
+    fn shared_sequence(&self) -> Option<Vec<u8>> {
+        let mut device = Vec::new();
         if let Some(vendor) = &self.vendor_identifier {
-            parameters.push(Parameter::VendorIdentifier(VendorIdentifier::Uuid(vendor)));
-            conditions.push(Condition::VendorIdentifier);
+            let vendor = Parameter::VendorIdentifier(VendorIdentifier::Uuid(vendor));
+            device.push((vendor, Condition::VendorIdentifier));
         }
         if let Some(class) = &self.class_identifier {
-            parameters.push(Parameter::ClassIdentifier(class));
-            conditions.push(Condition::ClassIdentifier);
+            device.push((
+                Parameter::ClassIdentifier(class),
+                Condition::ClassIdentifier,
+            ));
         }
-        let mut commands = vec![Command::OverrideParameters(Parameters::new(parameters))];
-        let check = |condition| Command::Condition(condition, ReportingPolicy::EVERYTHING);
-        commands.extend(conditions.into_iter().map(check));
-        commands
+        if let Some(id) = &self.device_identifier {
+            device.push((Parameter::DeviceIdentifier(id), Condition::DeviceIdentifier));
+        }
+        let mut commands = self.commands();
+        for (at, component) in self.components() {
+            component.describe(at, &device, &mut commands);
+        }
+        commands.finish()
+    }
+
+    /// The commands of a section; `None` if there are none.
+    fn section(&self, section: Section) -> Option<Vec<u8>> {
+        let mut commands = self.commands();
+        if section == self.first_section() {
+            self.conditions.check(0, &mut commands);
+            for (at, component) in self.components() {
+                component.conditions.check(at.component, &mut commands);
+            }
+        }
+        if let (Section::Install, Some(wait)) = (section, &self.wait) {
+            commands
+                .of(0)
+                .set([Parameter::WaitInfo(wait.clone())].into())
+                .run(Directive::Wait);
+        }
+        // S-065 (5.3) dependencies come first: what they bring is there before what needs it.
+        // S-137 (5.1) and in every section that they have, else their part of it would be left out.
+        for (at, dependency) in self.dependencies() {
+            match section {
+                Section::DependencyResolution => dependency.resolve(at, &mut commands),
+                Section::Uninstall => {}
+                _ if dependency.sections.contains(&section) => {
+                    dependency.process(at, &mut commands);
+                }
+                _ => {}
+            }
+        }
+        for (at, component) in self.components() {
+            match section {
+                Section::PayloadFetch if self.fetch_first => component.fetch(at, &mut commands),
+                Section::Install => {
+                    if !self.fetch_first {
+                        component.fetch(at, &mut commands);
+                    }
+                    component.install(at, &mut commands);
+                }
+                Section::Validate if self.validate => {
+                    commands.of(at.component).check(Condition::ImageMatch);
+                }
+                Section::Uninstall if self.uninstall => {
+                    commands.of(at.component).run(Directive::Unlink);
+                    if component.ciphertext().is_some() {
+                        commands.of(at.ciphertext).run(Directive::Unlink);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if section == Section::Uninstall {
+            // S-144 (6) what needs it goes first. S-143 unlinking the last link to a manifest runs its own
+            // suit-uninstall: others may depend on it still.
+            for (at, dependency) in self.dependencies() {
+                if self.uninstall || dependency.sections.contains(&section) {
+                    commands.of(at).run(Directive::Unlink);
+                }
+            }
+        }
+        commands.finish()
+    }
+
+    /// The section with which an update begins.
+    const fn first_section(&self) -> Section {
+        if !self.dependencies.is_empty() {
+            Section::DependencyResolution
+        } else if self.fetch_first {
+            Section::PayloadFetch
+        } else {
+            Section::Install
+        }
+    }
+
+    /// The members to sever, each with its bytes.
+    fn severed(
+        &self,
+        sections: &[(Section, Vec<u8>)],
+        text: Option<&[u8]>,
+    ) -> Result<Vec<(Member, Vec<u8>)>, BuildError> {
+        let mut severed: Vec<(Member, Vec<u8>)> = Vec::new();
+        for &member in &self.sever {
+            let section = sections
+                .iter()
+                .find(|(section, _)| section.member() == Some(member))
+                .map(|(_, bytes)| &bytes[..]);
+            let bytes = section
+                .or(text.filter(|_| member == Member::Text))
+                .filter(|_| severed.iter().all(|(other, _)| *other != member))
+                .ok_or(BuildError::NothingToSever(member))?;
+            // S-013 (8.6) severing must save something.
+            if bytes.len() < sever(bytes).to_bytes().len() + 4 {
+                return Err(BuildError::TooSmallToSever(member));
+            }
+            severed.push((member, bytes.to_vec()));
+        }
+        Ok(severed)
+    }
+
+    fn commands(&self) -> Commands {
+        Commands::new(self.listed_components().len() > 1, self.reporting)
+    }
+
+    /// The components in the order of their indices: those described, the places of their ciphertexts, and
+    /// (S-131) the dependencies.
+    fn listed_components(&self) -> Vec<ComponentIdentifier> {
+        let described = self.components.iter().map(|component| &component.id);
+        let ciphertexts = self.components.iter().filter_map(Component::ciphertext);
+        let dependencies = self.dependencies.iter().map(|dependency| &dependency.id);
+        described
+            .chain(ciphertexts.map(|(place, _)| place))
+            .chain(dependencies)
+            .cloned()
+            .collect()
+    }
+
+    fn listed_dependencies(&self) -> Vec<manifest::Dependency> {
+        self.dependencies()
+            .map(|(index, dependency)| manifest::Dependency {
+                index,
+                prefix: dependency.prefix.clone(),
+            })
+            .collect()
+    }
+
+    fn components(&self) -> impl Iterator<Item = (Indices, &Component)> {
+        let mut next_ciphertext = self.components.len() as u64;
+        (0..).zip(&self.components).map(move |(index, component)| {
+            let mut at = Indices {
+                component: index,
+                ciphertext: index,
+            };
+            if component.ciphertext().is_some() {
+                at.ciphertext = next_ciphertext;
+                next_ciphertext += 1;
+            }
+            (at, component)
+        })
+    }
+
+    fn dependencies(&self) -> impl Iterator<Item = (u64, &Dependency)> {
+        let ciphertexts = self.components.iter().filter_map(Component::ciphertext);
+        let first = self.components.len() + ciphertexts.count();
+        (first as u64..).zip(&self.dependencies)
+    }
+
+    /// Everything that is fetched, and for which component.
+    fn sources(&self) -> impl Iterator<Item = (&ComponentIdentifier, &Source)> {
+        let payloads = self.payloads().map(|(id, payload)| (id, &payload.source));
+        let envelopes = self.dependencies.iter();
+        payloads.chain(envelopes.map(|dependency| (&dependency.id, &dependency.source)))
+    }
+
+    fn payloads(&self) -> impl Iterator<Item = (&ComponentIdentifier, &Payload)> {
+        self.components.iter().flat_map(|component| {
+            let payloads = component.payloads().into_iter();
+            payloads.map(|payload| (&component.id, payload))
+        })
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let listed = self.listed_components();
+        if listed.is_empty() {
+            return Err(BuildError::NoComponents);
+        }
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = listed.iter().find(|id| !ids.insert(*id)) {
+            return Err(BuildError::ComponentTwice(twice.clone()));
+        }
+        let mut names = BTreeSet::new();
+        for (id, source) in self.sources() {
+            let integrated = matches!(source, Source::Integrated { .. });
+            // S-114 (7.5) by the '#' a device knows that the payload is in the envelope.
+            if source.uri().starts_with('#') != integrated {
+                return Err(BuildError::Name(id.clone()));
+            }
+            if integrated && !names.insert(source.uri()) {
+                return Err(BuildError::NameTwice(id.clone()));
+            }
+        }
+        for component in &self.components {
+            if let Image::Slots(slots) = &component.image {
+                let numbers: BTreeSet<_> = slots.iter().map(|(slot, _)| slot).collect();
+                // S-097 (8.4.10.2) a try-each has two alternatives at least.
+                if numbers.len() < 2 || numbers.len() < slots.len() {
+                    return Err(BuildError::Slots(component.id.clone()));
+                }
+            }
+        }
+        self.check_payloads()
+    }
+
+    /// Compares integrated payloads with their digests: no device would take others.
+    fn check_payloads(&self) -> Result<(), BuildError> {
+        for (id, described) in self.payloads() {
+            if let Source::Integrated { payload, .. } = &described.source
+                && (payload.len() as u64 != described.size || !described.digest.matches(payload))
+            {
+                return Err(BuildError::OtherPayload(id.clone()));
+            }
+        }
+        for dependency in &self.dependencies {
+            if let Source::Integrated { payload, .. } = &dependency.source {
+                let envelope = Envelope::decode(payload, &Limits::DEFAULT).ok();
+                let digest = envelope.map(|envelope| envelope.digest().clone());
+                // P-06 the digest is the manifest's, the size the envelope's.
+                if digest.as_ref() != Some(&dependency.digest)
+                    || payload.len() as u64 != dependency.size
+                {
+                    return Err(BuildError::OtherPayload(dependency.id.clone()));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-/// Fetches a component and checks what came.
-fn install(component: &Component) -> Vec<Command<'_>> {
-    vec![
-        Command::OverrideParameters(Parameters::new(vec![Parameter::Uri(component.uri())])),
-        Command::Directive(Directive::Fetch, ReportingPolicy::EVERYTHING),
-        image_match(),
-    ]
+/// Puts a section into the manifest, or in its place the digest of what was severed.
+fn put<'a>(
+    manifest: &mut Manifest<'a>,
+    section: Section,
+    sequence: CommandSequence<'a>,
+    severed: Option<SuitDigest>,
+) {
+    let severable = match severed {
+        Some(digest) => Severable::Severed(digest),
+        None => Severable::Inline(sequence),
+    };
+    match section {
+        // S-012 (8.4) these cannot be severed.
+        Section::Validate => manifest.validate = Some(sequence),
+        Section::Load => manifest.load = Some(sequence),
+        Section::Invoke => manifest.invoke = Some(sequence),
+        Section::Uninstall => manifest.uninstall = Some(sequence),
+        Section::DependencyResolution => manifest.dependency_resolution = Some(severable),
+        Section::PayloadFetch => manifest.payload_fetch = Some(severable),
+        Section::CandidateVerification => manifest.candidate_verification = Some(severable),
+        Section::Install => manifest.install = Some(severable),
+    }
 }
 
-fn image_match() -> Command<'static> {
-    Command::Condition(Condition::ImageMatch, ReportingPolicy::EVERYTHING)
+fn read(bytes: &[u8]) -> Result<CommandSequence<'_>, BuildError> {
+    Ok(CommandSequence::new(bytes, &Limits::DEFAULT).map_err(Refusal::from)?)
 }

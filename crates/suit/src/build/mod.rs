@@ -2,18 +2,26 @@
 //!
 //! What is made is deterministic: the same description gives the same manifest bytes.
 
+mod commands;
+mod component;
+mod dependency;
 mod description;
+mod encrypted;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use teep_cose::mac::{Mac0, MacKey};
 use teep_cose::{Sign1, SigningKey};
 
-pub use description::{BuildError, Component, Description, Source};
+pub use component::{Component, Conditions, Image, Payload, Source};
+pub use dependency::Dependency;
+pub use description::{BuildError, Description};
+pub use encrypted::Ciphertext;
 
 use crate::envelope::Parts;
 use crate::severable::Member;
-use crate::{Command, INFALLIBLE, Manifest, SuitDigest, deterministic};
+use crate::{Command, Envelope, INFALLIBLE, Manifest, Refusal, SuitDigest, deterministic};
 
 /// An envelope that nobody has signed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,17 +83,29 @@ impl Unsigned {
         SuitDigest::sha256_of_wrapped(&self.manifest)
     }
 
+    /// What is signed: the encoded digest.
+    #[must_use]
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        // S-023 (8.3) the encoded digest, once. S-025 (8.3) it is taken here, of the very bytes that are
+        // sent.
+        self.digest().to_bytes()
+    }
+
     /// Signs with each of `keys` and encodes the envelope: a tagged COSE_Sign1 for each key, detached, and
     /// without `kid`, as in all published examples.
     #[must_use]
     pub fn sign(&self, keys: &[&SigningKey]) -> Vec<u8> {
-        // S-025 (8.3) the digest that is signed is taken here, of the very bytes that are sent.
-        let digest = self.digest();
-        // S-023 (8.3) what is signed is the encoded digest, once.
-        let signed = digest.to_bytes();
-        let blocks: Vec<_> = keys
+        let keys: Vec<_> = keys.iter().map(|key| Authentication::Sign1(key)).collect();
+        self.authenticate(&keys)
+    }
+
+    /// Encodes the envelope, with an authentication block for each of `authentications`.
+    #[must_use]
+    pub fn authenticate(&self, authentications: &[Authentication<'_>]) -> Vec<u8> {
+        let (digest, signed) = (self.digest(), self.to_be_signed());
+        let blocks: Vec<_> = authentications
             .iter()
-            .map(|key| Sign1::new(&signed).detached().sign(key))
+            .map(|authentication| authentication.block(&signed))
             .collect();
         let parts = Parts {
             digest: &digest,
@@ -104,6 +124,51 @@ impl Unsigned {
         };
         parts.encode(self.tagged)
     }
+}
+
+/// How somebody vouches for a manifest.
+#[derive(Debug, Clone, Copy)]
+pub enum Authentication<'k> {
+    /// By a signature: a COSE_Sign1 with the algorithm of the key, which is never the ambiguous ES256 (-7).
+    Sign1(&'k SigningKey),
+    /// By a MAC: a COSE_Mac0 with HMAC 256/256. Whoever can check it can forge it, so devices must not share
+    /// such a key.
+    Mac0(&'k MacKey),
+    /// By a block that was made elsewhere over [`Unsigned::to_be_signed`], which is not checked here: a
+    /// tagged and detached COSE structure, for example by HSS-LMS, whose signers must keep count.
+    Made(&'k [u8]),
+}
+
+impl Authentication<'_> {
+    fn block(&self, signed: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sign1(key) => Sign1::new(signed).detached().sign(key),
+            Self::Mac0(key) => Mac0::create_detached(signed, key),
+            Self::Made(block) => block.to_vec(),
+        }
+    }
+}
+
+/// Adds authentication blocks to those that an envelope has, for those who vouch for it later.
+///
+/// # Errors
+/// [`Refusal`] if its digest is not that of its manifest, or no device would take the manifest.
+pub fn authenticate_too(
+    envelope: &Envelope<'_>,
+    authentications: &[Authentication<'_>],
+) -> Result<Vec<u8>, Refusal> {
+    // S-025 (8.3) what is signed is the digest: it must be that of the manifest that one sees.
+    if *envelope.digest() != SuitDigest::sha256_of_wrapped(envelope.manifest_bytes()) {
+        return Err(Refusal::ManifestDigest);
+    }
+    envelope.unverified_manifest()?;
+    let signed = envelope.digest().to_bytes();
+    let old = envelope.blocks().iter().map(|block| block.to_vec());
+    let new = authentications
+        .iter()
+        .map(|authentication| authentication.block(&signed));
+    let blocks: Vec<_> = old.chain(new).collect();
+    Ok(envelope.encode_with(&blocks))
 }
 
 /// Encodes commands as a sequence, which [`crate::CommandSequence::new`] reads.

@@ -96,7 +96,8 @@ impl Authenticated<'_> {
         let refuse = |fault| Failure::before(fault).of_manifest(&path);
         let listed = manifest.common.components.iter();
         let components: Vec<_> = listed.map(|component| component.below(prefix)).collect();
-        let dependencies = dependencies(&manifest.common, &components, options).map_err(refuse)?;
+        let dependencies =
+            dependencies(&manifest.common, &components, prefix, options).map_err(refuse)?;
         self.check_rights(&stored_at, &components, &dependencies, device)
             .map_err(refuse)?;
         let mut sections = Vec::new();
@@ -184,21 +185,27 @@ impl Authenticated<'_> {
     }
 }
 
-/// S-131, S-132 (TD 5.2.2) which component each dependency is, and what its prefix is for.
+/// S-131, S-132 (TD 5.2.2) which component each dependency is, and what its prefix is for. `outer` stands
+/// before everything that the manifest names.
 fn dependencies(
     common: &Common<'_>,
     components: &[ComponentIdentifier],
+    outer: &ComponentIdentifier,
     options: &Options,
 ) -> Result<Vec<Dependency>, Fault> {
     let mut dependencies: Vec<Dependency> = Vec::new();
     for listed in &common.dependencies {
-        let prefix = listed.prefix.clone().unwrap_or_default();
+        let prefix = listed.prefix.clone().unwrap_or_default().below(outer);
         let index = usize::try_from(listed.index).ok();
         let (component, prefix) = match index.and_then(|index| components.get(index)) {
             Some(component) => (component.clone(), prefix),
             // P-01 beyond the components, the prefix is the dependency's own identifier.
             None if options.leniency.dependency_index && listed.prefix.is_some() => {
-                (prefix, ComponentIdentifier::default())
+                // S-036 not under a second index: the right to depend on it would do for changing it.
+                if components.contains(&prefix) {
+                    return Err(Fault::ListedTwice(prefix));
+                }
+                (prefix, outer.clone())
             }
             None => return Err(Fault::DependencyIndex(listed.index)),
         };
@@ -247,6 +254,12 @@ impl Authorized {
     #[must_use]
     pub const fn digest(&self) -> &SuitDigest {
         &self.digest
+    }
+
+    /// The way to the manifest from the root, which has the empty one: positions among dependencies.
+    #[must_use]
+    pub fn path(&self) -> &[u64] {
+        &self.path
     }
 
     /// Everyone trusted who vouches for the manifest.

@@ -58,7 +58,7 @@ pub(super) fn check(
         (Condition::CheckContent, Some(Parameter::Content(wanted))) => {
             // S-028 who may not read it may not guess, either.
             manifests[machine.manifest()].may_use(&component.id, device)?;
-            check_content(machine, place, wanted, device)
+            check_content(machine, manifests, place, wanted, device)
         }
         // S-108 a device without slots is in none of them.
         (Condition::ComponentSlot, Some(Parameter::ComponentSlot(slot))) => {
@@ -94,9 +94,7 @@ pub(super) fn check(
         }
         // S-080 (TD 5.6.3)
         (Condition::IsDependency, _) => {
-            let index = machine.index().unwrap_or_default();
-            let dependency = manifests[machine.manifest()].dependency(index);
-            must(dependency.is_some(), Fault::NotADependency)
+            must(is_dependency(machine, manifests), Fault::NotADependency)
         }
         (Condition::DependencyIntegrity, _) => Ok(Outcome::Dependency(Action::Check)),
         // A parameter's label decides its type.
@@ -143,10 +141,8 @@ fn image_match(
     if !bool::from(actual_digest.bytes.ct_eq(&digest.bytes)) {
         return Err(Stop::Condition(Fault::OtherDigest));
     }
-    let index = machine.index().unwrap_or_default();
-    // S-133 that a manifest is the one meant does not show that its signer may store it there:
-    // dependency-integrity does.
-    if manifests[machine.manifest()].dependency(index).is_some() {
+    // S-133 for what is to be a dependency, the right manifest is not enough.
+    if is_dependency(machine, manifests) {
         return Ok(Outcome::Done);
     }
     let Some(content) = &mut machine.components[place].content else {
@@ -185,12 +181,17 @@ fn actual(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<(SuitDigest, u64), Stop> {
-    let index = machine.index().unwrap_or_default();
-    if manifests[machine.manifest()].dependency(index).is_some() {
+    if is_dependency(machine, manifests) {
         return dependency::manifest_digest(machine, manifests, place, device);
     }
-    let content = content(machine, place, device)?;
+    let content = content(machine, manifests, place, device)?;
     Ok((SuitDigest::from_sha256(content.sha256), content.size))
+}
+
+/// Whether the component that the current command is at is a dependency of its manifest.
+pub(super) fn is_dependency(machine: &Machine, manifests: &[Authorized]) -> bool {
+    let index = machine.index().unwrap_or_default();
+    manifests[machine.manifest()].dependency(index).is_some()
 }
 
 /// S-074, S-104 without a digest there is nothing to match.
@@ -211,7 +212,8 @@ pub(super) fn need_digest(
 
 /// S-107 in constant time: content may be secret, and how much of a guess was right must not show.
 fn check_content(
-    machine: &Machine,
+    machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     wanted: &[u8],
     device: &mut dyn Device,
@@ -219,7 +221,7 @@ fn check_content(
     let mut rest = wanted;
     let mut same = Choice::from(1);
     // The length is public: more bytes than wanted end it at once.
-    let whole = read_all(machine, place, device, |chunk| {
+    let whole = read_all(machine, manifests, place, device, |chunk| {
         match rest.split_at_checked(chunk.len()) {
             Some((part, left)) => {
                 same &= part.ct_eq(chunk);
@@ -239,6 +241,7 @@ fn check_content(
 /// Digest and size of what the component holds: remembered from a fetch, else read once.
 pub(super) fn content(
     machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
 ) -> Result<Content, Stop> {
@@ -247,7 +250,7 @@ pub(super) fn content(
     }
     let mut digest = Sha256::new();
     let mut size = 0;
-    read_all(machine, place, device, |chunk| {
+    read_all(machine, manifests, place, device, |chunk| {
         digest.update(chunk);
         size += chunk.len() as u64;
         true
@@ -265,16 +268,16 @@ pub(super) fn content(
 
 /// Gives the component's content to `take` piece by piece until it says no; whether it never did.
 fn read_all(
-    machine: &Machine,
+    machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
     mut take: impl FnMut(&[u8]) -> bool,
 ) -> Result<bool, Stop> {
-    let component = &machine.components[place].id;
     let mut buffer = [0; CHUNK];
     let mut offset = 0;
     loop {
-        let read = device.read(component, offset, &mut buffer);
+        let read = device.read(&machine.components[place].id, offset, &mut buffer);
         let count = read.map_err(|error| match error {
             StoreError::NotThere => Stop::Condition(error.into()),
             other => Stop::Abort(other.into()),
@@ -283,6 +286,7 @@ fn read_all(
         if chunk.is_empty() {
             return Ok(true);
         }
+        machine.count_read(manifests, count)?;
         if !take(chunk) {
             return Ok(false);
         }

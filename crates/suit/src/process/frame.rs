@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::Authorized;
+use super::machine::Machine;
 use crate::Section;
 
 /// A sequence being executed.
@@ -33,6 +35,17 @@ pub(super) enum Selection {
     List(Vec<u64>),
 }
 
+impl Frame {
+    pub(super) const fn nesting(&self) -> Nesting {
+        match self.kind {
+            Kind::Section(_, Part::Own) => Nesting::Section,
+            Kind::Section(_, Part::Shared) => Nesting::Shared,
+            Kind::Run => Nesting::RunSequence,
+            Kind::Try(position) => Nesting::Alternative(position),
+        }
+    }
+}
+
 /// What a sequence is part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -44,6 +57,20 @@ pub(super) enum Kind {
     Try(usize),
 }
 
+/// What a sequence that is being executed is part of, for tools: see
+/// [`Processor::nesting`](super::Processor::nesting).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nesting {
+    /// It is a section of a manifest.
+    Section,
+    /// It is the shared sequence of a manifest, before one of its sections.
+    Shared,
+    /// It is the argument of run-sequence.
+    RunSequence,
+    /// It is an alternative of try-each, by its position from 0.
+    Alternative(usize),
+}
+
 /// What runs for a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -51,4 +78,21 @@ pub(super) enum Part {
     Shared,
     /// Then its own.
     Own,
+}
+
+impl Machine {
+    /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a
+    /// component.
+    pub(super) fn may_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_none_or(|frame| {
+            !frame.one_component || frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
+    }
+
+    /// S-126 and the first one must select it.
+    pub(super) fn must_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_some_and(|frame| {
+            frame.one_component && frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
+    }
 }

@@ -31,6 +31,7 @@
 //! dependencies.
 
 mod authorize;
+mod budget;
 mod caution;
 mod check;
 mod conditions;
@@ -55,6 +56,7 @@ pub use authorize::Authorized;
 pub use caution::Caution;
 pub use device::{Access, ComponentStore, Device, Identity, StoreError};
 pub use failure::{Failure, Fault, Place};
+pub use frame::Nesting;
 pub use options::{Leniency, Limits, Options};
 
 use crate::command::{Command, Directive};
@@ -183,6 +185,18 @@ impl Processor {
         Some((place, command, component))
     }
 
+    /// The sequences in which the next command stands, outermost first. For tools, too.
+    pub fn nesting(&self) -> impl Iterator<Item = Nesting> {
+        self.machine.frames.iter().map(frame::Frame::nesting)
+    }
+
+    /// Why the condition that was executed last does not hold, if it does not. The procedure goes on all the
+    /// same where the manifest has an alternative. For tools, too.
+    #[must_use]
+    pub const fn failed_condition(&self) -> Option<&Fault> {
+        self.machine.failed_condition.as_ref()
+    }
+
     /// Runs until it needs a payload or an answer, or is done.
     ///
     /// While it waits for a payload or an answer, and after the end, it gives the same answer again.
@@ -231,7 +245,7 @@ impl Processor {
                     component,
                 });
             }
-            Step::Done => match self.unchecked() {
+            Step::Done => match self.unchecked().or_else(|| self.left_out()) {
                 None => self.state = State::Done,
                 Some(failure) => return Err(self.fail(failure)),
             },
@@ -350,13 +364,16 @@ impl Processor {
     /// S-007, S-042 content from outside that nothing vouches for must not be installed, even if the
     /// author forgot the image-match.
     fn unchecked(&self) -> Option<Failure> {
-        let unchecked = self
-            .machine
-            .components
-            .iter()
-            .find(|component| component.content.is_some_and(|content| !content.checked))?;
-        let fault = Fault::Unchecked(unchecked.id.clone());
+        let fault = Fault::Unchecked(self.machine.unchecked()?.clone());
         Some(self.machine.failure(&self.manifests, None, fault))
+    }
+
+    /// S-137 a dependency that an update has not dealt with.
+    fn left_out(&self) -> Option<Failure> {
+        match self.machine.procedure {
+            Procedure::Update => dependency::check_all(&self.machine, &self.manifests).err(),
+            _ => None,
+        }
     }
 
     fn fail_fetch(&mut self, fault: Fault) -> Failure {
@@ -368,8 +385,11 @@ impl Processor {
         self.fail(self.machine.failure(&self.manifests, code, fault))
     }
 
-    /// A failure is final: every later call gives it again.
+    /// A failure is final: every later call gives the first one again, for the report.
     fn fail(&mut self, failure: Failure) -> Failure {
+        if let State::Failed(first) = &self.state {
+            return first.clone();
+        }
         self.state = State::Failed(failure.clone());
         failure
     }

@@ -1,9 +1,22 @@
 //! What the builder makes is what the draft shows, and what a device takes.
 
+mod components;
+mod dependencies;
+mod encrypted;
+
 use crate::vectors::{ed25519, p256, published, trust};
-use suit::build::{BuildError, Component, Description, Source};
+use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
+use suit::build::{
+    Authentication, BuildError, Component, Description, Image, Source, Unsigned, authenticate_too,
+};
+use suit::command::ComponentIndex;
 use suit::text::{LanguageText, Text, key};
-use suit::{ComponentIdentifier, Envelope, Limits, Member, Section, Severable, Signer};
+use suit::{
+    Command, CommandSequence, ComponentIdentifier, Envelope, Limits, Manifest, Member, Section,
+    Severable, Signer,
+};
+use teep_cose::mac::{MacKey, ReceivedMac0};
+use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, cbor};
 
 const DEVICE: &str = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74";
 const IMAGE: &[u8] = b"Hello, Secure World!";
@@ -36,6 +49,54 @@ pub(crate) fn fetched() -> Component {
 
 pub(crate) fn integrated() -> Component {
     Component::integrated(id(&format!("{DEVICE}/ta")), "#tc", IMAGE.to_vec())
+}
+
+/// The commands of a section, in words; none if it is absent.
+pub(crate) fn section(unsigned: &Unsigned, section: Section) -> Vec<String> {
+    let manifest = Manifest::decode(unsigned.manifest_bytes(), &Limits::DEFAULT).unwrap();
+    match manifest.section(section) {
+        Some(Severable::Inline(sequence)) => words(&sequence),
+        Some(Severable::Severed(_)) => panic!("{section} was severed"),
+        None => vec![],
+    }
+}
+
+/// The commands of the shared sequence, in words.
+pub(crate) fn shared(unsigned: &Unsigned) -> Vec<String> {
+    let manifest = Manifest::decode(unsigned.manifest_bytes(), &Limits::DEFAULT).unwrap();
+    words(&manifest.common.shared_sequence.unwrap())
+}
+
+/// Each command in a word or two: `of 1` for set-component-index, `set 3 14` for override-parameters.
+fn words(sequence: &CommandSequence<'_>) -> Vec<String> {
+    let word = |command: Command<'_>| match command {
+        Command::Condition(condition, _) => format!("{condition:?}"),
+        Command::Directive(directive, _) => format!("{directive:?}"),
+        Command::SetComponentIndex(ComponentIndex::One(index)) => format!("of {index}"),
+        Command::OverrideParameters(parameters) => {
+            let labels = parameters.iter().map(|p| format!(" {}", p.label()));
+            format!("set{}", labels.collect::<String>())
+        }
+        Command::TryEach(try_each) => {
+            assert!(!try_each.or_nothing);
+            let alternatives = try_each.alternatives.iter();
+            let alternatives: Vec<_> = alternatives.map(|a| words(a).join(", ")).collect();
+            format!("try [{}]", alternatives.join("] ["))
+        }
+        other => panic!("{other:?}"),
+    };
+    let commands = sequence.iter();
+    commands.map(|command| word(command.unwrap().1)).collect()
+}
+
+/// What every made envelope has to be: signed by its signer, and the same bytes when encoded again.
+pub(crate) fn check_signed(unsigned: &Unsigned) {
+    let bytes = unsigned.sign(&[&ed25519(1)]);
+    assert_eq!(bytes, unsigned.sign(&[&ed25519(1)]));
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    assert_eq!(envelope.encode(), bytes);
+    let authenticated = envelope.verify(&trust(&[&ed25519(1)])).unwrap();
+    assert_eq!(authenticated.manifest().encode(), unsigned.manifest_bytes());
 }
 
 #[test]
@@ -87,6 +148,75 @@ fn any_one_signer_is_enough_and_a_stranger_is_not() {
     let nobody = envelope.verify(&trust(&[])).unwrap_err();
     assert_eq!(nobody, suit::Refusal::NoTrustedKey);
     assert_eq!(nobody.reason(), suit::Reason::Unauthorised);
+}
+
+/// A COSE_Mac0, a COSE_Sign1 by each algorithm that signs, and one made elsewhere.
+///
+/// Proves: S-023
+#[test]
+fn who_vouches_may_do_so_by_any_algorithm_but_es256() {
+    let random = &mut ChaCha20Rng::seed_from_u64(1);
+    let keys: Vec<_> = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| algorithm.can_sign())
+        .map(|algorithm| SigningKey::generate(algorithm, random))
+        .collect();
+    let mac_key = MacKey::new([7; 32]);
+    let unsigned = scenario(fetched()).build().unwrap();
+    let elsewhere = ed25519(1);
+    let made = Sign1::new(&unsigned.to_be_signed())
+        .detached()
+        .sign_elsewhere(&elsewhere.public_key(), |data| elsewhere.sign(data));
+    let mut authentications: Vec<_> = keys.iter().map(Authentication::Sign1).collect();
+    authentications.extend([Authentication::Mac0(&mac_key), Authentication::Made(&made)]);
+    let bytes = unsigned.authenticate(&authentications);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    assert_eq!(envelope.blocks().len(), keys.len() + 2);
+    assert_eq!(envelope.encode(), bytes);
+    for (key, block) in keys.iter().zip(envelope.blocks()) {
+        assert!(
+            envelope.verify(&trust(&[key])).is_ok(),
+            "{}",
+            key.algorithm()
+        );
+        let message = SignedMessage::decode(block, &cbor::Limits::MESSAGE).unwrap();
+        assert!(message.is_sign1());
+        let number = message.signatures()[0].algorithm;
+        assert_eq!(number, Some(key.algorithm().number()));
+        assert_ne!(number, Some(-7));
+    }
+    assert!(envelope.verify(&trust(&[&ed25519(1)])).is_ok());
+    let mac = ReceivedMac0::decode(envelope.blocks()[keys.len()], &cbor::Limits::MESSAGE).unwrap();
+    let signed = unsigned.to_be_signed();
+    assert_eq!(mac.verify_detached(&signed, &mac_key), Ok(()));
+    assert!(mac.verify_detached(&signed, &MacKey::new([8; 32])).is_err());
+}
+
+/// Proves: S-025
+#[test]
+fn others_may_vouch_for_an_envelope_later() {
+    let unsigned = scenario(integrated()).build().unwrap();
+    let (author, auditor) = (ed25519(1), ed25519(2));
+    let both = unsigned.sign(&[&author, &auditor]);
+    let bytes = unsigned.tagged().sign(&[]);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let nobody = envelope.verify(&trust(&[&author])).unwrap_err();
+    assert_eq!(nobody, suit::Refusal::NotAuthenticated);
+    let bytes = authenticate_too(&envelope, &[Authentication::Sign1(&author)]).unwrap();
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let bytes = authenticate_too(&envelope, &[Authentication::Sign1(&auditor)]).unwrap();
+    assert_eq!(bytes, [&[0xd8, 107][..], &both].concat());
+
+    let digest = envelope.digest().bytes.clone();
+    let at = bytes
+        .windows(32)
+        .position(|window| window == digest)
+        .unwrap();
+    let mut changed = bytes;
+    changed[at] ^= 1;
+    let envelope = Envelope::decode(&changed, &Limits::DEFAULT).unwrap();
+    let refusal = authenticate_too(&envelope, &[Authentication::Sign1(&author)]).unwrap_err();
+    assert_eq!(refusal, suit::Refusal::ManifestDigest);
 }
 
 /// Proves: S-009, S-010
@@ -176,6 +306,13 @@ fn with_several_components_every_sequence_begins_with_an_index() {
     }
 }
 
+fn payload<'d>(description: &'d mut Description<'static>) -> &'d mut suit::build::Payload {
+    match &mut description.components[0].image {
+        Image::Fetched(payload) => payload,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Proves: S-013
 #[test]
 fn says_what_is_wrong_with_a_description() {
@@ -199,11 +336,11 @@ fn says_what_is_wrong_with_a_description() {
         BuildError::NameTwice(id("other"))
     );
     assert_eq!(
-        build(|d| d.components[0].source = Source::Uri("#tc".into())),
+        build(|d| payload(d).source = Source::Uri("#tc".into())),
         BuildError::Name(ta())
     );
     assert_eq!(
-        build(|d| d.components[0].size += 1),
+        build(|d| payload(d).size += 1),
         BuildError::OtherPayload(ta())
     );
     assert_eq!(

@@ -180,7 +180,8 @@ pub(crate) static ALGORITHMS: [(i64, &str); 39] = [
     (-65535, "SHA-1"),
 ];
 
-static CURVES: [(i64, &str); 6] = [
+/// IANA COSE Elliptic Curves.
+pub(crate) static CURVES: [(i64, &str); 6] = [
     (1, "P-256"),
     (2, "P-384"),
     (3, "P-521"),

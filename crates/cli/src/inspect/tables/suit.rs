@@ -72,33 +72,33 @@ static SEQUENCE: Kind = Embedded(&Commands(&COMMANDS));
 
 /// Conditions and directives, with what their argument is.
 pub(crate) static COMMANDS: [F; 29] = [
-    F(1, "condition-vendor-identifier", &Any),
-    F(2, "condition-class-identifier", &Any),
-    F(3, "condition-image-match", &Any),
-    F(4, "condition-use-before", &Any),
-    F(5, "condition-component-slot", &Any),
-    F(6, "condition-check-content", &Any),
-    F(7, "condition-dependency-integrity", &Any),
-    F(8, "condition-is-dependency", &Any),
-    F(11, "directive-process-dependency", &Any),
+    F(1, "condition-vendor-identifier", &ReportingPolicy),
+    F(2, "condition-class-identifier", &ReportingPolicy),
+    F(3, "condition-image-match", &ReportingPolicy),
+    F(4, "condition-use-before", &ReportingPolicy),
+    F(5, "condition-component-slot", &ReportingPolicy),
+    F(6, "condition-check-content", &ReportingPolicy),
+    F(7, "condition-dependency-integrity", &ReportingPolicy),
+    F(8, "condition-is-dependency", &ReportingPolicy),
+    F(11, "directive-process-dependency", &ReportingPolicy),
     F(12, "directive-set-component-index", &Any),
-    F(14, "condition-abort", &Any),
+    F(14, "condition-abort", &ReportingPolicy),
     F(15, "directive-try-each", &List(&Either(&[&SEQUENCE, &Any]))),
-    F(18, "directive-write", &Any),
+    F(18, "directive-write", &ReportingPolicy),
     F(19, "directive-set-parameters", &PARAMETERS),
     F(20, "directive-override-parameters", &PARAMETERS),
-    F(21, "directive-fetch", &Any),
-    F(22, "directive-copy", &Any),
-    F(23, "directive-invoke", &Any),
-    F(24, "condition-device-identifier", &Any),
-    F(25, "condition-image-not-match", &Any),
-    F(26, "condition-minimum-battery", &Any),
-    F(27, "condition-update-authorized", &Any),
-    F(28, "condition-version", &Any),
-    F(29, "directive-wait", &Any),
-    F(31, "directive-swap", &Any),
+    F(21, "directive-fetch", &ReportingPolicy),
+    F(22, "directive-copy", &ReportingPolicy),
+    F(23, "directive-invoke", &ReportingPolicy),
+    F(24, "condition-device-identifier", &ReportingPolicy),
+    F(25, "condition-image-not-match", &ReportingPolicy),
+    F(26, "condition-minimum-battery", &ReportingPolicy),
+    F(27, "condition-update-authorized", &ReportingPolicy),
+    F(28, "condition-version", &ReportingPolicy),
+    F(29, "directive-wait", &ReportingPolicy),
+    F(31, "directive-swap", &ReportingPolicy),
     F(32, "directive-run-sequence", &SEQUENCE),
-    F(33, "directive-unlink", &Any),
+    F(33, "directive-unlink", &ReportingPolicy),
     F(34, "directive-override-multiple", &MapTo(&PARAMETERS)),
     F(
         35,
@@ -155,7 +155,17 @@ static WAIT_EVENT: Kind = Map(
         F(1, "authorization", &Any),
         F(2, "power", &Any),
         F(3, "network", &Any),
-        F(4, "other-device-version", &Any),
+        F(
+            4,
+            "other-device-version",
+            &Tuple(
+                &[
+                    E("other-device", &Any),
+                    E("other-device-version", &List(&VERSION_MATCH)),
+                ],
+                &Any,
+            ),
+        ),
         F(5, "time", &Time),
         F(6, "time-of-day", &Any),
         F(7, "day-of-week", &Any),
@@ -167,10 +177,10 @@ static WAIT_EVENT: Kind = Map(
 
 static METADATA: Kind = Map(
     &[
-        F(1, "default-permissions", &Any),
-        F(2, "user-permissions", &Any),
-        F(3, "group-permissions", &Any),
-        F(4, "role-permissions", &Any),
+        F(1, "default-permissions", &PERMISSIONS),
+        F(2, "user-permissions", &MapTo(&PERMISSIONS)),
+        F(3, "group-permissions", &MapTo(&PERMISSIONS)),
+        F(4, "role-permissions", &MapTo(&PERMISSIONS)),
         F(
             5,
             "file-type",
@@ -183,29 +193,49 @@ static METADATA: Kind = Map(
     &Any,
 );
 
+static PERMISSIONS: Kind = Bits(&PERMISSION_BITS);
+
+/// SUIT_meta_permission_bits, lowest first.
+static PERMISSION_BITS: [&str; 14] = [
+    "traverse/exec",
+    "create/write",
+    "list/read",
+    "createdir/append",
+    "read_attr",
+    "read_perm",
+    "change_perm",
+    "change_owner",
+    "write_attr",
+    "recurse_delete",
+    "delete",
+    "sync",
+    "read_attr_ex",
+    "write_attr_ex",
+];
+
 /// SUIT_Text_Map: language, then texts on the manifest (by number) and on components (by
 /// identifier).
-static TEXT: Kind = MapTo(&Map(
-    &[
-        F(1, "manifest-description", &Any),
-        F(2, "update-description", &Any),
-        F(3, "manifest-json-source", &Any),
-        F(4, "manifest-yaml-source", &Any),
-    ],
-    &Map(
-        &[
-            F(1, "vendor-name", &Any),
-            F(2, "model-name", &Any),
-            F(3, "vendor-domain", &Any),
-            F(4, "model-info", &Any),
-            F(5, "component-description", &Any),
-            F(6, "component-version", &Any),
-            F(7, "version-required", &Any),
-            F(8, "current-version", &Any),
-        ],
-        &Any,
-    ),
-));
+static TEXT: Kind = MapTo(&Map(&TEXT_FIELDS, &Map(&COMPONENT_TEXT_FIELDS, &Any)));
+
+/// Texts on the manifest.
+pub(crate) static TEXT_FIELDS: [F; 4] = [
+    F(1, "manifest-description", &Any),
+    F(2, "update-description", &Any),
+    F(3, "manifest-json-source", &Any),
+    F(4, "manifest-yaml-source", &Any),
+];
+
+/// Texts on a component.
+pub(crate) static COMPONENT_TEXT_FIELDS: [F; 8] = [
+    F(1, "vendor-name", &Any),
+    F(2, "model-name", &Any),
+    F(3, "vendor-domain", &Any),
+    F(4, "model-info", &Any),
+    F(5, "component-description", &Any),
+    F(6, "component-version", &Any),
+    F(7, "version-required", &Any),
+    F(8, "current-version", &Any),
+];
 
 /// SUIT_Report.
 pub(crate) static REPORT: Kind = Map(

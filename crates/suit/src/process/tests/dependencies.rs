@@ -275,17 +275,8 @@ fn what_has_not_been_checked_is_not_processed() {
 fn new_content_must_be_checked_anew() {
     let inner = dependency().envelope();
     let replaced = [select(1), set(&[content(b"no envelope")]), plain(WRITE)];
-    let own = [
-        select(0),
-        set(&[content(b"own"), (22, uint(1))]),
-        plain(WRITE),
-    ];
-    let copied = [select(1), set(&[(22, uint(0))]), plain(22)];
-    let copied = [&own[..], &copied].concat();
-    let exchanged = [&own[..], &[plain(31)]].concat();
-    let unlinked = alloc::vec![select(1), plain(UNLINK)];
-    for change in [replaced.to_vec(), copied, exchanged, unlinked] {
-        let install = [&change[..], &[select(1), plain(PROCESS_DEPENDENCY)]].concat();
+    for change in [&replaced[..], &[select(1), plain(UNLINK)]] {
+        let install = [change, &[select(1), plain(PROCESS_DEPENDENCY)]].concat();
         let changed = with(root(&inner), INSTALL, &install);
         assert_eq!(fault(&changed, &inner), Fault::IntegrityNotChecked);
     }
@@ -381,90 +372,55 @@ fn what_a_dependent_sets_wins_and_what_a_dependency_sets_persists() {
     assert_eq!(device.staged[&component(5)], b"inner");
 }
 
-/// Proves: S-116, S-141, S-142, S-143, S-144, S-117
+/// Proves: S-028, S-036, S-133
 #[test]
-fn a_dependency_goes_with_the_last_that_needs_it() {
-    let inner = dependency().envelope();
-    let first = root(&inner);
-    let mut second = root(&inner);
-    second.name = "second";
-    second.components[0] = 2;
-    let mut device = device();
-    let fetched = update(&first, &inner, &mut device).unwrap();
-    assert_eq!(fetched.len(), 1);
-    device.commit();
-    // What is there is not fetched again, but needed once more.
-    let fetched = update(&second, &inner, &mut device).unwrap();
-    assert_eq!(fetched, []);
-    device.commit();
-    // Nobody may put anything else there meanwhile.
-    let mut newer = dependency();
-    newer.sequence_number = 4;
-    let newer = newer.envelope();
-    assert_eq!(
-        update(&root(&newer), &newer, &mut device)
-            .unwrap_err()
-            .fault,
-        Fault::InUse(component(9))
-    );
-    device.staged.clear();
-
-    let uninstall = |root: &Draft, device: &mut Memory| {
-        // Again, as if it had been cut short: it changes nothing more.
-        for _ in 0..2 {
-            run(root, &inner, Procedure::Uninstall, device, &strict()).unwrap();
-            device.commit();
-        }
-    };
-    uninstall(&first, &mut device);
-    let left: Vec<_> = device.installed.keys().cloned().collect();
-    assert_eq!(left, [component(2), component(5), component(9)]);
-    uninstall(&second, &mut device);
-    assert_eq!(device.installed.len(), 0);
-    assert_eq!(device.links.len(), 0);
+fn a_dependency_is_what_it_signed_itself() {
+    // Content that the root's signer vouches for, by signature or digest, is no dependency yet.
+    let mut own = dependency();
+    own.signer = 1;
+    let own = own.envelope();
+    let written = [select(1), set(&[content(&own)]), plain(WRITE)];
+    let matched = [select(1), wanted(&own), plain(FETCH), plain(IMAGE_MATCH)];
+    for commands in [&written[..], &matched] {
+        let mut root = root(&own);
+        root.sections.clear();
+        let root = with(root, INSTALL, commands);
+        let failure = run(&root, &own, Procedure::Update, &mut device(), &lenient()).unwrap_err();
+        assert_eq!(failure.fault, Fault::Unchecked(component(9)));
+    }
 }
 
-/// Proves: S-143
+/// Proves: S-134
 #[test]
-fn processing_uninstalls_nothing_that_others_need() {
+fn another_digest_makes_the_check_anew() {
     let inner = dependency().envelope();
-    let uninstall = [
-        select(1),
-        wanted(&inner),
-        plain(DEPENDENCY_INTEGRITY),
-        plain(PROCESS_DEPENDENCY),
-    ];
-    let mut roots = [root(&inner), root(&inner)];
-    roots[1].name = "second";
-    roots[1].components[0] = 2;
-    let roots = roots.map(|root| with(root, UNINSTALL, &uninstall));
-    let mut device = device();
-    for root in &roots {
-        update(root, &inner, &mut device).unwrap();
-        device.commit();
-    }
+    let other = set(&[(3, bytes(&SuitDigest::sha256(b"another").to_bytes()))]);
+    let again = |first: &[Pair]| {
+        let commands = [&[select(1)], first, &[plain(DEPENDENCY_INTEGRITY)]].concat();
+        with(root(&inner), PAYLOAD_FETCH, &commands)
+    };
+    update(&again(&[]), &inner, &mut device()).unwrap();
+    assert_eq!(fault(&again(&[other]), &inner), Fault::OtherDigest);
+}
+
+/// Proves: S-137
+#[test]
+fn a_dependency_that_nobody_looks_at_is_not_left_out() {
+    let inner = dependency().envelope();
+    let write = [select(0), set(&[content(b"outer")]), plain(WRITE)];
+    let mut ignorant = root(&inner);
+    ignorant.sections.clear();
+    let ignorant = with(ignorant, INSTALL, &write);
+    assert_eq!(fault(&ignorant, &inner), Fault::NotProcessed(component(9)));
     run(
-        &roots[0],
+        &ignorant,
         &inner,
-        Procedure::Uninstall,
-        &mut device,
-        &strict(),
+        Procedure::Update,
+        &mut device(),
+        &lenient(),
     )
     .unwrap();
-    device.commit();
-    assert!(device.installed.contains_key(&component(5)));
-    device.links.remove(&(
-        ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]),
-        component(9),
-    ));
-    run(
-        &roots[1],
-        &inner,
-        Procedure::Uninstall,
-        &mut device,
-        &strict(),
-    )
-    .unwrap();
-    device.commit();
-    assert!(!device.installed.contains_key(&component(5)));
+    // Unless the manifest gives it up.
+    let gives_up = [&write[..], &[select(1), plain(UNLINK)]].concat();
+    update(&with(ignorant, INSTALL, &gives_up), &inner, &mut device()).unwrap();
 }

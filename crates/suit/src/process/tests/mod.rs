@@ -1,6 +1,7 @@
 //! A device in memory, and manifests written by hand: independent of the model and its builder, so that
 //! both would have to be wrong in the same way for a fault to hide.
 
+mod built;
 mod commands;
 mod dependencies;
 mod dependency_chain;
@@ -14,7 +15,9 @@ mod procedures;
 mod published;
 mod random;
 mod refusals;
+mod review;
 mod sequences;
+mod shared_dependencies;
 mod update_management;
 
 use alloc::collections::BTreeMap;

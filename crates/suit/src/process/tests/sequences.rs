@@ -388,3 +388,41 @@ fn records_stop_at_their_limit() {
     drive(&mut processor, &mut Memory::default(), &server(), 7).unwrap();
     assert_eq!(processor.records().len(), Limits::default().records);
 }
+
+#[test]
+fn a_tool_sees_where_each_command_stands_and_why_a_condition_failed() {
+    let first = sequence(&[plain(14)]);
+    let second = sequence(&[run_sequence(&sequence(&[set(&[size(1)])]))]);
+    let install = sequence(&[try_each(&[first, second], false)]);
+    let draft = Draft::new(&[(20, install)]);
+    let mut processor = draft.processor(Procedure::Update).unwrap();
+    let mut store = Memory::default();
+    let mut seen = Vec::new();
+    loop {
+        let next = processor.next_command();
+        let code = next.map(|(_, command, _)| command.code());
+        let nesting: Vec<_> = processor.nesting().collect();
+        let progress = processor.step(&mut store).unwrap();
+        if let Some(code) = code {
+            seen.push((code, nesting, processor.failed_condition().cloned()));
+        }
+        if progress == Some(Progress::Done) {
+            break;
+        }
+    }
+    let (section, alternative) = (Nesting::Section, Nesting::Alternative);
+    let abort = Some(Fault::AbortCommand);
+    assert_eq!(
+        seen,
+        [
+            (15, alloc::vec![section], None),
+            (14, alloc::vec![section, alternative(0)], abort),
+            (32, alloc::vec![section, alternative(1)], None),
+            (
+                20,
+                alloc::vec![section, alternative(1), Nesting::RunSequence],
+                None
+            ),
+        ]
+    );
+}

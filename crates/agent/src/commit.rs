@@ -1,0 +1,261 @@
+//! What a transaction that is complete makes of the record: the manifest, its dependencies, and what nobody
+//! needs any longer.
+
+use alloc::vec::Vec;
+
+use suit::process::{Authorized, Failure, Fault};
+use suit::report::{Reason, Record};
+use suit::{ComponentIdentifier, Envelope, Manifest};
+use teep_cose::digest::sha256;
+
+use crate::authorize::id_fits;
+use crate::device::thumbprints;
+use crate::install::{Staged, Staging, write_slot};
+use crate::inventory::{InstalledManifest, Inventory};
+use crate::ports::{PortError, SlotNumber, Tee};
+use crate::{bounds, rights};
+
+/// Why what was staged was not installed. Nothing has changed then.
+pub(crate) enum NotCommitted {
+    /// The manifests do not go together with what is installed.
+    Failed(Failure),
+    /// The TEE could not store it.
+    Port(PortError),
+}
+
+/// Switches over to what `manifests` staged: the root, which `updates` ordered, then the dependencies that
+/// were checked.
+pub(crate) fn commit(
+    mut staging: Staging,
+    manifests: &[Authorized],
+    updates: Vec<[u8; 32]>,
+    inventory: &mut Inventory,
+    tee: &mut dyn Tee,
+) -> Result<(), NotCommitted> {
+    let envelope = staging.allocate();
+    let set = Set {
+        staging: &staging,
+        manifests,
+        inventory,
+    };
+    let next = match set.record(envelope, updates) {
+        Ok(next) => next,
+        Err(fault) => {
+            staging.discard(inventory, tee);
+            return Err(NotCommitted::Failed(failure(fault)));
+        }
+    };
+    if let Err(error) = write_slot(envelope, manifests[0].envelope(), tee) {
+        staging.discard(inventory, tee);
+        return Err(NotCommitted::Port(error));
+    }
+    let switched = staging.switch_over(next, inventory, tee);
+    switched.map_err(NotCommitted::Port)
+}
+
+/// The manifests of one transaction.
+struct Set<'a> {
+    staging: &'a Staging,
+    manifests: &'a [Authorized],
+    inventory: &'a Inventory,
+}
+
+impl Set<'_> {
+    /// The record that names all that the set installs, the root's envelope in the slot `envelope`.
+    fn record(&self, envelope: SlotNumber, updates: Vec<[u8; 32]>) -> Result<Inventory, Fault> {
+        let (root, dependencies) = self.manifests.split_first().expect("the root is the first");
+        let mut next = self.inventory.clone();
+        next.next_slot = self.staging.next_slot;
+        for manifest in dependencies {
+            let Some(slot) = self.envelope(manifest) else {
+                continue;
+            };
+            check_name(root, manifest)?;
+            let id = manifest.stored_at();
+            let installed = self.inventory.manifest(id);
+            let known = self.inventory.known(id);
+            let known = known.filter(|k| k.sequence_number == manifest.sequence_number());
+            // T-187 (10) the Updates that ordered it as a root; what comes with a root is guarded by that.
+            let updates = known.map(|known| known.updates.to_vec());
+            next.install(InstalledManifest {
+                is_root: installed.is_some_and(|installed| installed.is_root),
+                ..self.installed(manifest, slot, updates.unwrap_or_default())?
+            });
+        }
+        next.install(InstalledManifest {
+            is_root: true,
+            ..self.installed(root, envelope, updates)?
+        });
+        // S-143 what the new version depends on no longer goes with it, if nobody else needs it.
+        for id in next.unused() {
+            next.remove(&id);
+        }
+        self.check_whole(&next)?;
+        self.check_owners(&next)?;
+        self.check_bounds(&next)?;
+        Ok(next)
+    }
+
+    /// Where the envelope of a dependency lies; `None` if this version of it is not what stays.
+    fn envelope(&self, manifest: &Authorized) -> Option<SlotNumber> {
+        let id = manifest.stored_at();
+        match self.staging.staged(id) {
+            Some(Staged::Whole(content)) => {
+                (content.digest == sha256(manifest.envelope())).then_some(content.slot)
+            }
+            Some(Staged::Writing { .. }) => None,
+            None => {
+                let installed = self.inventory.manifest(id)?;
+                (installed.digest == manifest.digest().bytes).then_some(installed.envelope)
+            }
+        }
+    }
+
+    fn installed(
+        &self,
+        manifest: &Authorized,
+        envelope: SlotNumber,
+        updates: Vec<[u8; 32]>,
+    ) -> Result<InstalledManifest, Fault> {
+        let id = manifest.stored_at();
+        let signers = thumbprints(manifest.signers());
+        let signer = rights::responsible(self.inventory, &signers, id)
+            .ok_or_else(|| Fault::NotAllowed(id.clone()))?;
+        let is_dependency = |component| manifest.dependencies().any(|id| id == component);
+        let components = manifest.components().iter().filter(|component| {
+            // Staged images, and installed ones that the manifest neither replaced nor unlinked.
+            !is_dependency(*component) && self.staging.needs(self.inventory, id, component)
+        });
+        let content = |component: &ComponentIdentifier| {
+            let content = self.staging.content(self.inventory, component)?;
+            Some(content.of(component.clone()))
+        };
+        Ok(InstalledManifest {
+            manifest_component_id: id.clone(),
+            sequence_number: manifest.sequence_number(),
+            digest: manifest.digest().bytes.clone(),
+            uri: manifest.reference_uri().into(),
+            signer,
+            envelope,
+            components: components.filter_map(content).collect(),
+            dependencies: self.dependencies(manifest),
+            is_root: false,
+            updates,
+        })
+    }
+
+    /// The dependencies that are there and that the manifest has not unlinked.
+    fn dependencies(&self, manifest: &Authorized) -> Vec<ComponentIdentifier> {
+        let id = manifest.stored_at();
+        let is_checked = |dependency: &ComponentIdentifier| {
+            let mut others = self.manifests[1..].iter();
+            others.any(|m| m.stored_at() == dependency && self.envelope(m).is_some())
+        };
+        let is_there = |dependency: &ComponentIdentifier| {
+            let installed = || self.inventory.manifest(dependency).is_some();
+            match self.staging.noted(id, dependency) {
+                Some(is_needed) => is_needed && (is_checked(dependency) || installed()),
+                None => {
+                    is_checked(dependency)
+                        || installed() && self.staging.needs(self.inventory, id, dependency)
+                }
+            }
+        };
+        manifest
+            .dependencies()
+            .filter(|dependency| is_there(dependency))
+            .cloned()
+            .collect()
+    }
+
+    /// S-133 a dependency that was fetched, but never checked, is not installed, nor what depends on it.
+    fn check_whole(&self, next: &Inventory) -> Result<(), Fault> {
+        let is_left = |id: &ComponentIdentifier| {
+            let slot = self.staging.staged(id).map(Staged::slot);
+            slot.is_some_and(|slot| !next.slots().any(|known| known == slot))
+        };
+        let wants = |manifest: &Authorized| {
+            let mut wanted = manifest.dependencies().filter(|dependency| {
+                self.staging.noted(manifest.stored_at(), dependency) == Some(true)
+            });
+            next.manifest(manifest.stored_at()).is_some() && wanted.any(is_left)
+        };
+        match self.manifests.iter().any(wants) {
+            true => Err(Fault::IntegrityNotChecked),
+            false => Ok(()),
+        }
+    }
+
+    /// S-028 a name belongs to one signer, and is that of a component or of a manifest.
+    fn check_owners(&self, next: &Inventory) -> Result<(), Fault> {
+        for manifest in self.manifests {
+            let Some(manifest) = next.manifest(manifest.stored_at()) else {
+                continue;
+            };
+            for component in &manifest.components {
+                let id = &component.component_id;
+                let is_others = |other: &InstalledManifest| {
+                    other.signer != manifest.signer && other.component(id).is_some()
+                };
+                if next.manifest(id).is_some() || next.installed.iter().any(is_others) {
+                    return Err(Fault::NotAllowed(id.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // T-199 (11) dependencies stay within the bounds that the root was checked for before it ran.
+    fn check_bounds(&self, next: &Inventory) -> Result<(), Fault> {
+        if next.installed.len() > bounds::INSTALLED_MANIFESTS {
+            return Err(Fault::OverLimit("manifests installed"));
+        }
+        if next.component_count() > bounds::INSTALLED_COMPONENTS {
+            return Err(Fault::OverLimit("components installed"));
+        }
+        let is_new = |id: &ComponentIdentifier| self.inventory.known(id).is_none();
+        let is_full = self.inventory.removed.len() >= bounds::REMOVED_MANIFESTS;
+        for manifest in self.manifests {
+            let id = manifest.stored_at();
+            if is_full && is_new(id) {
+                return Err(Fault::OverLimit("manifests removed before"));
+            }
+            let mut ids = manifest.components().iter().chain([id]);
+            if !ids.all(id_fits) {
+                return Err(Fault::OverLimit("bytes of a component identifier"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// S-032, S-140 a dependency lies where its own name says: under another, its signer's older versions could be
+/// installed, and its components kept from it.
+fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
+    let id = manifest.stored_at();
+    // S-139 what is being replaced is nobody's dependency.
+    if id == root.stored_at() {
+        return Err(Fault::DependsOnItself);
+    }
+    let limits = suit::Limits::DEFAULT;
+    let envelope = Envelope::decode(manifest.envelope(), &limits)?;
+    let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::from)?;
+    match named.manifest_component_id.as_ref() == Some(id) {
+        true => Ok(()),
+        false => Err(Fault::NotAllowed(id.clone())),
+    }
+}
+
+/// A failure of the transaction as a whole.
+pub(crate) fn failure(fault: Fault) -> Failure {
+    let reason = match fault {
+        Fault::NotAllowed(_) => Reason::ComponentUnauthorised,
+        _ => Reason::OperationFailed,
+    };
+    Failure {
+        reason,
+        record: Record::default(),
+        place: None,
+        fault,
+    }
+}

@@ -1,0 +1,355 @@
+//! How the record is stored: one CBOR map.
+//!
+//! | Key | Holds |
+//! |---|---|
+//! | 1 | format of the record: 2 (1, of before there were dependencies, is read, too) |
+//! | 2, 3 | URIs and trust anchors of TAMs |
+//! | 4 | trust anchors of Trusted Component Signers |
+//! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
+//! | 8 | the next slot number |
+//! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update], [dependency], whether it is a root] |
+//! | 10 | removed manifests, against rollback and replay: [id, sequence number, signer, [component], [Update]] |
+//! | 11, 12 | requested components, unneeded manifests |
+//! | 13 | permissions: [[signer, prefix]] |
+//! | 14 | enterprise numbers that the device asserts |
+//!
+//! An Update stands there by its digest: it installed this version, and must not install it again.
+
+use alloc::vec::Vec;
+
+use suit::ComponentIdentifier;
+use teep_cose::cbor::{EncodeResult, Encoder, Limits, Malformed, Problem, Reader};
+use teep_cose::{Thumbprint, TrustAnchors};
+
+use crate::AgentError;
+use crate::inventory::{
+    InstalledComponent, InstalledManifest, Inventory, Permission, Provisioning, RemovedManifest,
+};
+use crate::ports::PortError;
+
+impl Inventory {
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// [`PortError::Full`] for one that is larger than the Agent could read back: it must never be stored.
+    pub(crate) fn record(&self) -> Result<Vec<u8>, PortError> {
+        let bytes = self.encode();
+        match Reader::new(&bytes, "Agent record", &RECORD_LIMITS) {
+            Ok(_) => Ok(bytes),
+            Err(_) => Err(PortError::Full),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut Encoder::new(&mut out))
+            .expect("writing to a Vec does not fail");
+        out
+    }
+
+    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+        let Provisioning {
+            tam_uris,
+            tams,
+            signers,
+            permissions,
+            identity,
+        } = &self.provisioning;
+        e.map(14)?.u8(1)?.u64(FORMAT)?;
+        e.u8(2)?.array(tam_uris.len() as u64)?;
+        for uri in tam_uris {
+            e.str(uri)?;
+        }
+        e.u8(3)?
+            .bytes(&tams.encode())?
+            .u8(4)?
+            .bytes(&signers.encode())?;
+        for (key, ids) in [
+            (5, &identity.vendor),
+            (6, &identity.class),
+            (7, &identity.device),
+        ] {
+            e.u8(key)?.array(ids.len() as u64)?;
+            for id in ids {
+                e.bytes(id)?;
+            }
+        }
+        e.u8(8)?.u64(self.next_slot)?;
+        e.u8(9)?.array(self.installed.len() as u64)?;
+        for manifest in &self.installed {
+            manifest.write(e)?;
+        }
+        e.u8(10)?.array(self.removed.len() as u64)?;
+        for removed in &self.removed {
+            e.array(5)?;
+            removed.manifest_component_id.encode(e);
+            e.u64(removed.sequence_number)?.bytes(&removed.signer.0)?;
+            e.array(removed.components.len() as u64)?;
+            removed
+                .components
+                .iter()
+                .for_each(|component| component.encode(e));
+            write_digests(&removed.updates, e)?;
+        }
+        for (key, ids) in [(11, &self.requested), (12, &self.unneeded)] {
+            e.u8(key)?.array(ids.len() as u64)?;
+            for id in ids {
+                id.encode(e);
+            }
+        }
+        e.u8(13)?.array(permissions.len() as u64)?;
+        for permission in permissions {
+            e.array(2)?.bytes(&permission.signer.0)?;
+            permission.prefix.encode(e);
+        }
+        e.u8(14)?.array(identity.enterprise_number.len() as u64)?;
+        for number in &identity.enterprise_number {
+            e.bytes(number)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a record that [`Inventory::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, AgentError> {
+        let mut r = Reader::new(bytes, "Agent record", &RECORD_LIMITS)?;
+        let mut inventory = Self::default();
+        for _ in 0..r.map("Agent record")? {
+            match r.uint("record key")? {
+                1 => match r.uint("format")? {
+                    1..=FORMAT => {}
+                    _ => return Err(r.fault("format", Problem::Expected("format 1 or 2")).into()),
+                },
+                2 => {
+                    inventory.provisioning.tam_uris =
+                        list(&mut r, "TAM URIs", |r| Ok(r.text("TAM URI")?.into()))?;
+                }
+                3 => inventory.provisioning.tams = TrustAnchors::decode(r.bytes("TAM anchors")?)?,
+                4 => inventory.provisioning.signers = TrustAnchors::decode(r.bytes("signers")?)?,
+                5 => inventory.provisioning.identity.vendor = list(&mut r, "vendor ids", uuid)?,
+                6 => inventory.provisioning.identity.class = list(&mut r, "class ids", uuid)?,
+                7 => inventory.provisioning.identity.device = list(&mut r, "device ids", uuid)?,
+                8 => inventory.next_slot = r.uint("next slot")?,
+                9 => inventory.installed = list(&mut r, "installed", InstalledManifest::read)?,
+                10 => {
+                    inventory.removed = list(&mut r, "removed", |r| {
+                        r.array_of("removed", 5, "an array of 5")?;
+                        Ok(RemovedManifest {
+                            manifest_component_id: ComponentIdentifier::decode(r)?,
+                            sequence_number: r.uint("sequence number")?,
+                            signer: Thumbprint(fixed(r, "signer")?),
+                            components: list(r, "components", ComponentIdentifier::decode)?,
+                            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
+                        })
+                    })?;
+                }
+                11 => {
+                    inventory.requested = list(&mut r, "requested", ComponentIdentifier::decode)?;
+                }
+                12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
+                13 => {
+                    inventory.provisioning.permissions = list(&mut r, "permissions", |r| {
+                        r.array_of("permission", 2, "an array of 2")?;
+                        Ok(Permission {
+                            signer: Thumbprint(fixed(r, "signer")?),
+                            prefix: ComponentIdentifier::decode(r)?,
+                        })
+                    })?;
+                }
+                14 => {
+                    inventory.provisioning.identity.enterprise_number =
+                        list(&mut r, "enterprise numbers", |r| {
+                            Ok(r.bytes("enterprise number")?.to_vec())
+                        })?;
+                }
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 14")).into()),
+            }
+        }
+        Ok(inventory)
+    }
+}
+
+impl InstalledManifest {
+    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+        e.array(10)?;
+        self.manifest_component_id.encode(e);
+        e.u64(self.sequence_number)?
+            .bytes(&self.digest)?
+            .str(&self.uri)?;
+        e.bytes(&self.signer.0)?
+            .u64(self.envelope)?
+            .array(self.components.len() as u64)?;
+        for component in &self.components {
+            e.array(4)?;
+            component.component_id.encode(e);
+            e.u64(component.slot)?
+                .u64(component.size)?
+                .bytes(&component.digest)?;
+        }
+        write_digests(&self.updates, e)?;
+        e.array(self.dependencies.len() as u64)?;
+        self.dependencies.iter().for_each(|id| id.encode(e));
+        e.bool(self.is_root)?;
+        Ok(())
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let members = r.array("installed manifest")?;
+        let mut manifest = Self::read_first(r)?;
+        match members {
+            // Format 1: every manifest is a root.
+            8 => {}
+            10 => {
+                manifest.dependencies = list(r, "dependencies", ComponentIdentifier::decode)?;
+                manifest.is_root = r.bool("whether it is a root")?;
+            }
+            _ => {
+                return Err(r.fault("installed manifest", Problem::Expected("an array of 10")));
+            }
+        }
+        Ok(manifest)
+    }
+
+    fn read_first(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            manifest_component_id: ComponentIdentifier::decode(r)?,
+            sequence_number: r.uint("sequence number")?,
+            digest: r.bytes("digest")?.to_vec(),
+            uri: r.text("URI")?.into(),
+            signer: Thumbprint(fixed(r, "signer")?),
+            envelope: r.uint("envelope slot")?,
+            components: list(r, "components", |r| {
+                r.array_of("component", 4, "an array of 4")?;
+                Ok(InstalledComponent {
+                    component_id: ComponentIdentifier::decode(r)?,
+                    slot: r.uint("slot")?,
+                    size: r.uint("size")?,
+                    digest: fixed(r, "digest")?,
+                })
+            })?,
+            updates: list(r, "Updates", |r| fixed(r, "Update"))?,
+            dependencies: Vec::new(),
+            is_root: true,
+        })
+    }
+}
+
+fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+    e.array(digests.len() as u64)?;
+    for digest in digests {
+        e.bytes(digest)?;
+    }
+    Ok(())
+}
+
+fn list<T>(
+    r: &mut Reader<'_>,
+    field: &'static str,
+    read: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    (0..r.array(field)?).map(|_| read(r)).collect()
+}
+
+fn uuid(r: &mut Reader<'_>) -> Result<[u8; 16], Malformed> {
+    fixed(r, "identifier")
+}
+
+fn fixed<const N: usize>(r: &mut Reader<'_>, field: &'static str) -> Result<[u8; N], Malformed> {
+    let fault = r.fault(field, Problem::Expected("a byte string of fixed length"));
+    r.bytes(field)?.try_into().map_err(|_| fault)
+}
+
+const FORMAT: u64 = 2;
+/// The record is the TEE's own, but it is read with the same care as anything else.
+const RECORD_LIMITS: Limits = Limits {
+    bytes: 4 << 20,
+    depth: 16,
+    items: 1 << 16,
+};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn id(name: &str) -> ComponentIdentifier {
+        ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
+    }
+
+    fn installed(name: &str) -> InstalledManifest {
+        InstalledManifest {
+            manifest_component_id: id(name),
+            sequence_number: 3,
+            digest: vec![1; 32],
+            uri: "https://example.org/a.suit".into(),
+            signer: Thumbprint([2; 32]),
+            envelope: 7,
+            components: vec![InstalledComponent {
+                component_id: id("ta"),
+                slot: 8,
+                size: 20,
+                digest: [3; 32],
+            }],
+            dependencies: vec![id("library")],
+            is_root: false,
+            updates: vec![[5; 32]],
+        }
+    }
+
+    #[test]
+    fn the_record_survives_storage() {
+        let mut inventory = Inventory {
+            next_slot: 9,
+            ..Inventory::default()
+        };
+        let provisioning = &mut inventory.provisioning;
+        provisioning
+            .tam_uris
+            .push("http://127.0.0.1:8080/tam".into());
+        provisioning.permissions.push(Permission {
+            signer: Thumbprint([2; 32]),
+            prefix: id("prefix"),
+        });
+        provisioning.identity.vendor.push([4; 16]);
+        provisioning.identity.enterprise_number.push(vec![0x2a]);
+        inventory.install(installed("a"));
+        inventory.install(installed("b"));
+        inventory.remove(&id("b")).unwrap();
+        inventory.requested.push(id("other"));
+        assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
+    }
+
+    /// A device of before there were dependencies goes on with what it has.
+    #[test]
+    fn the_first_format_is_read() {
+        let record = [
+            &[0xa2, 0x01, 0x01, 0x09, 0x81, 0x88][..],
+            &[0x81, 0x41, b'a', 0x03, 0x41, 0x01, 0x60, 0x58, 0x20],
+            &[2; 32],
+            &[0x07, 0x80, 0x80],
+        ];
+        let inventory = Inventory::decode(&record.concat()).unwrap();
+        let [manifest] = &inventory.installed[..] else {
+            panic!("one manifest")
+        };
+        assert_eq!(manifest.manifest_component_id, id("a"));
+        assert!(manifest.is_root && manifest.dependencies.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_read_back_is_not_stored() {
+        let mut inventory = Inventory::default();
+        assert!(inventory.record().is_ok());
+        inventory
+            .requested
+            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
+        assert_eq!(inventory.record(), Err(PortError::Full));
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused() {
+        let bytes = Inventory::default().encode();
+        assert!(Inventory::decode(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Inventory::decode(&[0xa1, 0x01, 0x03]).is_err());
+    }
+}

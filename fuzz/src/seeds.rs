@@ -1,0 +1,146 @@
+//! Inputs to start from: manifests of our own builder, and the published examples where the folder is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use suit::build::{Component, Description, Unsigned};
+use suit::text::{LanguageText, Text, key};
+use suit::{Envelope, Limits, Member};
+
+use crate::composed::{IMAGE, IMAGE_URI};
+use crate::signed::Signer;
+
+/// Writes the inputs that `of_envelope` makes from envelopes, and `more`, into the folder that the
+/// environment variable `FUZZ_SEEDS` names; nothing if it is not set.
+///
+/// # Panics
+/// If a file cannot be read or written.
+pub fn write(of_envelope: fn(&[u8]) -> Option<Vec<u8>>, more: &[&[u8]]) {
+    let Some(folder) = std::env::var_os("FUZZ_SEEDS").map(PathBuf::from) else {
+        return;
+    };
+    let envelopes = own().into_iter().chain(published());
+    let inputs = envelopes.filter_map(|envelope| of_envelope(&envelope));
+    let more = more.iter().map(|input| input.to_vec());
+    for (number, input) in inputs.chain(more).enumerate() {
+        let path = folder.join(format!("seed-{number:03}"));
+        fs::write(&path, input).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// The manifest of an envelope that can be decoded.
+#[must_use]
+pub fn manifest_of(envelope: &[u8]) -> Option<Vec<u8>> {
+    let envelope = Envelope::decode(envelope, &Limits::DEFAULT).ok()?;
+    Some(envelope.manifest_bytes().to_vec())
+}
+
+/// Envelopes of the builder.
+fn own() -> Vec<Vec<u8>> {
+    let id = |name: &str| name.parse().expect("a component identifier");
+    let fetched = Component::fetched(id("TEEP-Device/ta"), IMAGE_URI, IMAGE);
+    let integrated = Component::integrated(id("TEEP-Device/data"), "#image", IMAGE.to_vec());
+    let english = LanguageText {
+        manifest: vec![(
+            key::MANIFEST_DESCRIPTION,
+            "an example that is long enough to be severed",
+        )],
+        components: vec![(id("TEEP-Device/ta"), vec![(1, "Acme")])],
+    };
+    let small = Description {
+        sequence_number: 1,
+        components: vec![fetched.clone()],
+        ..Description::default()
+    };
+    let large = Description {
+        sequence_number: 2,
+        manifest_component_id: Some(id("TEEP-Device/ta/suit")),
+        reference_uri: Some("https://example.org/manifest".into()),
+        vendor_identifier: Some([1; 16]),
+        class_identifier: Some([1; 16]),
+        components: vec![fetched, integrated],
+        validate: true,
+        uninstall: true,
+        text: Some(Text {
+            languages: vec![("en", english)],
+        }),
+        ..Description::default()
+    };
+    let severed = Description {
+        sever: vec![Member::Install, Member::Text],
+        ..large.clone()
+    };
+    let signer = Signer::fixed();
+    let built = |description: &Description<'_>| description.build().expect("a valid description");
+    let tagged: fn(Unsigned) -> Unsigned = Unsigned::tagged;
+    [
+        built(&small),
+        tagged(built(&small)),
+        built(&large),
+        built(&severed),
+    ]
+    .iter()
+    .map(|envelope| signer.sign(envelope))
+    .collect()
+}
+
+/// The published examples in the folder `TEEP_SPEC`, by default beside the project; none if it is absent.
+fn published() -> Vec<Vec<u8>> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/spec");
+    let folder = std::env::var_os("TEEP_SPEC").map_or_else(|| default.into(), PathBuf::from);
+    let mut files = Vec::new();
+    list(&folder.join("suit"), &mut files);
+    if files.is_empty() {
+        eprintln!("SEEDS: no published examples in {}", folder.display());
+    }
+    files.sort();
+    files.iter().filter_map(|path| example(path)).collect()
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            list(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// The envelope in a file, as bytes or hexadecimal with comments; `None` if it holds something else.
+fn example(path: &Path) -> Option<Vec<u8>> {
+    let name = path.file_name()?.to_str()?;
+    let bytes = fs::read(path).ok()?;
+    let bytes = if name.ends_with(".bin") {
+        bytes
+    } else if name.contains(".hex") {
+        hexadecimal(&String::from_utf8(bytes).ok()?)?
+    } else {
+        return None;
+    };
+    Envelope::decode(&bytes, &Limits::DEFAULT).ok()?;
+    Some(bytes)
+}
+
+/// Comments stand after `#` and between `/`.
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let lines = text.lines().filter_map(|line| line.split('#').next());
+    let joined = lines.collect::<Vec<_>>().join(" ");
+    let digits: Vec<u8> = joined
+        .split('/')
+        .step_by(2)
+        .flat_map(str::chars)
+        .filter(|character| !character.is_whitespace())
+        .map(|character| character.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    Some(
+        digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect(),
+    )
+}
