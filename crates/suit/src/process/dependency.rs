@@ -151,6 +151,12 @@ fn load(
     let authorized = authenticated
         .authorize_at(id, &prefix, path, device, &options)
         .map_err(Stop::Failed)?;
+    // S-028, P-17 what is set of a component counts for all manifests: who only depends on it must not set
+    // what its owner goes by.
+    for known in manifests.iter() {
+        known.may_share_with(&authorized, device)?;
+        authorized.may_share_with(known, device)?;
+    }
     machine.add_components(&authorized);
     manifests.push(authorized);
     Ok(manifests.len() - 1)

@@ -259,6 +259,10 @@ mod tests {
             assert_eq!(reason.number(), number as i64);
             assert_eq!(Reason::from_number(number as i64), Some(reason));
         }
+        let names = "ok cbor-parse cose-unsupported alg-unsupported unauthorised command-unsupported \
+            component-unsupported component-unauthorised parameter-unsupported severing-unsupported \
+            condition-failed operation-failed invoke-pending";
+        assert!(names.split_whitespace().eq(Reason::ALL.map(Reason::name)));
         assert_eq!(Reason::from_number(13), None);
     }
 }

@@ -15,7 +15,7 @@ fn fetching(digest: &[u8], length: usize) -> Draft {
     )])
 }
 
-/// Proves: S-060, S-104, S-114
+/// Proves: S-104, S-114
 #[test]
 fn a_payload_is_fetched_streamed_and_matched() {
     let mut store = Memory::default();

@@ -185,3 +185,51 @@ fn what_came_without_a_digest_is_not_the_one_that_is_installed() {
     let failure = uninstall(&[&fetch[..], &process].concat()).unwrap_err();
     assert_eq!(failure.fault, Fault::ParameterMissing(3));
 }
+
+/// P-17 what is known of a component is known to every manifest, so that who only depends on it must not
+/// set what its owner then goes by.
+/// Proves: S-028, S-052
+#[test]
+fn who_only_depends_on_a_component_sets_nothing_that_its_owner_uses() {
+    let evil = set(&[content(b"evil!")]);
+    // The root, of a component of its dependency,
+    let mut inner = dependency();
+    let default = (19, set(&[content(b"inner")]).1);
+    inner.sections = alloc::vec![(INSTALL, sequence(&[default, plain(WRITE)]))];
+    let inner = inner.envelope();
+    let process = [select(1), plain(PROCESS_DEPENDENCY)];
+    let mut root_of = root(&inner);
+    root_of
+        .sections
+        .retain(|(label, _)| *label == DEPENDENCY_RESOLUTION);
+    let mut abusive = with(
+        root_of,
+        INSTALL,
+        &[&[select(2), evil.clone()], &process[..]].concat(),
+    );
+    abusive.components = alloc::vec![0, 9, 5];
+    abusive.dependencies = alloc::vec![1, 2];
+    let mut device = device_with(b"");
+    let failure = update(&abusive, &inner, &mut device).unwrap_err();
+    assert_eq!(failure.fault, Fault::NotAllowed(component(5)));
+    // and the dependency, of a component of the root.
+    let mut inner = dependency();
+    inner.components = alloc::vec![5, 0];
+    inner.dependencies = alloc::vec![1];
+    inner.sections = alloc::vec![(INSTALL, sequence(&[select(1), evil]))];
+    let inner = inner.envelope();
+    let mut trusting = root(&inner);
+    trusting
+        .sections
+        .retain(|(label, _)| *label == DEPENDENCY_RESOLUTION);
+    let own = [select(0), set(&[content(b"outer")])];
+    let write = [select(0), plain(WRITE)];
+    let trusting = with(trusting, INSTALL, &[&own[..], &process, &write].concat());
+    let mut device = device_with(b"");
+    let failure = update(&trusting, &inner, &mut device).unwrap_err();
+    assert_eq!(failure.fault, Fault::NotAllowed(component(0)));
+    // Who has the right to it may.
+    device = device_with(b"");
+    device.rights.push((key_of(OTHER), component(0)));
+    update(&trusting, &inner, &mut device).unwrap();
+}

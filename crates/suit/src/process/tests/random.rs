@@ -61,6 +61,12 @@ proptest! {
         argument in collection::vec(any::<u8>(), 0..4),
     ) {
         let mut commands = vec![select(0)];
+        let is_known = |code| {
+            Condition::from_code(code).is_some()
+                || Directive::from_code(code).is_some()
+                || Command::OTHER_CODES.contains(&code)
+        };
+        let all_known = codes.iter().all(|(code, _)| is_known(*code));
         for (code, kind) in codes {
             let argument = match kind {
                 0 => vec![2],
@@ -75,6 +81,7 @@ proptest! {
         if let Ok(authenticated) = envelope.verify(&trusted())
             && let Ok(authorized) = authenticated.authorize(&Memory::default(), &Options::default())
         {
+            prop_assert!(all_known);
             let mut processor = Processor::new(authorized, Procedure::Update);
             let _ends = drive(&mut processor, &mut Memory::default(), &server(), 7);
         }

@@ -289,6 +289,33 @@ fn each_selected_component_has_a_record_of_its_own() {
     assert_eq!(indexes, [0, 1, 2]);
 }
 
+/// Proves: R-03, S-150
+#[test]
+fn what_the_device_holds_is_recorded_where_the_policy_asks() {
+    let run = |policy: u8, wanted: &[u8]| {
+        let image_match = (IMAGE_MATCH, alloc::vec![policy]);
+        let commands = [&write(IMAGE)[..], &[set(&[digest_of(wanted)]), image_match]].concat();
+        let draft = Draft::new(&[(INSTALL, sequence(&commands))]);
+        let mut processor = draft.processor(Procedure::Update).unwrap();
+        let result = drive(&mut processor, &mut Memory::default(), &server(), 7);
+        assert_eq!(result.is_ok(), wanted == IMAGE);
+        processor.records().to_vec()
+    };
+    let claims = crate::SystemPropertyClaims {
+        image_digest: Some(SuitDigest::sha256(IMAGE)),
+        image_size: Some(20),
+        ..crate::SystemPropertyClaims::new(component(0))
+    };
+    let claims = [ReportEntry::SystemProperty(claims)];
+    // Bits 2 and 3: on success, and on failure.
+    assert_eq!(run(4, IMAGE), claims);
+    assert_eq!(run(8, IMAGE), []);
+    assert_eq!(run(8, b"other"), claims);
+    assert_eq!(run(4, b"other"), []);
+    assert_eq!(run(0, b"other"), []);
+    assert_eq!(run(15, b"other").len(), 2);
+}
+
 /// Proves: R-03, S-150, S-151
 #[test]
 fn records_are_kept_where_the_policy_asks_and_name_the_top_level_command() {
