@@ -267,7 +267,6 @@ impl Scene {
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
             permissions: Vec::new(),
             identity: identity("teep.example", "software-tee"),
-            permissions: Vec::new(),
         };
         let setup = Setup {
             provision: provision(algorithm),

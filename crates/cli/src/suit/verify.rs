@@ -152,11 +152,3 @@ impl ImageDigests {
             || is_dependency()
     }
 }
-
-/// What the signer's key is for.
-fn algorithm(signer: &Signer) -> &'static str {
-    match signer {
-        Signer::PublicKey(key) => key.algorithm().name(),
-        Signer::MacKey(_) => "HMAC 256/256",
-    }
-}
