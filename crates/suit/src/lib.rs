@@ -36,7 +36,8 @@
 //! The texts are draft-ietf-suit-manifest-37, -trust-domains-12, -update-management-14,
 //! -firmware-encryption-26, -report-18 and -mti, all of each but: custom commands and parameters, a second
 //! processor for some dependencies, digests other than SHA-256, and the insides of CoSWID tags, which are
-//! kept as bytes. Where the texts disagree with their examples, [`process::Leniency`] decides.
+//! kept as bytes. [`coverage`] lists every command, parameter and member with its test. Where the texts
+//! disagree with their examples, [`process::Leniency`] decides.
 //!
 //! | What | Where |
 //! |---|---|
@@ -55,6 +56,7 @@
 //! | Reports protected by COSE | [`report::protect`] |
 //! | Making and signing manifests | [`build`] |
 //! | Limits, and why something is refused | [`limits`], [`refusal`] |
+//! | Every command, parameter and member with a test | [`coverage`] |
 
 #![no_std]
 extern crate alloc;
@@ -67,6 +69,8 @@ pub mod capability;
 pub mod command;
 pub mod component;
 pub mod component_metadata;
+#[doc = include_str!("coverage.md")]
+pub mod coverage {}
 mod deterministic;
 pub mod digest;
 pub mod envelope;

@@ -58,7 +58,7 @@ pub(super) fn check(
         (Condition::CheckContent, Some(Parameter::Content(wanted))) => {
             // S-028 who may not read it may not guess, either.
             manifests[machine.manifest()].may_use(&component.id, device)?;
-            check_content(machine, place, wanted, device)
+            check_content(machine, manifests, place, wanted, device)
         }
         // S-108 a device without slots is in none of them.
         (Condition::ComponentSlot, Some(Parameter::ComponentSlot(slot))) => {
@@ -184,7 +184,7 @@ fn actual(
     if is_dependency(machine, manifests) {
         return dependency::manifest_digest(machine, manifests, place, device);
     }
-    let content = content(machine, place, device)?;
+    let content = content(machine, manifests, place, device)?;
     Ok((SuitDigest::from_sha256(content.sha256), content.size))
 }
 
@@ -212,7 +212,8 @@ pub(super) fn need_digest(
 
 /// S-107 in constant time: content may be secret, and how much of a guess was right must not show.
 fn check_content(
-    machine: &Machine,
+    machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     wanted: &[u8],
     device: &mut dyn Device,
@@ -220,7 +221,7 @@ fn check_content(
     let mut rest = wanted;
     let mut same = Choice::from(1);
     // The length is public: more bytes than wanted end it at once.
-    let whole = read_all(machine, place, device, |chunk| {
+    let whole = read_all(machine, manifests, place, device, |chunk| {
         match rest.split_at_checked(chunk.len()) {
             Some((part, left)) => {
                 same &= part.ct_eq(chunk);
@@ -240,6 +241,7 @@ fn check_content(
 /// Digest and size of what the component holds: remembered from a fetch, else read once.
 pub(super) fn content(
     machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
 ) -> Result<Content, Stop> {
@@ -248,7 +250,7 @@ pub(super) fn content(
     }
     let mut digest = Sha256::new();
     let mut size = 0;
-    read_all(machine, place, device, |chunk| {
+    read_all(machine, manifests, place, device, |chunk| {
         digest.update(chunk);
         size += chunk.len() as u64;
         true
@@ -266,16 +268,16 @@ pub(super) fn content(
 
 /// Gives the component's content to `take` piece by piece until it says no; whether it never did.
 fn read_all(
-    machine: &Machine,
+    machine: &mut Machine,
+    manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
     mut take: impl FnMut(&[u8]) -> bool,
 ) -> Result<bool, Stop> {
-    let component = &machine.components[place].id;
     let mut buffer = [0; CHUNK];
     let mut offset = 0;
     loop {
-        let read = device.read(component, offset, &mut buffer);
+        let read = device.read(&machine.components[place].id, offset, &mut buffer);
         let count = read.map_err(|error| match error {
             StoreError::NotThere => Stop::Condition(error.into()),
             other => Stop::Abort(other.into()),
@@ -284,6 +286,7 @@ fn read_all(
         if chunk.is_empty() {
             return Ok(true);
         }
+        machine.count_read(manifests, count)?;
         if !take(chunk) {
             return Ok(false);
         }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq as _;
 
+use super::authorize::Dependency;
 use super::conditions::need_digest;
 use super::frame::{Kind, Part};
 use super::machine::{Checked, Machine, Outcome, Stop};
@@ -57,10 +58,21 @@ fn check_integrity(
 ) -> Result<usize, Stop> {
     let (dependent, _, place) = current(machine)?;
     let options = manifests[dependent].options;
-    let wanted = match machine.components[place]
-        .settings
-        .find(parameter::IMAGE_DIGEST, manifests)?
+    let settings = &machine.components[place].settings;
+    // P-17 what a dependency sets persists, but which manifest another one depends on is not for it to say:
+    // only for that manifest itself and for those that it runs within.
+    let is_running = |manifest| {
+        machine
+            .frames
+            .iter()
+            .any(|frame| frame.manifest == manifest)
+    };
+    if let Some(origin) = settings.origin(parameter::IMAGE_DIGEST)
+        && !is_running(origin.manifest)
     {
+        return Err(Fault::NotAllowed(machine.components[place].id.clone()).into());
+    }
+    let wanted = match settings.find(parameter::IMAGE_DIGEST, manifests)? {
         Some(Parameter::ImageDigest(digest)) => Some(digest),
         // P-02 if nothing has been fetched, the dependency is the one that is installed.
         _ if options.leniency.implied_integrity
@@ -112,9 +124,15 @@ fn load(
     if !wanted.is_none_or(is_wanted) {
         return Err(Fault::OtherDigest.into());
     }
+    machine.count_key_operation(manifests)?;
     // S-138 always: that its dependent's signer wants it does not show who made it.
     let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
     let (id, prefix, path) = origin(manifests, dependent, index)?;
+    // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
+    // store one there may have made it.
+    if !device.may(authenticated.signers(), &id, Access::Manifest) {
+        return Err(Fault::NotAllowed(id).into());
+    }
     // S-028, S-132 the same in another place has other rights to show, and other components.
     let is_same = |known: &Authorized| {
         known.envelope() == bytes && *known.stored_at() == id && known.prefix == prefix
@@ -128,11 +146,6 @@ fn load(
     }
     if path.len() > options.limits.dependency_depth {
         return Err(Fault::OverLimit("levels of dependencies").into());
-    }
-    // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
-    // store one there may have made it.
-    if !device.may(authenticated.signers(), &id, Access::Manifest) {
-        return Err(Fault::NotAllowed(id).into());
     }
     let authorized = authenticated
         .authorize_at(id, &prefix, path, device, &options)
@@ -273,48 +286,47 @@ pub(super) fn check_processed(
     Ok(())
 }
 
-/// S-137 (TD 5.1) at the end of an update: no dependency has been left out altogether.
+/// S-137 (TD 5.1) at the end of validation: no dependency has been left out altogether.
 pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(), Failure> {
     for (dependent, manifest) in manifests.iter().enumerate() {
         if manifest.options.leniency.unprocessed_sections {
             continue;
         }
-        for dependency in &manifest.dependencies {
-            let place = machine.place_of(dependent, dependency.index);
-            let is_done = place.is_ok_and(|place| {
-                checked(machine, dependent, place).is_some()
-                    || machine.unlinked.contains(&(dependent, place))
-            });
-            if !is_done {
-                let fault = Fault::NotProcessed(dependency.component.clone());
-                return Err(machine.failure(manifests, None, fault));
-            }
+        if let Some(dependency) = left_out(machine, manifest, dependent) {
+            let fault = Fault::NotProcessed(dependency.component.clone());
+            return Err(machine.failure(manifests, None, fault));
         }
     }
     Ok(())
 }
 
-/// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, so that
-/// payloads may be fetched.
-pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> Result<bool, Fault> {
-    let dependent = machine.manifest();
-    let manifest = &manifests[dependent];
-    if manifest.options.leniency.implied_integrity {
-        return Ok(true);
-    }
-    for dependency in &manifest.dependencies {
-        let place = machine.place_of(dependent, dependency.index)?;
-        if checked(machine, dependent, place).is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// S-065 (TD 3) whether all dependencies of the manifest that is running have been checked, or given up, so
+/// that payloads may be fetched.
+pub(super) fn are_checked(machine: &Machine, manifests: &[Authorized]) -> bool {
+    let manifest = &manifests[machine.manifest()];
+    manifest.options.leniency.implied_integrity
+        || left_out(machine, manifest, machine.manifest()).is_none()
+}
+
+/// A dependency that `manifest`, which stands at `dependent`, has neither checked nor given up.
+fn left_out<'m>(
+    machine: &Machine,
+    manifest: &'m Authorized,
+    dependent: usize,
+) -> Option<&'m Dependency> {
+    manifest.dependencies.iter().find(|dependency| {
+        let place = machine.place_of(dependent, dependency.index);
+        !place.is_ok_and(|place| {
+            checked(machine, dependent, place).is_some()
+                || machine.unlinked.contains(&(dependent, place))
+        })
+    })
 }
 
 /// S-105, P-06 the digest of the manifest within the envelope that a component holds, and the envelope's
 /// length.
 pub(super) fn manifest_digest(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -336,7 +348,7 @@ pub(super) fn manifest_digest(
 /// Whether what the current component holds is the dependency that its parameters want, so that it need
 /// not be fetched (S-116).
 pub(super) fn is_there(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -351,7 +363,7 @@ pub(super) fn is_there(
 
 /// S-160 one copy of the envelope, from which everything else is read; S-161 bounded.
 fn read_envelope(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &mut dyn Device,
@@ -365,10 +377,10 @@ fn read_envelope(
         .limits
         .dependency_bytes
         .saturating_sub(held);
-    let id = &machine.components[place].id;
     let mut bytes = Vec::new();
     let mut chunk = [0; CHUNK];
     loop {
+        let id = &machine.components[place].id;
         let count = device.read(id, bytes.len() as u64, &mut chunk)?;
         let read = chunk.get(..count).ok_or(StoreError::Failed)?;
         if read.is_empty() {
@@ -377,6 +389,7 @@ fn read_envelope(
         if bytes.len() + count > limit {
             return Err(Fault::OverLimit("bytes of dependencies").into());
         }
+        machine.count_read(manifests, count)?;
         bytes.extend_from_slice(read);
     }
 }

@@ -9,7 +9,7 @@ use teep_cose::encrypt::{Decryptor, Encrypted};
 use super::dependency::{self, Action};
 use super::frame::{Kind, Selection};
 use super::machine::{Machine, Outcome, Stop};
-use super::payload::Receiving;
+use super::payload::{Content, Receiving};
 use super::settings::{Origin, Settings};
 use super::{Authorized, Device, Fault, Procedure, StoreError, conditions};
 use crate::ComponentIdentifier;
@@ -94,7 +94,7 @@ fn set_parameters(
     for parameter in parameters.iter() {
         match parameter {
             Parameter::SoftFailure(value) => machine.set_soft_failure(*value)?,
-            Parameter::StrictOrder(value) => machine.set_strict_order(*value),
+            Parameter::StrictOrder(value) => machine.strict_order = *value,
             _ => {
                 if let Some(origin) = machine.origin(entry) {
                     let settings = &mut machine.components[place].settings;
@@ -155,7 +155,7 @@ fn fetch(
     };
     let is_dependency = conditions::is_dependency(machine, manifests);
     // S-065 (TD 3) dependencies come before payloads.
-    if !is_dependency && !dependency::are_checked(machine, manifests)? {
+    if !is_dependency && !dependency::are_checked(machine, manifests) {
         return Err(Fault::IntegrityNotChecked.into());
     }
     // S-116 (8.4.10.4) what is there already need not be fetched; S-141 it is needed by one more.
@@ -220,7 +220,7 @@ fn is_there(
         return Ok(false);
     }
     let size = find(machine, manifests, place, parameter::IMAGE_SIZE)?;
-    match conditions::content(machine, place, device) {
+    match conditions::content(machine, manifests, place, device) {
         Ok(content) => Ok(content.sha256[..] == digest.bytes
             && !matches!(size, Some(Parameter::ImageSize(size)) if size != content.size)),
         Err(Stop::Condition(_)) => Ok(false),
@@ -315,10 +315,15 @@ fn swap(
     device.swap(one, other)?;
     device.link(by, one)?;
     device.link(by, other)?;
-    let contents = (
-        machine.components[source].content,
-        machine.components[place].content,
-    );
+    // E-07 where the ciphertext of one of them was, something else may be from now on.
+    let known = |place: usize| {
+        let content = machine.components[place].content?;
+        Some(Content {
+            decrypted_from: None,
+            ..content
+        })
+    };
+    let contents = (known(source), known(place));
     machine.forget(place);
     machine.forget(source);
     machine.components[place].content = contents.0;
@@ -382,13 +387,12 @@ fn invoke(
     if machine.procedure != Procedure::Invocation {
         return Err(Fault::Command.into());
     }
-    // S-066 (4.2) what was loaded is validated before it is run.
-    let component = &machine.components[place];
-    manifests[machine.manifest()].may_use(&component.id, device)?;
-    if component.content.is_some_and(|content| !content.checked) {
-        return Err(Fault::Unchecked(component.id.clone()).into());
+    manifests[machine.manifest()].may_use(&machine.components[place].id, device)?;
+    // S-066 (4.2) all that was loaded is validated before any of it is run: it may use the rest.
+    match machine.unchecked() {
+        Some(id) => Err(Fault::Unchecked(id.clone()).into()),
+        None => Ok(Outcome::Invoke),
     }
-    Ok(Outcome::Invoke)
 }
 
 /// Starts new content for the component.
@@ -424,7 +428,7 @@ fn begin(
 
 /// E-01 how the component's content is decrypted on the way, if it is encrypted.
 fn decryptor(
-    machine: &Machine,
+    machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
     device: &dyn Device,
@@ -436,6 +440,7 @@ fn decryptor(
     };
     let limits = manifests[machine.manifest()].envelope_limits.cbor();
     let encrypted = Encrypted::decode(bytes, &limits)?;
+    machine.count_key_operation(manifests)?;
     let key = device.content_key(&encrypted)?;
     Ok(Some(encrypted.decryptor(&key)?))
 }
@@ -443,7 +448,7 @@ fn decryptor(
 /// S-162 how many bytes the component may get: what the manifest says, if the device allows as much.
 fn size_limit(machine: &Machine, manifests: &[Authorized], place: usize) -> Result<u64, Fault> {
     let limits = &manifests[machine.manifest()].options.limits;
-    let left = limits.procedure_bytes.saturating_sub(machine.stored);
+    let left = limits.procedure_bytes.saturating_sub(machine.handled);
     let allowed = limits.payload_bytes.min(left);
     match find(machine, manifests, place, parameter::IMAGE_SIZE)? {
         Some(Parameter::ImageSize(size)) if size > allowed => Err(Fault::TooLong(allowed)),

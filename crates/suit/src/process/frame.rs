@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::Authorized;
+use super::machine::Machine;
 use crate::Section;
 
 /// A sequence being executed.
@@ -76,4 +78,21 @@ pub(super) enum Part {
     Shared,
     /// Then its own.
     Own,
+}
+
+impl Machine {
+    /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a
+    /// component.
+    pub(super) fn may_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_none_or(|frame| {
+            !frame.one_component || frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
+    }
+
+    /// S-126 and the first one must select it.
+    pub(super) fn must_select(&self, manifests: &[Authorized]) -> bool {
+        self.frames.last().is_some_and(|frame| {
+            frame.one_component && frame.offset == manifests[frame.manifest].start(&frame.sequence)
+        })
+    }
 }

@@ -43,10 +43,14 @@ pub(super) struct Machine {
     /// S-137 which sections of which manifests have been entered.
     pub(super) entered: Vec<(usize, Section)>,
     pub(super) frames: Vec<Frame>,
-    strict_order: bool,
-    steps: usize,
-    /// Bytes stored so far.
-    pub(super) stored: u64,
+    /// S-051 it belongs to the whole procedure.
+    pub(super) strict_order: bool,
+    /// Commands executed so far.
+    pub(super) steps: usize,
+    /// Bytes stored so far, or read to be looked at.
+    pub(super) handled: u64,
+    /// Checks of envelopes and unwrappings of content keys so far.
+    pub(super) key_operations: usize,
 }
 
 /// A component of any of the manifests.
@@ -140,7 +144,8 @@ impl Machine {
             frames: Vec::new(),
             strict_order: true,
             steps: 0,
-            stored: 0,
+            handled: 0,
+            key_operations: 0,
         };
         machine.add_components(root);
         machine
@@ -189,10 +194,7 @@ impl Machine {
         };
         frame.next = next;
         let (code, policy) = (command.code(), command.policy());
-        self.steps += 1;
-        // S-161 steps: else a kilobyte of nested sequences could keep the TEE busy for hours.
-        if self.steps > manifest.options.limits.steps {
-            let fault = Fault::OverLimit("executed commands");
+        if let Err(fault) = self.count_step(manifests) {
             return Err(self.failure(manifests, Some(code), fault));
         }
         let mut result = self.execute(manifests, &command, device);
@@ -245,7 +247,7 @@ impl Machine {
 
     /// New content is in a component. What was decrypted from the old is on its own from now on.
     pub(super) fn stored(&mut self, place: usize, content: Content) {
-        self.stored = self.stored.saturating_add(content.size);
+        self.handled = self.handled.saturating_add(content.size);
         self.forget(place);
         self.components[place].content = Some(content);
     }
@@ -263,6 +265,13 @@ impl Machine {
                 content.decrypted_from = None;
             }
         }
+    }
+
+    /// A component with content that nothing vouches for.
+    pub(super) fn unchecked(&self) -> Option<&ComponentIdentifier> {
+        let is_unchecked =
+            |component: &&Component| component.content.is_some_and(|content| !content.checked);
+        Some(&self.components.iter().find(is_unchecked)?.id)
     }
 
     /// The command that will be executed next.
@@ -351,6 +360,10 @@ impl Machine {
     fn next_section(&mut self, manifests: &[Authorized]) -> Result<Step, Failure> {
         if let Some(section) = self.current {
             dependency::check_processed(self, manifests, section)?;
+            // S-066 (TD 3) before anything is loaded.
+            if section == Section::Validate && self.procedure == Procedure::Invocation {
+                dependency::check_all(self, manifests)?;
+            }
         }
         let Some(section) = self.plan.pop() else {
             return Ok(Step::Done);
@@ -472,7 +485,7 @@ impl Machine {
         fault: Fault,
     ) -> Result<(), Failure> {
         let place = self.whereabouts(manifests, Some(code));
-        let properties = self.properties(code);
+        let properties = self.properties(manifests, code);
         self.record(manifests, policy, code, false);
         self.failed_condition = Some(fault.clone());
         while let Some(frame) = self.frames.pop() {
@@ -535,10 +548,13 @@ impl Machine {
         device: &mut dyn Device,
     ) -> Result<Outcome, Stop> {
         match command {
-            Command::SetComponentIndex(selected) if self.may_select(manifests) => {
-                directives::select(self, manifests, selected)
+            // S-094 override-multiple selects a component, too.
+            Command::SetComponentIndex(_) | Command::OverrideMultiple(_)
+                if !self.may_select(manifests) =>
+            {
+                Err(Fault::OutOfOrder.into())
             }
-            Command::SetComponentIndex(_) => Err(Fault::OutOfOrder.into()),
+            Command::SetComponentIndex(selected) => directives::select(self, manifests, selected),
             _ if self.must_select(manifests) => Err(Fault::OutOfOrder.into()),
             Command::OverrideMultiple(_) if !self.may_select(manifests) => {
                 Err(Fault::OutOfOrder.into())
@@ -571,25 +587,5 @@ impl Machine {
             }
             _ => Err(Fault::SoftFailureOutside),
         }
-    }
-
-    /// S-051 strict-order belongs to the whole procedure.
-    pub(super) const fn set_strict_order(&mut self, value: bool) {
-        self.strict_order = value;
-    }
-
-    /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a
-    /// component.
-    pub(super) fn may_select(&self, manifests: &[Authorized]) -> bool {
-        self.frames.last().is_none_or(|frame| {
-            !frame.one_component || frame.offset == manifests[frame.manifest].start(&frame.sequence)
-        })
-    }
-
-    /// S-126 and the first one must select it.
-    pub(super) fn must_select(&self, manifests: &[Authorized]) -> bool {
-        self.frames.last().is_some_and(|frame| {
-            frame.one_component && frame.offset == manifests[frame.manifest].start(&frame.sequence)
-        })
     }
 }

@@ -31,6 +31,7 @@
 //! dependencies.
 
 mod authorize;
+mod budget;
 mod caution;
 mod check;
 mod conditions;
@@ -363,12 +364,7 @@ impl Processor {
     /// S-007, S-042 content from outside that nothing vouches for must not be installed, even if the
     /// author forgot the image-match.
     fn unchecked(&self) -> Option<Failure> {
-        let unchecked = self
-            .machine
-            .components
-            .iter()
-            .find(|component| component.content.is_some_and(|content| !content.checked))?;
-        let fault = Fault::Unchecked(unchecked.id.clone());
+        let fault = Fault::Unchecked(self.machine.unchecked()?.clone());
         Some(self.machine.failure(&self.manifests, None, fault))
     }
 
@@ -389,8 +385,11 @@ impl Processor {
         self.fail(self.machine.failure(&self.manifests, code, fault))
     }
 
-    /// A failure is final: every later call gives it again.
+    /// A failure is final: every later call gives the first one again, for the report.
     fn fail(&mut self, failure: Failure) -> Failure {
+        if let State::Failed(first) = &self.state {
+            return first.clone();
+        }
         self.state = State::Failed(failure.clone());
         failure
     }

@@ -18,8 +18,8 @@ pub struct Limits {
     /// Bytes of one component's content, however it arrives: against a full storage. A fetch ends as
     /// soon as it goes over (S-162).
     pub payload_bytes: u64,
-    /// Bytes that one procedure stores in all components together, each time it stores them: against a
-    /// manifest that copies or fetches the same large component over and over.
+    /// Bytes that one procedure stores in all components together, or reads to look at them, each time it
+    /// does: against a manifest that fetches, copies or compares the same large component over and over.
     pub procedure_bytes: u64,
     /// Records kept for the report: against a report that does not fit into a message.
     pub records: usize,
@@ -27,13 +27,17 @@ pub struct Limits {
     pub dependencies: usize,
     /// Levels of dependencies below the root manifest: against stack growth and endless chains.
     pub dependency_depth: usize,
+    /// Checks of dependencies' envelopes, and unwrappings of content keys, in one procedure: each takes
+    /// milliseconds for each trusted key, and a manifest can ask for them over and over.
+    pub key_operations: usize,
     /// Bytes of all dependencies' envelopes that are held in memory together.
     pub dependency_bytes: usize,
 }
 
 impl Default for Limits {
     /// Generous for a Trusted Application, small for a TEE: 4,096 steps, URIs of 2,048 bytes, content of
-    /// 64 KiB, payloads of 256 MiB, 32 records; 16 dependencies, 4 levels deep, of 1 MiB together.
+    /// 64 KiB, payloads of 256 MiB, 32 records; 16 dependencies, 4 levels deep, of 1 MiB together; 128
+    /// checks and unwrappings by keys.
     fn default() -> Self {
         Self {
             steps: 4096,
@@ -44,6 +48,7 @@ impl Default for Limits {
             records: 32,
             dependencies: 16,
             dependency_depth: 4,
+            key_operations: 128,
             dependency_bytes: 1 << 20,
         }
     }

@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Authorized;
 use super::machine::Machine;
+use super::{Authorized, conditions};
 use crate::command::{Condition, ReportingPolicy};
 use crate::parameter::{IMAGE_DIGEST, IMAGE_SIZE};
 use crate::report::ReportEntry;
@@ -33,11 +33,11 @@ impl Machine {
         };
         if policy.has(record) {
             let mut record = self.whereabouts(manifests, Some(code)).record();
-            record.properties = self.properties(code);
+            record.properties = self.properties(manifests, code);
             self.keep(manifests, ReportEntry::Record(record));
         }
         if policy.has(system)
-            && let Some(claims) = self.claims()
+            && let Some(claims) = self.claims(manifests)
         {
             self.keep(manifests, ReportEntry::SystemProperty(claims));
         }
@@ -53,11 +53,11 @@ impl Machine {
     }
 
     /// The device's own values of what a condition compared.
-    pub(super) fn properties(&self, code: i64) -> BTreeMap<i64, Vec<u8>> {
+    pub(super) fn properties(&self, manifests: &[Authorized], code: i64) -> BTreeMap<i64, Vec<u8>> {
         let compares_image = [Condition::ImageMatch, Condition::ImageNotMatch]
             .iter()
             .any(|condition| condition.code() == code);
-        match self.claims().filter(|_| compares_image) {
+        match self.claims(manifests).filter(|_| compares_image) {
             Some(claims) => [
                 claims.image_digest.map(|digest| {
                     let value = deterministic::encoded(|e| {
@@ -80,11 +80,13 @@ impl Machine {
     }
 
     /// What is known of the component that the current command is at.
-    fn claims(&self) -> Option<SystemPropertyClaims> {
+    fn claims(&self, manifests: &[Authorized]) -> Option<SystemPropertyClaims> {
         let component = &self.components[self.place().ok()?];
         let content = component.content.as_ref()?;
+        // S-105 the digest of a dependency is its manifest's, and what is known is its envelope's.
+        let is_dependency = conditions::is_dependency(self, manifests);
         Some(SystemPropertyClaims {
-            image_digest: Some(SuitDigest::from_sha256(content.sha256)),
+            image_digest: (!is_dependency).then(|| SuitDigest::from_sha256(content.sha256)),
             image_size: Some(content.size),
             ..SystemPropertyClaims::new(component.id.clone())
         })

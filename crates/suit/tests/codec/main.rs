@@ -3,10 +3,13 @@
 
 mod authoring;
 mod build;
+mod coverage;
 mod limits;
 mod manifests;
 mod members;
 mod published;
 mod random;
+mod random_commands;
+mod random_manifests;
 mod refused;
 mod vectors;

@@ -21,6 +21,8 @@ pub(crate) struct Memory {
     pub(crate) begins: usize,
     pub(crate) finishes: usize,
     pub(crate) reads: usize,
+    /// Bytes taken, whatever became of them.
+    pub(crate) appended: u64,
     pub(crate) full: bool,
     pub(crate) trusted: TrustAnchors,
     pub(crate) mac_keys: Vec<MacKey>,
@@ -47,6 +49,7 @@ impl Default for Memory {
             begins: 0,
             finishes: 0,
             reads: 0,
+            appended: 0,
             full: false,
             trusted: trusted(),
             mac_keys: Vec::new(),
@@ -125,6 +128,7 @@ impl ComponentStore for Memory {
         }
         let content = self.staged.get_mut(component).ok_or(StoreError::NotThere)?;
         content.extend(bytes);
+        self.appended += bytes.len() as u64;
         Ok(())
     }
 

@@ -15,14 +15,14 @@ fn device_key() -> DecryptionKey {
     DecryptionKey::generate(Curve::P256, &mut ChaCha20Rng::seed_from_u64(1))
 }
 
-fn device() -> Memory {
+pub(super) fn device() -> Memory {
     Memory {
         decryption_keys: alloc::vec![device_key()],
         ..Memory::default()
     }
 }
 
-fn encrypted(algorithm: ContentAlgorithm) -> Detached {
+pub(super) fn encrypted(algorithm: ContentAlgorithm) -> Detached {
     let recipient = Recipient::ecdh(device_key().public_key().unwrap());
     let mut random = ChaCha20Rng::seed_from_u64(2);
     encrypt(
@@ -35,7 +35,7 @@ fn encrypted(algorithm: ContentAlgorithm) -> Detached {
     .unwrap()
 }
 
-fn info(made: &Detached) -> Pair {
+pub(super) fn info(made: &Detached) -> Pair {
     (19, bytes(&made.encryption_info))
 }
 

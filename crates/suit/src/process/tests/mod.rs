@@ -15,6 +15,7 @@ mod procedures;
 mod published;
 mod random;
 mod refusals;
+mod review;
 mod sequences;
 mod shared_dependencies;
 mod update_management;
