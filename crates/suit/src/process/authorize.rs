@@ -304,9 +304,8 @@ impl Authorized {
     /// S-028 whether the signers may use all that this manifest depends on and `other` lists as a component.
     pub(super) fn may_share_with(&self, other: &Self, device: &dyn Device) -> Result<(), Fault> {
         let listed = other.components.iter().zip(0..);
-        let used = listed.filter(|(_, index)| other.dependency(*index).is_none());
-        used.map(|(component, _)| self.may_use(component, device))
-            .collect()
+        let mut used = listed.filter(|(_, index)| other.dependency(*index).is_none());
+        used.try_for_each(|(component, _)| self.may_use(component, device))
     }
 
     /// S-071, S-072 looks through every sequence that is there, whatever procedure will run.

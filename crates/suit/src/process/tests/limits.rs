@@ -73,6 +73,29 @@ fn procedure_bytes() {
     assert_eq!(failure.fault, Fault::TooLong(fits / 2 - 1));
 }
 
+/// What is read counts as well as what is stored.
+/// Proves: S-161
+#[test]
+fn procedure_bytes_read() {
+    let draft = install(&[set(&[digest_of(IMAGE)]), plain(IMAGE_MATCH)]);
+    let run = |procedure_bytes| {
+        let limits = Limits {
+            procedure_bytes,
+            ..Limits::default()
+        };
+        let mut device = Memory {
+            installed: [(component(0), IMAGE.to_vec())].into(),
+            ..Memory::default()
+        };
+        let authorized = authorize(&draft.envelope(), &limits).unwrap();
+        Processor::new(authorized, Procedure::Update).run(&mut device)
+    };
+    let fits = IMAGE.len() as u64;
+    assert_eq!(run(fits), Ok(Progress::Done));
+    let over = Fault::OverLimit("bytes read and stored");
+    assert_eq!(run(fits - 1).unwrap_err().fault, over);
+}
+
 /// Proves: S-150, S-161
 #[test]
 fn records() {
@@ -145,4 +168,12 @@ fn dependency_bytes() {
     let failure = drive(&mut processor, &mut device, &server, 500).unwrap_err();
     assert_eq!(failure.fault, Fault::OverLimit("bytes of dependencies"));
     assert!(device.reads < 8, "{} reads", device.reads);
+}
+
+/// Proves: S-161
+#[test]
+fn key_operations() {
+    assert_eq!(chained(|limits| limits.key_operations = 2), None);
+    let over = Some(Fault::OverLimit("work with keys"));
+    assert_eq!(chained(|limits| limits.key_operations = 1), over);
 }
