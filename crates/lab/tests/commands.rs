@@ -7,7 +7,7 @@ use suit::report::{Reason, Report, ReportOutcome};
 use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Severable};
 use teep::{Message, Update};
 use teep_cose::Algorithm;
-use teep_lab::{TrustedComponent, World, id, reports};
+use teep_lab::{TrustedComponent, World, id, manifest_id, reports};
 
 /// A world in which version 1 of `a` and `b` is installed, by one manifest.
 fn installed() -> World {
@@ -137,4 +137,35 @@ fn where_something_is_missing_the_report_says_what_there_is() {
     // This TEE has no key to decrypt with.
     let encryption_info = Parameter::EncryptionInfo(&[]).label();
     assert!(!capabilities.parameters.contains(&encryption_info));
+}
+
+/// What is unneeded goes first; then the manifests come in the order in which they stand, and the first that
+/// fails is the last that is looked at.
+/// Proves: S-067, T-161, T-162, T-163
+#[test]
+fn an_update_unlinks_and_then_installs_in_order_until_something_fails() {
+    let mut world = World::with_one_device(1, Algorithm::Ed25519);
+    world.publish(0, 0, &TrustedComponent::new("old", 1, b"old"));
+    world.request(0, &id("old")).unwrap();
+    let envelope = |component: TrustedComponent| component.envelope(&world.signers[0]);
+    let first = envelope(TrustedComponent::new("first", 1, b"first"));
+    let mut broken = envelope(TrustedComponent::new("second", 1, b"second"));
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    let third = envelope(TrustedComponent::new("third", 1, b"third"));
+    let update = Update {
+        unneeded_manifest_list: vec![manifest_id("old")],
+        manifest_list: vec![first, broken, third],
+        ..Update::default()
+    };
+    let answer = world.say(0, 0, &Message::Update(update)).unwrap().unwrap();
+    assert!(matches!(answer, Message::Error(_)), "{answer:?}");
+    let outcomes: Vec<_> = reports(&answer)
+        .iter()
+        .map(|report| report.outcome == ReportOutcome::Success)
+        .collect();
+    assert_eq!(outcomes, [true, false]);
+    let images =
+        ["old", "first", "second", "third"].map(|name| world.image(0, &id(name)).is_some());
+    assert_eq!(images, [false, true, false, false]);
 }
