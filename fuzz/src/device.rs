@@ -27,6 +27,7 @@ pub fn limits() -> Limits {
         dependencies: 2,
         dependency_depth: 2,
         dependency_bytes: 4096,
+        key_operations: 8,
     }
 }
 

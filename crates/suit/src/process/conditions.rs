@@ -77,7 +77,7 @@ pub(super) fn check(
         ),
         // S-112 asked of the device's owner, who may take time to answer.
         (Condition::UpdateAuthorized, Some(Parameter::UpdatePriority(priority))) => {
-            Ok(Outcome::Ask(priority))
+            Ok(Outcome::Ask(place, priority))
         }
         // S-111 (UM 4.4), S-123 for a dependency the version that its manifest gives.
         (Condition::Version, Some(Parameter::Version(wanted))) => {
@@ -267,7 +267,7 @@ pub(super) fn content(
 }
 
 /// Gives the component's content to `take` piece by piece until it says no; whether it never did.
-fn read_all(
+pub(super) fn read_all(
     machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use subtle::ConstantTimeEq as _;
 
 use super::authorize::Dependency;
-use super::conditions::need_digest;
+use super::conditions::{self, need_digest};
 use super::frame::{Kind, Part};
 use super::machine::{Checked, Machine, Outcome, Stop};
 use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
@@ -93,7 +93,8 @@ fn check_integrity(
     {
         return Ok(manifest);
     }
-    let bytes = read_envelope(machine, manifests, place, device)?;
+    // S-133 any failure ends the procedure, also that there is nothing to check.
+    let bytes = read_envelope(machine, manifests, place, device).map_err(Stop::abort)?;
     let manifest = load(machine, manifests, &bytes, wanted.as_ref(), device)?;
     if let Some(content) = &mut machine.components[place].content {
         content.checked = true;
@@ -245,7 +246,7 @@ fn read_installed(
         .and_then(|bytes| load(machine, manifests, &bytes, None, device));
     match loaded {
         Ok(manifest) => Ok(Some(manifest)),
-        Err(Stop::Abort(Fault::Store(error))) if error != StoreError::NotThere => Err(error.into()),
+        Err(Stop::Abort(Fault::Store(error))) => Err(error.into()),
         Err(_) => Ok(None),
     }
 }
@@ -341,13 +342,7 @@ pub(super) fn manifest_digest(
     place: usize,
     device: &mut dyn Device,
 ) -> Result<(SuitDigest, u64), Stop> {
-    let bytes = match read_envelope(machine, manifests, place, device) {
-        Ok(bytes) => bytes,
-        Err(Stop::Abort(fault @ Fault::Store(StoreError::NotThere))) => {
-            return Err(Stop::Condition(fault));
-        }
-        Err(other) => return Err(other),
-    };
+    let bytes = read_envelope(machine, manifests, place, device)?;
     let limits = &manifests[machine.manifest()].envelope_limits;
     let envelope = Envelope::decode(&bytes, limits)
         .map_err(|malformed| Stop::Condition(Fault::from(Refusal::from(malformed))))?;
@@ -389,19 +384,16 @@ fn read_envelope(
         .dependency_bytes
         .saturating_sub(held);
     let mut bytes = Vec::new();
-    let mut chunk = [0; CHUNK];
-    loop {
-        let id = &machine.components[place].id;
-        let count = device.read(id, bytes.len() as u64, &mut chunk)?;
-        let read = chunk.get(..count).ok_or(StoreError::Failed)?;
-        if read.is_empty() {
-            return Ok(bytes);
+    let fits = conditions::read_all(machine, manifests, place, device, |chunk| {
+        let fits = bytes.len() + chunk.len() <= limit;
+        if fits {
+            bytes.extend_from_slice(chunk);
         }
-        if bytes.len() + count > limit {
-            return Err(Fault::OverLimit("bytes of dependencies").into());
-        }
-        machine.count_read(manifests, count)?;
-        bytes.extend_from_slice(read);
+        fits
+    })?;
+    match fits {
+        true => Ok(bytes),
+        false => Err(Fault::OverLimit("bytes of dependencies").into()),
     }
 }
 
@@ -451,6 +443,3 @@ impl Procedure {
         matches!(self, Self::Invocation | Self::Uninstall)
     }
 }
-
-/// Bytes read at a time: small enough for the stack of a Trusted Application.
-const CHUNK: usize = 1024;

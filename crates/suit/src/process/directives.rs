@@ -53,7 +53,7 @@ pub(super) fn execute(
                 Directive::ProcessDependency => Ok(Outcome::Dependency(Action::Process)),
                 Directive::Wait => {
                     need(machine, manifests, place, parameter::WAIT_INFO)?;
-                    Ok(Outcome::Wait)
+                    Ok(Outcome::Wait(place))
                 }
             };
         }
@@ -398,7 +398,7 @@ fn invoke(
     // S-066 (4.2) all that was loaded is validated before any of it is run: it may use the rest.
     match machine.unchecked() {
         Some(id) => Err(Fault::Unchecked(id.clone()).into()),
-        None => Ok(Outcome::Invoke),
+        None => Ok(Outcome::Invoke(place)),
     }
 }
 

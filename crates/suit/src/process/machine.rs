@@ -98,12 +98,12 @@ pub(super) enum Outcome {
     Enter(Range<usize>, Kind),
     /// It waits for a payload.
     Receive(Box<Receiving>),
-    /// The component is to be invoked.
-    Invoke,
-    /// It waits for events.
-    Wait,
-    /// It waits for consent to an update of this priority.
-    Ask(i64),
+    /// The component at this place is to be invoked.
+    Invoke(usize),
+    /// It waits for the events of the component at this place.
+    Wait(usize),
+    /// It waits for consent to an update of the component at this place, of this priority.
+    Ask(usize, i64),
     /// It is about a dependency.
     Dependency(dependency::Action),
     /// It is a section of a dependency, which is to run first.
@@ -118,6 +118,16 @@ pub(super) enum Stop {
     Abort(Fault),
     /// The procedure ends for what is wrong within a dependency.
     Failed(Failure),
+}
+
+impl Stop {
+    /// The same as something that no alternative makes up for.
+    pub(super) fn abort(self) -> Self {
+        match self {
+            Self::Condition(fault) => Self::Abort(fault),
+            other => other,
+        }
+    }
 }
 
 impl<F: Into<Fault>> From<F> for Stop {
@@ -210,15 +220,12 @@ impl Machine {
             }
             Ok(Outcome::Entered | Outcome::Dependency(_)) => {}
             Ok(Outcome::Receive(receiving)) => return Ok(Step::Receive(receiving)),
-            Ok(Outcome::Invoke) => {
-                let place = self.place().unwrap_or_default();
+            Ok(Outcome::Invoke(place)) => {
                 self.succeed(manifests, policy, code);
                 return Ok(Step::Invoke(place));
             }
-            Ok(Outcome::Wait) => return Ok(Step::Wait(self.place().unwrap_or_default())),
-            Ok(Outcome::Ask(priority)) => {
-                return Ok(Step::Ask(self.place().unwrap_or_default(), priority));
-            }
+            Ok(Outcome::Wait(place)) => return Ok(Step::Wait(place)),
+            Ok(Outcome::Ask(place, priority)) => return Ok(Step::Ask(place, priority)),
             Err(Stop::Condition(fault)) => self.condition_failed(manifests, policy, code, fault)?,
             Err(Stop::Abort(fault)) => return Err(self.failure(manifests, Some(code), fault)),
             Err(Stop::Failed(failure)) => return Err(failure),
