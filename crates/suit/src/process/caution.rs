@@ -24,7 +24,7 @@ pub enum Caution {
     NoClass,
     /// No digest for a component (S-040).
     #[error(
-        "S-040: no image-digest is set for {0}: what is installed there is vouched for by nothing"
+        "S-040: no image-digest is set for {0}: what is installed there cannot be validated later"
     )]
     NoDigest(ComponentIdentifier),
 }
