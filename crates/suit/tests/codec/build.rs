@@ -15,8 +15,9 @@ use suit::{
     Command, CommandSequence, ComponentIdentifier, Envelope, Limits, Manifest, Member, Section,
     Severable, Signer,
 };
+use teep_cose::key::HssLmsPublicKey;
 use teep_cose::mac::{MacKey, ReceivedMac0};
-use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, cbor};
+use teep_cose::{Algorithm, PublicKey, Sign1, SignedMessage, SigningKey, cbor};
 
 const DEVICE: &str = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74";
 const IMAGE: &[u8] = b"Hello, Secure World!";
@@ -190,6 +191,46 @@ fn who_vouches_may_do_so_by_any_algorithm_but_es256() {
     let signed = unsigned.to_be_signed();
     assert_eq!(mac.verify_detached(&signed, &mac_key), Ok(()));
     assert!(mac.verify_detached(&signed, &MacKey::new([8; 32])).is_err());
+}
+
+/// The signer of a hash-based signature must keep count, so it works elsewhere (here: crate `hbs-lms`); devices
+/// verify it like any other.
+///
+/// Proves: S-023
+#[test]
+fn a_manifest_signed_by_hss_lms_verifies() {
+    let parameters = [hbs_lms::HssParameter::new(
+        hbs_lms::LmotsAlgorithm::LmotsW8,
+        hbs_lms::LmsAlgorithm::LmsH5,
+    )];
+    let seed = hbs_lms::Seed::from([7; 32]);
+    let (private, public) =
+        hbs_lms::keygen::<hbs_lms::Sha256_256>(&parameters, &seed, None).unwrap();
+    let public = PublicKey::HssLms(HssLmsPublicKey::from_bytes(public.as_slice()).unwrap());
+    let unsigned = scenario(fetched()).build().unwrap();
+    let sign = |data: &[u8]| {
+        let mut keep_count = |_: &[u8]| Ok(());
+        hbs_lms::sign::<hbs_lms::Sha256_256>(data, private.as_slice(), &mut keep_count, None)
+            .unwrap()
+            .as_ref()
+            .to_vec()
+    };
+    let block = Sign1::new(&unsigned.to_be_signed())
+        .detached()
+        .sign_elsewhere(&public, sign);
+    let bytes = unsigned.authenticate(&[Authentication::Made(&block)]);
+    let envelope = Envelope::decode(&bytes, &Limits::DEFAULT).unwrap();
+    let trusted = [public.clone()].into_iter().collect();
+    let authenticated = envelope.verify(&trusted).unwrap();
+    assert_eq!(authenticated.signers(), [Signer::PublicKey(public)]);
+    let mut altered = bytes.clone();
+    let at = altered
+        .windows(4)
+        .position(|window| window == &block[block.len() - 4..])
+        .unwrap();
+    altered[at] ^= 1;
+    let envelope = Envelope::decode(&altered, &Limits::DEFAULT).unwrap();
+    assert!(envelope.verify(&trusted).is_err());
 }
 
 /// Proves: S-025
