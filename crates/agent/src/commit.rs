@@ -230,7 +230,8 @@ impl Set<'_> {
 }
 
 /// S-032, S-140 a dependency lies where its own name says: under another, its signer's older versions could be
-/// installed, and its components kept from it.
+/// installed, and its components kept from it. S-132, S-142 so do its components: below a prefix, they would
+/// take the place of those that its other users rely on.
 fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let id = manifest.stored_at();
     // S-139 what is being replaced is nobody's dependency.
@@ -240,7 +241,8 @@ fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let limits = suit::Limits::DEFAULT;
     let envelope = Envelope::decode(manifest.envelope(), &limits)?;
     let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::from)?;
-    match named.manifest_component_id.as_ref() == Some(id) {
+    let is_at_home = manifest.prefix().segments().is_empty();
+    match is_at_home && named.manifest_component_id.as_ref() == Some(id) {
         true => Ok(()),
         false => Err(Fault::NotAllowed(id.clone())),
     }

@@ -2,7 +2,9 @@
 //! within its own signer's rights.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use suit::build::Unsigned;
 use suit::report::{Reason, ReportOutcome};
+use suit::{Envelope, Limits, Manifest};
 use teep::{Message, Token, Update};
 use teep_agent::InstalledManifest;
 use teep_cose::{Algorithm, SigningKey};
@@ -57,9 +59,14 @@ fn install(world: &mut World, signer: usize, component: &TrustedComponent) {
 
 /// Has the TAM order it, and sees it refused with nothing changed: the reason that the report gives.
 fn refused(world: &mut World, signer: usize, component: &TrustedComponent) -> Reason {
+    let envelope = component.envelope(&world.signers[signer]);
+    refused_envelope(world, envelope)
+}
+
+fn refused_envelope(world: &mut World, envelope: Vec<u8>) -> Reason {
     let before = world.devices[0].tee.storage().clone();
     let update = Update {
-        manifest_list: vec![component.envelope(&world.signers[signer])],
+        manifest_list: vec![envelope],
         ..Update::default()
     };
     let answer = order(world, update);
@@ -70,6 +77,24 @@ fn refused(world: &mut World, signer: usize, component: &TrustedComponent) -> Re
         ReportOutcome::Failure { reason, .. } => reason,
         ReportOutcome::Success => panic!("refused, but reported as a success"),
     }
+}
+
+/// The envelope of a component with one dependency, its manifest changed before it is signed.
+fn changed(
+    world: &World,
+    signer: usize,
+    component: &TrustedComponent,
+    change: impl FnOnce(&mut Manifest<'_>),
+) -> Vec<u8> {
+    let envelope = component.envelope(&world.signers[signer]);
+    let envelope = Envelope::decode(&envelope, &Limits::DEFAULT).unwrap();
+    let mut manifest = envelope.unverified_manifest().unwrap();
+    change(&mut manifest);
+    let image = &component.images[0];
+    Unsigned::new(&manifest)
+        .with_payload(&image.uri[..], image.bytes.clone())
+        .with_payload("#dependency 0", component.dependencies[0].envelope.clone())
+        .sign(&[&world.signers[signer]])
 }
 
 fn remove(world: &mut World, name: &str) {
@@ -290,6 +315,25 @@ fn a_dependency_lies_where_its_name_says() {
             Reason::ComponentUnauthorised
         );
     }
+}
+
+/// A prefix would give another signer's manifest other components, in place of those that its users rely on.
+///
+/// Proves: S-132, S-142
+#[test]
+fn nobody_moves_the_components_of_a_dependency() {
+    let mut world = world();
+    let first = application(&world, "app", 1, 1);
+    install(&mut world, APPLICATIONS, &first);
+    let stranger = application(&world, "stranger", 1, 1);
+    let envelope = changed(&world, STRANGER, &stranger, |manifest| {
+        manifest.common.dependencies[0].prefix = Some(id("library"));
+    });
+    assert_eq!(
+        refused_envelope(&mut world, envelope),
+        Reason::ComponentUnauthorised
+    );
+    assert_eq!(versions(&world, ["app", "library", "stranger"]), [1, 1, 0]);
 }
 
 /// Proves: S-028
