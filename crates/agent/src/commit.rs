@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use suit::process::{Authorized, Failure, Fault};
+use suit::process::{Authorized, Failure, Fault, Processor};
 use suit::report::{Reason, Record};
-use suit::{ComponentIdentifier, Envelope, Manifest};
+use suit::{ComponentIdentifier, Envelope, Manifest, Section};
 use teep_cose::digest::sha256;
 
 use crate::authorize::id_fits;
@@ -23,11 +23,11 @@ pub(crate) enum NotCommitted {
     Port(PortError),
 }
 
-/// Switches over to what `manifests` staged: the root, which `updates` ordered, then the dependencies that
+/// Switches over to what `processor` staged: the root, which `updates` ordered, then the dependencies that
 /// were checked.
 pub(crate) fn commit(
     mut staging: Staging,
-    manifests: &[Authorized],
+    processor: &Processor,
     updates: Vec<[u8; 32]>,
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
@@ -35,7 +35,8 @@ pub(crate) fn commit(
     let envelope = staging.allocate();
     let set = Set {
         staging: &staging,
-        manifests,
+        processor,
+        manifests: processor.manifests(),
         inventory,
     };
     let next = match set.record(envelope, updates) {
@@ -45,7 +46,7 @@ pub(crate) fn commit(
             return Err(NotCommitted::Failed(failure(fault)));
         }
     };
-    if let Err(error) = write_slot(envelope, manifests[0].envelope(), tee) {
+    if let Err(error) = write_slot(envelope, processor.manifests()[0].envelope(), tee) {
         staging.discard(inventory, tee);
         return Err(NotCommitted::Port(error));
     }
@@ -56,6 +57,7 @@ pub(crate) fn commit(
 /// The manifests of one transaction.
 struct Set<'a> {
     staging: &'a Staging,
+    processor: &'a Processor,
     manifests: &'a [Authorized],
     inventory: &'a Inventory,
 }
@@ -66,13 +68,21 @@ impl Set<'_> {
         let (root, dependencies) = self.manifests.split_first().expect("the root is the first");
         let mut next = self.inventory.clone();
         next.next_slot = self.staging.next_slot;
-        for manifest in dependencies {
+        for (manifest, position) in dependencies.iter().zip(1..) {
             let Some(slot) = self.envelope(manifest) else {
                 continue;
             };
             check_name(root, manifest)?;
             let id = manifest.stored_at();
             let installed = self.inventory.manifest(id);
+            // S-007, S-137 of a version that was not installed before, nothing vouches for the images of the
+            // one before it, nor that there are any.
+            let is_same = |i: &InstalledManifest| i.digest == manifest.digest().bytes;
+            if !installed.is_some_and(is_same)
+                && self.processor.is_left_out(position, Section::Install)
+            {
+                return Err(Fault::NotProcessed(id.clone()));
+            }
             let known = self.inventory.known(id);
             let known = known.filter(|k| k.sequence_number == manifest.sequence_number());
             // T-187 (10) the Updates that ordered it as a root; what comes with a root is guarded by that.

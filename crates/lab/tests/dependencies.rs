@@ -336,6 +336,25 @@ fn nobody_moves_the_components_of_a_dependency() {
     assert_eq!(versions(&world, ["app", "library", "stranger"]), [1, 1, 0]);
 }
 
+/// Proves: S-007, S-137
+#[test]
+fn a_dependencys_new_version_has_no_image_of_the_old_one() {
+    let mut world = world();
+    let first = application(&world, "app", 1, 1);
+    install(&mut world, APPLICATIONS, &first);
+    // It fetches and checks version 2 of the library, but does not have it install anything.
+    let second = application(&world, "app", 2, 2);
+    let envelope = changed(&world, APPLICATIONS, &second, |manifest| {
+        manifest.install = None;
+        manifest.validate = None;
+    });
+    assert_eq!(
+        refused_envelope(&mut world, envelope),
+        Reason::OperationFailed
+    );
+    assert_eq!(versions(&world, ["app", "library"]), [1, 1]);
+}
+
 /// Proves: S-028
 #[test]
 fn a_signer_without_rights_is_refused() {
