@@ -74,6 +74,11 @@ impl Set<'_> {
             };
             check_name(root, manifest)?;
             let id = manifest.stored_at();
+            // S-024, S-028 no TAM signed its envelope: whoever brought it may have added a signer to it, who
+            // would own the name from now on, and its true signer's next version would be refused.
+            if rights::is_ambiguous(self.inventory, &thumbprints(manifest.signers()), id) {
+                return Err(Fault::NotAllowed(id.clone()));
+            }
             let installed = self.inventory.manifest(id);
             // S-007, S-137 of a version that was not installed before, nothing vouches for the images of the
             // one before it, nor that there are any.

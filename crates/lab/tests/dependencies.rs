@@ -355,6 +355,42 @@ fn a_dependencys_new_version_has_no_image_of_the_old_one() {
     assert_eq!(versions(&world, ["app", "library"]), [1, 1]);
 }
 
+/// Whoever carries an envelope may add signatures to it: a name that nobody had goes to nobody by that.
+///
+/// Proves: S-024, S-028
+#[test]
+fn a_second_signature_takes_no_name_from_its_signer() {
+    let mut open_world = World::new(1);
+    open_world.add_tam();
+    for _ in 0..3 {
+        open_world.add_signer();
+    }
+    open_world.add_device(Algorithm::Esp256);
+    let with_permissions = world();
+    for (mut world, is_clear) in [(open_world, false), (with_permissions, true)] {
+        let good = application(&world, "app", 1, 1);
+        let mut signed_twice = good.clone();
+        let dependency = &mut signed_twice.dependencies[0].envelope;
+        let envelope = Envelope::decode(dependency, &Limits::DEFAULT).unwrap();
+        let manifest = envelope.unverified_manifest().unwrap();
+        *dependency = Unsigned::new(&manifest)
+            .with_payload("#library", vec![1; 30])
+            .sign(&[&world.signers[STRANGER], &world.signers[LIBRARY]]);
+        if !is_clear {
+            assert_eq!(
+                refused(&mut world, APPLICATIONS, &signed_twice),
+                Reason::ComponentUnauthorised
+            );
+            install(&mut world, APPLICATIONS, &good);
+        }
+        // Where it is clear whose the name is, another signature does no harm.
+        install(&mut world, APPLICATIONS, &signed_twice);
+        let second = application(&world, "app", 2, 2);
+        install(&mut world, APPLICATIONS, &second);
+        assert_eq!(versions(&world, ["app", "library"]), [2, 2]);
+    }
+}
+
 /// Proves: S-028
 #[test]
 fn a_signer_without_rights_is_refused() {
