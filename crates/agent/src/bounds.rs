@@ -21,6 +21,8 @@ pub(crate) const INSTALLED_COMPONENTS: usize = 256;
 /// Manifests that were removed and must not be forgotten. When it is full, no manifest of a new name is
 /// installed: better than forgetting a sequence number.
 pub(crate) const REMOVED_MANIFESTS: usize = 1024;
+/// Names of components that one manifest has or had, over all its versions, since none is forgotten.
+pub(crate) const NAMES_PER_MANIFEST: usize = 512;
 /// Bytes of a component identifier: against filling the record, from either side.
 pub(crate) const COMPONENT_IDENTIFIER_BYTES: usize = 256;
 /// How often the very same version may be installed, each time by another Update: their digests are

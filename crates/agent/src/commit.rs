@@ -235,6 +235,9 @@ impl Set<'_> {
             if is_full && is_new(id) {
                 return Err(Fault::OverLimit("manifests removed before"));
             }
+            if next.names(id).len() > bounds::NAMES_PER_MANIFEST {
+                return Err(Fault::OverLimit("components in all versions of a manifest"));
+            }
             let mut ids = manifest.components().iter().chain([id]);
             if !ids.all(id_fits) {
                 return Err(Fault::OverLimit("bytes of a component identifier"));

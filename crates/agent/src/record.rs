@@ -8,7 +8,7 @@
 //! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
 //! | 8 | the next slot number |
 //! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update], [dependency], whether it is a root] |
-//! | 10 | removed manifests, against rollback and replay: [id, sequence number, signer, [component], [Update]] |
+//! | 10 | removed manifests, and names that installed ones had before, against rollback, replay and takeover: [id, sequence number, signer, [component], [Update]] |
 //! | 11, 12 | requested components, unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |

@@ -223,6 +223,81 @@ fn a_signer_cannot_touch_what_another_brought() {
     }
 }
 
+/// The names of what an earlier version installed stay its signer's, however the versions go on.
+///
+/// Proves: S-028
+#[test]
+fn a_name_that_a_new_version_drops_stays_its_signers() {
+    for removed_between in [false, true] {
+        let mut world = World::new(1);
+        world.add_tam();
+        world.add_signer();
+        world.add_signer();
+        world.add_device(ESP256);
+        let order = |world: &mut World, component: &TrustedComponent| {
+            let update = Message::Update(Update {
+                manifest_list: vec![component.envelope(&world.signers[0])],
+                ..Update::default()
+            });
+            let answer = world.say(0, 0, &update).unwrap();
+            assert!(matches!(answer, Some(Message::Success(_))), "{answer:?}");
+        };
+        let remove = |world: &mut World| {
+            let removal = Message::Update(Update {
+                unneeded_manifest_list: vec![manifest_id("ta")],
+                ..Update::default()
+            });
+            world.say(0, 0, &removal).unwrap();
+        };
+        let both = TrustedComponent::new("ta", 1, b"version 1").with("data", b"data");
+        order(&mut world, &both);
+        if removed_between {
+            remove(&mut world);
+        }
+        order(&mut world, &TrustedComponent::new("ta", 2, b"version 2"));
+        assert_eq!(world.image(0, &id("data")), None);
+        world.restart(0).unwrap();
+        let attempt = TrustedComponent::new("data", 9, b"evil").envelope(&world.signers[1]);
+        assert_eq!(
+            refused_manifest(&mut world, attempt.clone()),
+            Reason::ComponentUnauthorised
+        );
+        remove(&mut world);
+        assert_eq!(
+            refused_manifest(&mut world, attempt),
+            Reason::ComponentUnauthorised
+        );
+        // It may take it up again itself.
+        order(&mut world, &TrustedComponent::new("data", 9, b"data 2"));
+        assert_eq!(world.image(0, &id("data")), Some(&b"data 2"[..]));
+    }
+}
+
+/// Else a signer could fill the record with names that nobody may forget.
+///
+/// Proves: T-199
+#[test]
+fn a_manifest_has_so_many_names_in_all_its_versions() {
+    let mut world = installed();
+    let version = |number: u64| {
+        let first = TrustedComponent::new("ta", number, b"image");
+        (1..40).fold(first, |component, n| {
+            component.with(&format!("{number} {n}"), b"image")
+        })
+    };
+    for number in 2..15 {
+        let update = Message::Update(Update {
+            manifest_list: vec![version(number).envelope(&world.signers[0])],
+            ..Update::default()
+        });
+        let answer = world.say(0, 0, &update).unwrap();
+        assert!(matches!(answer, Some(Message::Success(_))), "{answer:?}");
+    }
+    let envelope = version(15).envelope(&world.signers[0]);
+    let reason = refused_manifest(&mut world, envelope);
+    assert_eq!(reason, Reason::OperationFailed);
+}
+
 /// Proves: T-199
 #[test]
 fn a_manifest_with_names_too_long_to_remember_is_refused() {
