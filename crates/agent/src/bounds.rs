@@ -33,5 +33,6 @@ pub(crate) const CHALLENGE_BYTES: usize = 64;
 /// Components requested, or manifests unneeded, at once: a hostile normal world may ask for anything
 /// (RFC 9397 section 9.3).
 pub(crate) const REQUESTS: usize = 32;
-/// A TAM URI that the normal world hands in.
+/// A TAM URI that the normal world hands in, and a manifest's reference URI: the record keeps it, and each
+/// report repeats it.
 pub(crate) const URI_BYTES: usize = 1024;

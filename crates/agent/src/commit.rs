@@ -8,7 +8,7 @@ use suit::report::{Reason, Record};
 use suit::{ComponentIdentifier, Envelope, Manifest, Section};
 use teep_cose::digest::sha256;
 
-use crate::authorize::id_fits;
+use crate::authorize::{id_fits, uri_fits};
 use crate::device::thumbprints;
 use crate::install::{Staged, Staging, write_slot};
 use crate::inventory::{InstalledManifest, Inventory};
@@ -237,6 +237,9 @@ impl Set<'_> {
             }
             if next.names(id).len() > bounds::NAMES_PER_MANIFEST {
                 return Err(Fault::OverLimit("components in all versions of a manifest"));
+            }
+            if !uri_fits(manifest.reference_uri()) {
+                return Err(Fault::OverLimit("bytes of a reference URI"));
             }
             let mut ids = manifest.components().iter().chain([id]);
             if !ids.all(id_fits) {

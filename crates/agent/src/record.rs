@@ -259,11 +259,12 @@ fn fixed<const N: usize>(r: &mut Reader<'_>, field: &'static str) -> Result<[u8;
 }
 
 const FORMAT: u64 = 2;
-/// The record is the TEE's own, but it is read with the same care as anything else.
+/// The record is the TEE's own, but it is read with the same care as anything else. Its bytes bound its items:
+/// else a few manifests whose names have many short segments would fill it for good.
 const RECORD_LIMITS: Limits = Limits {
     bytes: 4 << 20,
     depth: 16,
-    items: 1 << 16,
+    items: 4 << 20,
 };
 
 #[cfg(test)]

@@ -298,6 +298,62 @@ fn a_manifest_has_so_many_names_in_all_its_versions() {
     assert_eq!(reason, Reason::OperationFailed);
 }
 
+/// The record keeps the URI of each manifest: a few long ones would leave no room for others.
+///
+/// Proves: T-199
+#[test]
+fn a_manifest_with_a_long_reference_uri_is_refused() {
+    let mut world = installed();
+    let component = TrustedComponent::new("other", 1, b"image");
+    let envelope = component.envelope(&world.signers[0]);
+    let long = "x".repeat(500_000);
+    let envelope = suit::Envelope::decode(&envelope, &suit::Limits::DEFAULT).unwrap();
+    let mut manifest = envelope.unverified_manifest().unwrap();
+    manifest.reference_uri = Some(&long);
+    let envelope = suit::build::Unsigned::new(&manifest)
+        .with_payload("#other", b"image".to_vec())
+        .sign(&[&world.signers[0]]);
+    let reason = refused_manifest(&mut world, envelope);
+    assert_eq!(reason, Reason::ComponentUnsupported);
+}
+
+/// Names of many segments, which a signer may choose and nobody may forget, must not use up the record.
+///
+/// Proves: T-199
+#[test]
+fn names_of_many_segments_leave_room_for_others() {
+    let mut world = installed();
+    for manifest in 0..30_u8 {
+        let name = manifest.to_string();
+        let mut component = TrustedComponent::new(&name, 1, b"image");
+        let images = 0..20_u8;
+        component.images = images
+            .map(|image| {
+                let mut segments = vec![vec![0]; 126];
+                segments.extend([vec![manifest], vec![image]]);
+                teep_lab::Image {
+                    component_id: suit::ComponentIdentifier::new(segments),
+                    uri: format!("#{image}"),
+                    ..component.images[0].clone()
+                }
+            })
+            .collect();
+        let order = Update {
+            manifest_list: vec![component.envelope(&world.signers[0])],
+            ..Update::default()
+        };
+        let removal = Update {
+            unneeded_manifest_list: vec![manifest_id(&name)],
+            ..Update::default()
+        };
+        for update in [order, removal] {
+            let answer = world.say(0, 0, &Message::Update(update)).unwrap();
+            assert!(matches!(answer, Some(Message::Success(_))), "{answer:?}");
+        }
+    }
+    world.restart(0).unwrap();
+}
+
 /// Proves: T-199
 #[test]
 fn a_manifest_with_names_too_long_to_remember_is_refused() {
