@@ -298,6 +298,39 @@ fn a_manifest_has_so_many_names_in_all_its_versions() {
     assert_eq!(reason, Reason::OperationFailed);
 }
 
+/// What was staged for a record that cannot be stored does not stay until the next start.
+///
+/// Proves: T-199
+#[test]
+fn a_full_record_keeps_no_staged_images() {
+    let mut world = World::new(1);
+    world.add_tam();
+    world.add_signer();
+    world.permit(0, id("ta"));
+    let permissions = world.permissions.clone();
+    // As large as it can be, less room for no manifest.
+    let is_too_large = |world: &mut World| {
+        let mut tee = teep_lab::MemoryTee::new(ESP256, &mut world.random);
+        teep_agent::Agent::provision(world.provisioning(), &mut tee).is_err()
+    };
+    let mut size = 4 << 20;
+    loop {
+        world.permit(0, suit::ComponentIdentifier::new(vec![vec![0; size]]));
+        if !is_too_large(&mut world) {
+            break;
+        }
+        size -= 100;
+        world.permissions.clone_from(&permissions);
+    }
+    world.add_device(ESP256);
+    let update = Update {
+        manifest_list: vec![TrustedComponent::new("ta", 1, b"image").envelope(&world.signers[0])],
+        ..Update::default()
+    };
+    let error = refused(&mut world, Message::Update(update));
+    assert_eq!(error.err_code, ErrorCode::TemporaryError);
+}
+
 /// The record keeps the URI of each manifest: a few long ones would leave no room for others.
 ///
 /// Proves: T-199
