@@ -36,7 +36,6 @@ pub(crate) fn commit(
     let set = Set {
         staging: &staging,
         processor,
-        manifests: processor.manifests(),
         inventory,
     };
     let next = match set.record(envelope, updates) {
@@ -58,14 +57,17 @@ pub(crate) fn commit(
 struct Set<'a> {
     staging: &'a Staging,
     processor: &'a Processor,
-    manifests: &'a [Authorized],
     inventory: &'a Inventory,
 }
 
 impl Set<'_> {
     /// The record that names all that the set installs, the root's envelope in the slot `envelope`.
     fn record(&self, envelope: SlotNumber, updates: Vec<[u8; 32]>) -> Result<Inventory, Fault> {
-        let (root, dependencies) = self.manifests.split_first().expect("the root is the first");
+        let (root, dependencies) = self
+            .processor
+            .manifests()
+            .split_first()
+            .expect("the root is the first");
         let mut next = self.inventory.clone();
         next.next_slot = self.staging.next_slot;
         for (manifest, position) in dependencies.iter().zip(1..) {
@@ -163,7 +165,7 @@ impl Set<'_> {
     fn dependencies(&self, manifest: &Authorized) -> Vec<ComponentIdentifier> {
         let id = manifest.stored_at();
         let is_checked = |dependency: &ComponentIdentifier| {
-            let mut others = self.manifests[1..].iter();
+            let mut others = self.processor.manifests()[1..].iter();
             others.any(|m| m.stored_at() == dependency && self.envelope(m).is_some())
         };
         let is_there = |dependency: &ComponentIdentifier| {
@@ -195,7 +197,7 @@ impl Set<'_> {
             });
             next.manifest(manifest.stored_at()).is_some() && wanted.any(is_left)
         };
-        match self.manifests.iter().any(wants) {
+        match self.processor.manifests().iter().any(wants) {
             true => Err(Fault::IntegrityNotChecked),
             false => Ok(()),
         }
@@ -203,7 +205,7 @@ impl Set<'_> {
 
     /// S-028 a name belongs to one signer, and is that of a component or of a manifest.
     fn check_owners(&self, next: &Inventory) -> Result<(), Fault> {
-        for manifest in self.manifests {
+        for manifest in self.processor.manifests() {
             let Some(manifest) = next.manifest(manifest.stored_at()) else {
                 continue;
             };
@@ -230,7 +232,7 @@ impl Set<'_> {
         }
         let is_new = |id: &ComponentIdentifier| self.inventory.known(id).is_none();
         let is_full = self.inventory.removed.len() >= bounds::REMOVED_MANIFESTS;
-        for manifest in self.manifests {
+        for manifest in self.processor.manifests() {
             let id = manifest.stored_at();
             if is_full && is_new(id) {
                 return Err(Fault::OverLimit("manifests removed before"));

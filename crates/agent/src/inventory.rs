@@ -198,11 +198,11 @@ impl Inventory {
         unused.map(|m| m.manifest_component_id.clone()).collect()
     }
 
-    /// Makes a manifest that came as a dependency one that is wanted itself.
-    pub(crate) fn want(&mut self, id: &ComponentIdentifier) {
+    /// Notes whether a manifest is wanted itself, or only as a dependency.
+    pub(crate) fn set_root(&mut self, id: &ComponentIdentifier, is_root: bool) {
         let mut installed = self.installed.iter_mut();
         if let Some(manifest) = installed.find(|m| m.manifest_component_id == *id) {
-            manifest.is_root = true;
+            manifest.is_root = is_root;
         }
     }
 
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(dependents(&inventory, "leaf"), 1);
         inventory.remove(&id("root")).unwrap();
         assert_eq!(inventory.unused(), [id("leaf"), id("library")]);
-        inventory.want(&id("library"));
+        inventory.set_root(&id("library"), true);
         assert!(inventory.unused().is_empty());
     }
 }
