@@ -59,7 +59,10 @@ pub(crate) fn authorize(
         .manifest_component_id
         .as_ref()
         .ok_or(Obstacle::Unnamed)?;
-    let uri = || String::from(manifest.reference_uri.unwrap_or_default());
+    let uri = || {
+        let uri = manifest.reference_uri.filter(|uri| uri_fits(uri));
+        String::from(uri.unwrap_or_default())
+    };
     let updates = fits(inventory, manifest, id)
         .and_then(|()| updates(inventory, id, manifest.sequence_number, update))
         .map_err(|bar| Obstacle::Barred {
@@ -119,6 +122,9 @@ fn fits(
             "a component identifier of more than 256 bytes",
         ));
     }
+    if !manifest.reference_uri.is_none_or(uri_fits) {
+        return Err(Bar::TooMuch("a reference URI of more than 1024 bytes"));
+    }
     let replaced = inventory
         .manifest(id)
         .map_or(0, |manifest| manifest.components.len());
@@ -139,6 +145,11 @@ fn fits(
 pub(crate) fn id_fits(id: &ComponentIdentifier) -> bool {
     let bytes: usize = id.segments().iter().map(|segment| segment.len() + 1).sum();
     bytes <= bounds::COMPONENT_IDENTIFIER_BYTES
+}
+
+/// Whether a manifest's reference URI is small enough to be remembered.
+pub(crate) fn uri_fits(uri: &str) -> bool {
+    uri.len() <= bounds::URI_BYTES
 }
 
 // T-187 (10) an old Update is no new order. Sequence numbers stop older versions; an Update that brought

@@ -21,6 +21,8 @@ pub(crate) const INSTALLED_COMPONENTS: usize = 256;
 /// Manifests that were removed and must not be forgotten. When it is full, no manifest of a new name is
 /// installed: better than forgetting a sequence number.
 pub(crate) const REMOVED_MANIFESTS: usize = 1024;
+/// Names of components that one manifest has or had, over all its versions, since none is forgotten.
+pub(crate) const NAMES_PER_MANIFEST: usize = 512;
 /// Bytes of a component identifier: against filling the record, from either side.
 pub(crate) const COMPONENT_IDENTIFIER_BYTES: usize = 256;
 /// How often the very same version may be installed, each time by another Update: their digests are
@@ -31,5 +33,6 @@ pub(crate) const CHALLENGE_BYTES: usize = 64;
 /// Components requested, or manifests unneeded, at once: a hostile normal world may ask for anything
 /// (RFC 9397 section 9.3).
 pub(crate) const REQUESTS: usize = 32;
-/// A TAM URI that the normal world hands in.
+/// A TAM URI that the normal world hands in, and a manifest's reference URI: the record keeps it, and each
+/// report repeats it.
 pub(crate) const URI_BYTES: usize = 1024;

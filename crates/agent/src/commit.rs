@@ -3,12 +3,12 @@
 
 use alloc::vec::Vec;
 
-use suit::process::{Authorized, Failure, Fault};
+use suit::process::{Authorized, Failure, Fault, Processor};
 use suit::report::{Reason, Record};
-use suit::{ComponentIdentifier, Envelope, Manifest};
+use suit::{ComponentIdentifier, Envelope, Manifest, Section};
 use teep_cose::digest::sha256;
 
-use crate::authorize::id_fits;
+use crate::authorize::{id_fits, uri_fits};
 use crate::device::thumbprints;
 use crate::install::{Staged, Staging, write_slot};
 use crate::inventory::{InstalledManifest, Inventory};
@@ -23,11 +23,11 @@ pub(crate) enum NotCommitted {
     Port(PortError),
 }
 
-/// Switches over to what `manifests` staged: the root, which `updates` ordered, then the dependencies that
+/// Switches over to what `processor` staged: the root, which `updates` ordered, then the dependencies that
 /// were checked.
 pub(crate) fn commit(
     mut staging: Staging,
-    manifests: &[Authorized],
+    processor: &Processor,
     updates: Vec<[u8; 32]>,
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
@@ -35,7 +35,7 @@ pub(crate) fn commit(
     let envelope = staging.allocate();
     let set = Set {
         staging: &staging,
-        manifests,
+        processor,
         inventory,
     };
     let next = match set.record(envelope, updates) {
@@ -45,7 +45,7 @@ pub(crate) fn commit(
             return Err(NotCommitted::Failed(failure(fault)));
         }
     };
-    if let Err(error) = write_slot(envelope, manifests[0].envelope(), tee) {
+    if let Err(error) = write_slot(envelope, processor.manifests()[0].envelope(), tee) {
         staging.discard(inventory, tee);
         return Err(NotCommitted::Port(error));
     }
@@ -56,23 +56,40 @@ pub(crate) fn commit(
 /// The manifests of one transaction.
 struct Set<'a> {
     staging: &'a Staging,
-    manifests: &'a [Authorized],
+    processor: &'a Processor,
     inventory: &'a Inventory,
 }
 
 impl Set<'_> {
     /// The record that names all that the set installs, the root's envelope in the slot `envelope`.
     fn record(&self, envelope: SlotNumber, updates: Vec<[u8; 32]>) -> Result<Inventory, Fault> {
-        let (root, dependencies) = self.manifests.split_first().expect("the root is the first");
+        let (root, dependencies) = self
+            .processor
+            .manifests()
+            .split_first()
+            .expect("the root is the first");
         let mut next = self.inventory.clone();
         next.next_slot = self.staging.next_slot;
-        for manifest in dependencies {
+        for (manifest, position) in dependencies.iter().zip(1..) {
             let Some(slot) = self.envelope(manifest) else {
                 continue;
             };
             check_name(root, manifest)?;
             let id = manifest.stored_at();
+            // S-024, S-028 no TAM signed its envelope: whoever brought it may have added a signer to it, who
+            // would own the name from now on, and its true signer's next version would be refused.
+            if rights::is_ambiguous(self.inventory, &thumbprints(manifest.signers()), id) {
+                return Err(Fault::NotAllowed(id.clone()));
+            }
             let installed = self.inventory.manifest(id);
+            // S-007, S-137 of a version that was not installed before, nothing vouches for the images of the
+            // one before it, nor that there are any.
+            let is_same = |i: &InstalledManifest| i.digest == manifest.digest().bytes;
+            if !installed.is_some_and(is_same)
+                && self.processor.is_left_out(position, Section::Install)
+            {
+                return Err(Fault::NotProcessed(id.clone()));
+            }
             let known = self.inventory.known(id);
             let known = known.filter(|k| k.sequence_number == manifest.sequence_number());
             // T-187 (10) the Updates that ordered it as a root; what comes with a root is guarded by that.
@@ -148,7 +165,7 @@ impl Set<'_> {
     fn dependencies(&self, manifest: &Authorized) -> Vec<ComponentIdentifier> {
         let id = manifest.stored_at();
         let is_checked = |dependency: &ComponentIdentifier| {
-            let mut others = self.manifests[1..].iter();
+            let mut others = self.processor.manifests()[1..].iter();
             others.any(|m| m.stored_at() == dependency && self.envelope(m).is_some())
         };
         let is_there = |dependency: &ComponentIdentifier| {
@@ -180,7 +197,7 @@ impl Set<'_> {
             });
             next.manifest(manifest.stored_at()).is_some() && wanted.any(is_left)
         };
-        match self.manifests.iter().any(wants) {
+        match self.processor.manifests().iter().any(wants) {
             true => Err(Fault::IntegrityNotChecked),
             false => Ok(()),
         }
@@ -188,7 +205,7 @@ impl Set<'_> {
 
     /// S-028 a name belongs to one signer, and is that of a component or of a manifest.
     fn check_owners(&self, next: &Inventory) -> Result<(), Fault> {
-        for manifest in self.manifests {
+        for manifest in self.processor.manifests() {
             let Some(manifest) = next.manifest(manifest.stored_at()) else {
                 continue;
             };
@@ -215,10 +232,16 @@ impl Set<'_> {
         }
         let is_new = |id: &ComponentIdentifier| self.inventory.known(id).is_none();
         let is_full = self.inventory.removed.len() >= bounds::REMOVED_MANIFESTS;
-        for manifest in self.manifests {
+        for manifest in self.processor.manifests() {
             let id = manifest.stored_at();
             if is_full && is_new(id) {
                 return Err(Fault::OverLimit("manifests removed before"));
+            }
+            if next.names(id).len() > bounds::NAMES_PER_MANIFEST {
+                return Err(Fault::OverLimit("components in all versions of a manifest"));
+            }
+            if !uri_fits(manifest.reference_uri()) {
+                return Err(Fault::OverLimit("bytes of a reference URI"));
             }
             let mut ids = manifest.components().iter().chain([id]);
             if !ids.all(id_fits) {
@@ -230,7 +253,8 @@ impl Set<'_> {
 }
 
 /// S-032, S-140 a dependency lies where its own name says: under another, its signer's older versions could be
-/// installed, and its components kept from it.
+/// installed, and its components kept from it. S-132, S-142 so do its components: below a prefix, they would
+/// take the place of those that its other users rely on.
 fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let id = manifest.stored_at();
     // S-139 what is being replaced is nobody's dependency.
@@ -240,7 +264,8 @@ fn check_name(root: &Authorized, manifest: &Authorized) -> Result<(), Fault> {
     let limits = suit::Limits::DEFAULT;
     let envelope = Envelope::decode(manifest.envelope(), &limits)?;
     let named = Manifest::decode(envelope.manifest_bytes(), &limits).map_err(Fault::from)?;
-    match named.manifest_component_id.as_ref() == Some(id) {
+    let is_at_home = manifest.prefix().segments().is_empty();
+    match is_at_home && named.manifest_component_id.as_ref() == Some(id) {
         true => Ok(()),
         false => Err(Fault::NotAllowed(id.clone())),
     }

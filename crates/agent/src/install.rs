@@ -90,13 +90,17 @@ impl Staging {
 
     /// Steps 3 and 4: makes `next` the record, and frees every slot that it does not name. If the record
     /// cannot be stored, nothing is freed: should it stand after all, it names the new slots. The next start
-    /// sees which one stands.
+    /// sees which one stands. One that is too large was never handed over, so what was staged for it goes.
     pub(crate) fn switch_over(
         self,
         next: Inventory,
         inventory: &mut Inventory,
         tee: &mut dyn Tee,
     ) -> Result<(), PortError> {
+        if let Err(error) = next.record() {
+            self.discard(inventory, tee);
+            return Err(error);
+        }
         inventory.next_slot = self.next_slot;
         switch_over(next, inventory, tee)?;
         for slot in self.first_slot..self.next_slot {

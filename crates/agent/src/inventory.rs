@@ -77,6 +77,9 @@ pub struct InstalledComponent {
 /// A manifest that was removed. Its number must not be forgotten, else an older one could come back; nor
 /// whose its components were, else another signer could take them over; nor the Updates that brought it,
 /// else a normal world that kept one could bring it back.
+///
+/// One that is installed stands here, too, if earlier versions had components that the present one has not:
+/// only for their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RemovedManifest {
     pub(crate) manifest_component_id: ComponentIdentifier,
@@ -195,11 +198,11 @@ impl Inventory {
         unused.map(|m| m.manifest_component_id.clone()).collect()
     }
 
-    /// Makes a manifest that came as a dependency one that is wanted itself.
-    pub(crate) fn want(&mut self, id: &ComponentIdentifier) {
+    /// Notes whether a manifest is wanted itself, or only as a dependency.
+    pub(crate) fn set_root(&mut self, id: &ComponentIdentifier, is_root: bool) {
         let mut installed = self.installed.iter_mut();
         if let Some(manifest) = installed.find(|m| m.manifest_component_id == *id) {
-            manifest.is_root = true;
+            manifest.is_root = is_root;
         }
     }
 
@@ -209,22 +212,35 @@ impl Inventory {
             .installed
             .iter()
             .position(|m| m.manifest_component_id == *id)?;
+        let names = self.names(id);
         let manifest = self.installed.remove(position);
+        self.remember(&manifest, names);
+        self.unneeded.retain(|unneeded| unneeded != id);
+        Some(manifest)
+    }
+
+    /// The names of the components that a manifest has, or had in an earlier version.
+    pub(crate) fn names(&self, id: &ComponentIdentifier) -> Vec<ComponentIdentifier> {
+        let installed = self.manifest(id).into_iter().flat_map(|m| &m.components);
+        let installed = installed.map(|component| &component.component_id);
+        let removed = self.removed.iter();
+        let removed = removed.filter(|removed| removed.manifest_component_id == *id);
+        let names = installed.chain(removed.flat_map(|removed| &removed.components));
+        names.cloned().collect()
+    }
+
+    /// Remembers the manifest as if it were removed, with these names.
+    fn remember(&mut self, manifest: &InstalledManifest, components: Vec<ComponentIdentifier>) {
+        let id = &manifest.manifest_component_id;
         self.removed
             .retain(|known| known.manifest_component_id != *id);
         self.removed.push(RemovedManifest {
-            manifest_component_id: manifest.manifest_component_id.clone(),
+            manifest_component_id: id.clone(),
             sequence_number: manifest.sequence_number,
             signer: manifest.signer,
-            components: manifest
-                .components
-                .iter()
-                .map(|c| c.component_id.clone())
-                .collect(),
+            components,
             updates: manifest.updates.clone(),
         });
-        self.unneeded.retain(|unneeded| unneeded != id);
-        Some(manifest)
     }
 
     /// Puts a manifest in, in place of the one of the same name, which it returns.
@@ -232,8 +248,15 @@ impl Inventory {
         let id = manifest.manifest_component_id.clone();
         self.requested
             .retain(|requested| manifest.component(requested).is_none());
-        self.removed
-            .retain(|known| known.manifest_component_id != id);
+        // S-028 the names that this version drops stay its signer's.
+        let mut names = self.names(&id);
+        names.retain(|name| manifest.component(name).is_none());
+        match names.is_empty() {
+            true => self
+                .removed
+                .retain(|known| known.manifest_component_id != id),
+            false => self.remember(&manifest, names),
+        }
         match self
             .installed
             .iter_mut()
@@ -310,6 +333,32 @@ mod tests {
         assert!(inventory.removed.is_empty());
     }
 
+    /// Proves: S-028, S-032
+    #[test]
+    fn names_of_earlier_versions_are_kept_once() {
+        let mut inventory = Inventory::default();
+        let version = |number, name| InstalledManifest {
+            components: vec![InstalledComponent {
+                component_id: id(name),
+                ..installed("a", 1).components.remove(0)
+            }],
+            ..installed("a", number)
+        };
+        for number in 1..9 {
+            inventory.install(version(number, ["even", "odd"][number as usize % 2]));
+            if number == 4 {
+                inventory.remove(&id("a")).unwrap();
+            }
+        }
+        assert_eq!(inventory.names(&id("a")), [id("even"), id("odd")]);
+        assert_eq!(inventory.removed.len(), 1);
+        assert_eq!(inventory.known(&id("a")).unwrap().sequence_number, 8);
+        assert_eq!(inventory.owner(&id("odd")), Some(Thumbprint([2; 32])));
+        inventory.remove(&id("a")).unwrap();
+        assert_eq!(inventory.removed.len(), 1);
+        assert_eq!(inventory.names(&id("a")), [id("even"), id("odd")]);
+    }
+
     #[test]
     fn what_no_root_needs_is_unused_however_deep() {
         let mut inventory = Inventory::default();
@@ -326,7 +375,7 @@ mod tests {
         assert_eq!(dependents(&inventory, "leaf"), 1);
         inventory.remove(&id("root")).unwrap();
         assert_eq!(inventory.unused(), [id("leaf"), id("library")]);
-        inventory.want(&id("library"));
+        inventory.set_root(&id("library"), true);
         assert!(inventory.unused().is_empty());
     }
 }

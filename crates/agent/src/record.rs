@@ -8,7 +8,7 @@
 //! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
 //! | 8 | the next slot number |
 //! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update], [dependency], whether it is a root] |
-//! | 10 | removed manifests, against rollback and replay: [id, sequence number, signer, [component], [Update]] |
+//! | 10 | removed manifests, and names that installed ones had before, against rollback, replay and takeover: [id, sequence number, signer, [component], [Update]] |
 //! | 11, 12 | requested components, unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
@@ -259,11 +259,12 @@ fn fixed<const N: usize>(r: &mut Reader<'_>, field: &'static str) -> Result<[u8;
 }
 
 const FORMAT: u64 = 2;
-/// The record is the TEE's own, but it is read with the same care as anything else.
+/// The record is the TEE's own, but it is read with the same care as anything else. Its bytes bound its items:
+/// else a few manifests whose names have many short segments would fill it for good.
 const RECORD_LIMITS: Limits = Limits {
     bytes: 4 << 20,
     depth: 16,
-    items: 1 << 16,
+    items: 4 << 20,
 };
 
 #[cfg(test)]

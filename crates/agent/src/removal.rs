@@ -19,10 +19,7 @@ pub(crate) fn remove(
 ) -> Result<(), AgentError> {
     let mut next = agent.inventory.clone();
     next.unneeded.retain(|unneeded| unneeded != id);
-    let mut installed = next.installed.iter_mut();
-    if let Some(root) = installed.find(|manifest| manifest.manifest_component_id == *id) {
-        root.is_root = false;
-    }
+    next.set_root(id, false);
     let mut unused = next.unused();
     // Who depends comes before what it depends on.
     unused.sort_by_key(|unused| unused != id);

@@ -35,7 +35,7 @@ impl Agent {
             if self.inventory.unneeded.contains(&manifest) || !provider.is_root {
                 self.change(tee, |inventory| {
                     inventory.unneeded.retain(|id| *id != manifest);
-                    inventory.want(&manifest);
+                    inventory.set_root(&manifest, true);
                 })?;
             }
             return Ok(None);

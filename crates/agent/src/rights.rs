@@ -42,8 +42,25 @@ pub(crate) fn responsible(
     signers: &[Thumbprint],
     manifest: &ComponentIdentifier,
 ) -> Option<Thumbprint> {
-    let may = |signer: &&Thumbprint| may(inventory, &[**signer], manifest, Access::Manifest);
-    signers.iter().find(may).copied()
+    candidates(inventory, signers, manifest).next()
+}
+
+/// Whether more than one of the signers could be whom the manifest is recorded under.
+pub(crate) fn is_ambiguous(
+    inventory: &Inventory,
+    signers: &[Thumbprint],
+    manifest: &ComponentIdentifier,
+) -> bool {
+    candidates(inventory, signers, manifest).nth(1).is_some()
+}
+
+fn candidates(
+    inventory: &Inventory,
+    signers: &[Thumbprint],
+    manifest: &ComponentIdentifier,
+) -> impl Iterator<Item = Thumbprint> {
+    let may = |signer: &Thumbprint| may(inventory, &[*signer], manifest, Access::Manifest);
+    signers.iter().copied().filter(may)
 }
 
 /// The first signer to install a name owns it, also after its removal.

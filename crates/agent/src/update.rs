@@ -187,8 +187,7 @@ fn advance(
             staging,
             updates,
         } = processing;
-        let manifests = processor.manifests();
-        match commit::commit(staging, manifests, updates, &mut agent.inventory, tee) {
+        match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
                 let report = report::success(&processor, running.token.as_ref());
                 running.reports.push(report);

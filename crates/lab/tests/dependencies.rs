@@ -2,7 +2,9 @@
 //! within its own signer's rights.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use suit::build::Unsigned;
 use suit::report::{Reason, ReportOutcome};
+use suit::{Envelope, Limits, Manifest};
 use teep::{Message, Token, Update};
 use teep_agent::InstalledManifest;
 use teep_cose::{Algorithm, SigningKey};
@@ -57,9 +59,14 @@ fn install(world: &mut World, signer: usize, component: &TrustedComponent) {
 
 /// Has the TAM order it, and sees it refused with nothing changed: the reason that the report gives.
 fn refused(world: &mut World, signer: usize, component: &TrustedComponent) -> Reason {
+    let envelope = component.envelope(&world.signers[signer]);
+    refused_envelope(world, envelope)
+}
+
+fn refused_envelope(world: &mut World, envelope: Vec<u8>) -> Reason {
     let before = world.devices[0].tee.storage().clone();
     let update = Update {
-        manifest_list: vec![component.envelope(&world.signers[signer])],
+        manifest_list: vec![envelope],
         ..Update::default()
     };
     let answer = order(world, update);
@@ -70,6 +77,24 @@ fn refused(world: &mut World, signer: usize, component: &TrustedComponent) -> Re
         ReportOutcome::Failure { reason, .. } => reason,
         ReportOutcome::Success => panic!("refused, but reported as a success"),
     }
+}
+
+/// The envelope of a component with one dependency, its manifest changed before it is signed.
+fn changed(
+    world: &World,
+    signer: usize,
+    component: &TrustedComponent,
+    change: impl FnOnce(&mut Manifest<'_>),
+) -> Vec<u8> {
+    let envelope = component.envelope(&world.signers[signer]);
+    let envelope = Envelope::decode(&envelope, &Limits::DEFAULT).unwrap();
+    let mut manifest = envelope.unverified_manifest().unwrap();
+    change(&mut manifest);
+    let image = &component.images[0];
+    Unsigned::new(&manifest)
+        .with_payload(&image.uri[..], image.bytes.clone())
+        .with_payload("#dependency 0", component.dependencies[0].envelope.clone())
+        .sign(&[&world.signers[signer]])
 }
 
 fn remove(world: &mut World, name: &str) {
@@ -289,6 +314,80 @@ fn a_dependency_lies_where_its_name_says() {
             refused(&mut world, 0, &component),
             Reason::ComponentUnauthorised
         );
+    }
+}
+
+/// A prefix would give another signer's manifest other components, in place of those that its users rely on.
+///
+/// Proves: S-132, S-142
+#[test]
+fn nobody_moves_the_components_of_a_dependency() {
+    let mut world = world();
+    let first = application(&world, "app", 1, 1);
+    install(&mut world, APPLICATIONS, &first);
+    let stranger = application(&world, "stranger", 1, 1);
+    let envelope = changed(&world, STRANGER, &stranger, |manifest| {
+        manifest.common.dependencies[0].prefix = Some(id("library"));
+    });
+    assert_eq!(
+        refused_envelope(&mut world, envelope),
+        Reason::ComponentUnauthorised
+    );
+    assert_eq!(versions(&world, ["app", "library", "stranger"]), [1, 1, 0]);
+}
+
+/// Proves: S-007, S-137
+#[test]
+fn a_dependencys_new_version_has_no_image_of_the_old_one() {
+    let mut world = world();
+    let first = application(&world, "app", 1, 1);
+    install(&mut world, APPLICATIONS, &first);
+    // It fetches and checks version 2 of the library, but does not have it install anything.
+    let second = application(&world, "app", 2, 2);
+    let envelope = changed(&world, APPLICATIONS, &second, |manifest| {
+        manifest.install = None;
+        manifest.validate = None;
+    });
+    assert_eq!(
+        refused_envelope(&mut world, envelope),
+        Reason::OperationFailed
+    );
+    assert_eq!(versions(&world, ["app", "library"]), [1, 1]);
+}
+
+/// Whoever carries an envelope may add signatures to it: a name that nobody had goes to nobody by that.
+///
+/// Proves: S-024, S-028
+#[test]
+fn a_second_signature_takes_no_name_from_its_signer() {
+    let mut open_world = World::new(1);
+    open_world.add_tam();
+    for _ in 0..3 {
+        open_world.add_signer();
+    }
+    open_world.add_device(Algorithm::Esp256);
+    let with_permissions = world();
+    for (mut world, is_clear) in [(open_world, false), (with_permissions, true)] {
+        let good = application(&world, "app", 1, 1);
+        let mut signed_twice = good.clone();
+        let dependency = &mut signed_twice.dependencies[0].envelope;
+        let envelope = Envelope::decode(dependency, &Limits::DEFAULT).unwrap();
+        let manifest = envelope.unverified_manifest().unwrap();
+        *dependency = Unsigned::new(&manifest)
+            .with_payload("#library", vec![1; 30])
+            .sign(&[&world.signers[STRANGER], &world.signers[LIBRARY]]);
+        if !is_clear {
+            assert_eq!(
+                refused(&mut world, APPLICATIONS, &signed_twice),
+                Reason::ComponentUnauthorised
+            );
+            install(&mut world, APPLICATIONS, &good);
+        }
+        // Where it is clear whose the name is, another signature does no harm.
+        install(&mut world, APPLICATIONS, &signed_twice);
+        let second = application(&world, "app", 2, 2);
+        install(&mut world, APPLICATIONS, &second);
+        assert_eq!(versions(&world, ["app", "library"]), [2, 2]);
     }
 }
 

@@ -1,14 +1,13 @@
-//! What a TAM, or a signer, cannot do to a device; and what the Agent says to a TAM it cannot serve.
+//! What a TAM cannot do to a device; and what the Agent says to a TAM it cannot serve.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use suit::report::{Reason, ReportOutcome};
 use teep::{
     Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message,
     QueryRequest, SuitCoseProfile, Token, Update,
 };
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, Sign1, SignedMessage};
-use teep_lab::{TrustedComponent, World, id, manifest_id, read, reports};
+use teep_lab::{TrustedComponent, World, id, manifest_id, read};
 
 const ESP256: Algorithm = Algorithm::Esp256;
 
@@ -48,33 +47,6 @@ fn refused(world: &mut World, message: Message) -> ErrorMessage {
     error
 }
 
-/// Has the trusted TAM bring this envelope: what the SUIT Report gives as the reason for refusing it.
-fn refused_manifest(world: &mut World, envelope: Vec<u8>) -> Reason {
-    let installed = world.installed(0);
-    let slots = world.devices[0].tee.slot_count();
-    let update = Update {
-        token: token(),
-        manifest_list: vec![envelope],
-        ..Update::default()
-    };
-    let answer = world.say(0, 0, &Message::Update(update)).unwrap().unwrap();
-    let Message::Error(error) = &answer else {
-        panic!("an Error, not {answer:?}")
-    };
-    assert_eq!(error.err_code, ErrorCode::ManifestProcessingFailed);
-    assert_eq!(error.token, token());
-    assert_eq!(world.installed(0), installed);
-    assert_eq!(world.devices[0].tee.slot_count(), slots);
-    let [report] = &reports(&answer)[..] else {
-        panic!("one report")
-    };
-    assert_eq!(report.nonce.as_deref(), Some(&[7; 16][..]));
-    match report.outcome {
-        ReportOutcome::Failure { reason, .. } => reason,
-        ReportOutcome::Success => panic!("refused, but reported as a success"),
-    }
-}
-
 /// Proves: T-002, T-076, T-211
 #[test]
 fn a_tam_that_is_not_trusted_learns_nothing() {
@@ -105,17 +77,6 @@ fn a_tam_that_is_not_trusted_learns_nothing() {
     assert_eq!(*world.devices[0].tee.storage(), before);
 }
 
-/// Proves: T-003, T-069, T-163, S-024
-#[test]
-fn a_strangers_component_is_refused() {
-    let mut world = installed();
-    let stranger = world.add_signer();
-    let new = TrustedComponent::new("other", 1, b"other").envelope(&world.signers[stranger]);
-    assert_eq!(refused_manifest(&mut world, new), Reason::Unauthorised);
-    let update = TrustedComponent::new("ta", 2, b"evil").envelope(&world.signers[stranger]);
-    assert_eq!(refused_manifest(&mut world, update), Reason::Unauthorised);
-}
-
 /// Every byte of an envelope counts, integrated payload and signature included.
 ///
 /// Proves: T-069, S-021
@@ -138,102 +99,6 @@ fn a_tampered_manifest_is_refused() {
     }
     assert_eq!(world.image(0, &id("other")), None);
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
-}
-
-/// Proves: S-007, S-104
-#[test]
-fn a_changed_image_in_the_envelope_is_refused() {
-    let mut world = installed();
-    let mut envelope = TrustedComponent::new("other", 1, b"other").envelope(&world.signers[0]);
-    *envelope.last_mut().unwrap() ^= 1;
-    assert_eq!(
-        refused_manifest(&mut world, envelope),
-        Reason::ConditionFailed
-    );
-}
-
-/// Proves: S-102
-#[test]
-fn a_component_for_another_class_is_refused() {
-    let mut world = installed();
-    let other = TrustedComponent {
-        class: [9; 16],
-        ..TrustedComponent::new("other", 1, b"other")
-    };
-    let envelope = other.envelope(&world.signers[0]);
-    assert_eq!(
-        refused_manifest(&mut world, envelope),
-        Reason::ConditionFailed
-    );
-}
-
-#[test]
-fn a_manifest_without_a_name_is_refused() {
-    let mut world = installed();
-    let unnamed = TrustedComponent {
-        manifest_component_id: None,
-        ..TrustedComponent::new("other", 1, b"other")
-    };
-    let envelope = unnamed.envelope(&world.signers[0]);
-    assert_eq!(
-        refused_manifest(&mut world, envelope),
-        Reason::ComponentUnsupported
-    );
-}
-
-/// Proves: S-028, S-140
-#[test]
-fn a_signer_cannot_touch_what_another_brought() {
-    let mut world = World::new(1);
-    world.add_tam();
-    world.add_signer();
-    world.add_signer();
-    world.add_device(ESP256);
-    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
-    world.request(0, &id("ta")).unwrap();
-    let named = |manifest, name| TrustedComponent {
-        manifest_component_id: Some(manifest),
-        ..TrustedComponent::new(name, 9, b"evil")
-    };
-    let attempts = [
-        named(manifest_id("ta"), "ta"), // the same manifest with a higher number
-        named(manifest_id("other"), "ta"), // another manifest with the same component
-        named(manifest_id("ta"), "other"), // the same manifest with another component
-        named(id("ta"), "other"),       // a manifest that takes the component's place
-        named(manifest_id("other"), "other").with("ta", b"evil"),
-    ];
-    for attempt in attempts {
-        let envelope = attempt.envelope(&world.signers[1]);
-        assert_eq!(
-            refused_manifest(&mut world, envelope),
-            Reason::ComponentUnauthorised
-        );
-    }
-    // Nor after it was removed: both names stay their first signer's.
-    world.unrequest(0, &id("ta")).unwrap();
-    for attempt in [
-        named(manifest_id("ta"), "ta"),
-        named(manifest_id("other"), "ta"),
-    ] {
-        let envelope = attempt.envelope(&world.signers[1]);
-        assert_eq!(
-            refused_manifest(&mut world, envelope),
-            Reason::ComponentUnauthorised
-        );
-    }
-}
-
-/// Proves: T-199
-#[test]
-fn a_manifest_with_names_too_long_to_remember_is_refused() {
-    let mut world = installed();
-    let long = suit::ComponentIdentifier::new(vec![vec![b'x'; 300]]);
-    let mut component = TrustedComponent::new("other", 1, b"image");
-    component.images[0].component_id = long;
-    let envelope = component.envelope(&world.signers[0]);
-    let reason = refused_manifest(&mut world, envelope);
-    assert_eq!(reason, Reason::ComponentUnsupported);
-    world.restart(0).unwrap();
 }
 
 /// Proves: T-158
@@ -269,48 +134,6 @@ fn an_update_with_several_signatures_is_refused() {
         let answer = world.hand_in(0, &signed).unwrap();
         assert!(matches!(read(&answer), Some(Message::Error(_))));
     }
-}
-
-/// A signer whose two manifests claim the same component: the second must not change the first's, but may
-/// need it as it is.
-///
-/// Proves: S-141, S-142
-#[test]
-fn a_component_that_two_manifests_need_stays_as_it_is() {
-    let mut world = installed();
-    let second = |number, image: &[u8]| TrustedComponent {
-        manifest_component_id: Some(manifest_id("second")),
-        ..TrustedComponent::new("ta", number, image)
-    };
-    let envelope = second(1, b"other").envelope(&world.signers[0]);
-    assert_eq!(
-        refused_manifest(&mut world, envelope),
-        Reason::OperationFailed
-    );
-    let update = |world: &World, component: &TrustedComponent| {
-        Message::Update(Update {
-            manifest_list: vec![component.envelope(&world.signers[0])],
-            ..Update::default()
-        })
-    };
-    let same = update(&world, &second(2, b"version 1"));
-    let answer = world.say(0, 0, &same).unwrap();
-    assert!(matches!(answer, Some(Message::Success(_))), "{answer:?}");
-    // Not by its first owner either, as long as the second needs it; and it outlives the first.
-    let newer = TrustedComponent::new("ta", 2, b"version 2").envelope(&world.signers[0]);
-    assert_eq!(refused_manifest(&mut world, newer), Reason::OperationFailed);
-    for (id, image) in [
-        (manifest_id("ta"), Some(&b"version 1"[..])),
-        (manifest_id("second"), None),
-    ] {
-        let removal = Message::Update(Update {
-            unneeded_manifest_list: vec![id],
-            ..Update::default()
-        });
-        world.say(0, 0, &removal).unwrap();
-        assert_eq!(world.image(0, &teep_lab::id("ta")), image);
-    }
-    assert_eq!(world.devices[0].tee.slot_count(), 0);
 }
 
 /// Proves: T-075, T-086

@@ -262,6 +262,13 @@ impl Authorized {
         &self.path
     }
 
+    /// What stands before the identifiers of its components and dependencies (S-132): empty, unless a
+    /// dependent lists it with a `suit-dependency-prefix` of its own.
+    #[must_use]
+    pub const fn prefix(&self) -> &ComponentIdentifier {
+        &self.prefix
+    }
+
     /// Everyone trusted who vouches for the manifest.
     #[must_use]
     pub fn signers(&self) -> &[Signer] {

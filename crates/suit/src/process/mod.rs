@@ -163,6 +163,15 @@ impl Processor {
         &self.manifests
     }
 
+    /// Whether the manifest at this position among [`Processor::manifests`] has the section, and nothing has run
+    /// it: its dependent left it out, as [`Leniency::unprocessed_sections`] allows (S-137).
+    #[must_use]
+    pub fn is_left_out(&self, position: usize, section: Section) -> bool {
+        let manifest = self.manifests.get(position);
+        manifest.is_some_and(|manifest| manifest.section(section).is_some())
+            && !self.machine.entered.contains(&(position, section))
+    }
+
     /// What the manifests' reporting policies asked for, at most [`Limits::records`].
     #[must_use]
     pub fn records(&self) -> &[ReportEntry] {
