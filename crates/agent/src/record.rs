@@ -18,7 +18,7 @@
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, Limits, Malformed, Problem, Reader};
+use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::AgentError;
@@ -42,8 +42,7 @@ impl Inventory {
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.write(&mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
+        self.write(&mut Encoder::new(&mut out)).expect(INFALLIBLE);
         out
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use teep_cose::cbor::{Kind, Reader};
-use teep_cose::mac::{MacKey, ReceivedMac0};
+use teep_cose::mac::{Mac0, MacKey, ReceivedMac0};
 use teep_cose::sign::SignatureHeader;
 use teep_cose::{PublicKey, SignatureError, SignedMessage, Thumbprint, TrustAnchors};
 
@@ -125,7 +125,7 @@ impl<'a> Envelope<'a> {
     fn block_signer(&self, block: &[u8], trusted: &Authorities<'_>) -> Result<Signer, Refusal> {
         // S-027 only tagged structures, so that a MAC is not taken for a signature.
         match tag(block) {
-            Some(TAG_MAC0) => self.block_mac(block, trusted.mac_keys),
+            Some(Mac0::TAG) => self.block_mac(block, trusted.mac_keys),
             Some(_) => self.block_signature(block, trusted),
             None => Err(Refusal::CoseStructure),
         }
@@ -284,6 +284,3 @@ fn tag(block: &[u8]) -> Option<u64> {
         _ => None,
     }
 }
-
-/// COSE_Mac0, RFC 9052 section 6.2.
-const TAG_MAC0: u64 = 17;
