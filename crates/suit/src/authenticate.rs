@@ -78,12 +78,11 @@ impl<'a> Envelope<'a> {
         &self,
         trusted: impl Into<Authorities<'t>>,
     ) -> Result<Authenticated<'a>, Refusal> {
-        // S-021 (8.3) the digest is that of the manifest, head of its byte string included: what is
-        // signed is only the digest.
+        // S-021 (8.3) the digest is that of the manifest: what is signed is only the digest.
         if !self.digest.is_supported() {
             return Err(Refusal::DigestAlgorithm(self.digest.algorithm));
         }
-        if self.digest != SuitDigest::sha256_of_wrapped(self.manifest.bytes) {
+        if !self.has_digest_of_manifest() {
             return Err(Refusal::ManifestDigest);
         }
         // S-022 (8.3) one block at least: a digest alone vouches for nothing.
