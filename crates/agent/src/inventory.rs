@@ -288,15 +288,15 @@ impl InstalledManifest {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::vec;
 
-    fn id(name: &str) -> ComponentIdentifier {
+    pub(crate) fn id(name: &str) -> ComponentIdentifier {
         ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
     }
 
-    fn installed(name: &str, sequence_number: u64) -> InstalledManifest {
+    pub(crate) fn installed(name: &str, sequence_number: u64) -> InstalledManifest {
         InstalledManifest {
             manifest_component_id: id(name),
             sequence_number,

@@ -18,7 +18,7 @@
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, Limits, Malformed, Problem, Reader};
+use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::AgentError;
@@ -42,8 +42,7 @@ impl Inventory {
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.write(&mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
+        self.write(&mut Encoder::new(&mut out)).expect(INFALLIBLE);
         out
     }
 
@@ -194,9 +193,9 @@ impl InstalledManifest {
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         let members = r.array("installed manifest")?;
-        let mut manifest = Self::read_first(r)?;
+        let mut manifest = Self::read_format_1(r)?;
         match members {
-            // Format 1: every manifest is a root.
+            // Format 1.
             8 => {}
             10 => {
                 manifest.dependencies = list(r, "dependencies", ComponentIdentifier::decode)?;
@@ -209,7 +208,8 @@ impl InstalledManifest {
         Ok(manifest)
     }
 
-    fn read_first(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+    /// The eight members that every format has, as a manifest of format 1: a root without dependencies.
+    fn read_format_1(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             manifest_component_id: ComponentIdentifier::decode(r)?,
             sequence_number: r.uint("sequence number")?,
@@ -271,29 +271,15 @@ const RECORD_LIMITS: Limits = Limits {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::inventory::{self, tests::id};
     use alloc::vec;
-
-    fn id(name: &str) -> ComponentIdentifier {
-        ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
-    }
 
     fn installed(name: &str) -> InstalledManifest {
         InstalledManifest {
-            manifest_component_id: id(name),
-            sequence_number: 3,
-            digest: vec![1; 32],
             uri: "https://example.org/a.suit".into(),
-            signer: Thumbprint([2; 32]),
-            envelope: 7,
-            components: vec![InstalledComponent {
-                component_id: id("ta"),
-                slot: 8,
-                size: 20,
-                digest: [3; 32],
-            }],
             dependencies: vec![id("library")],
             is_root: false,
-            updates: vec![[5; 32]],
+            ..inventory::tests::installed(name, 3)
         }
     }
 

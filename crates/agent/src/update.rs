@@ -163,11 +163,11 @@ fn advance(
             None => {
                 let Some(envelope) = running.pending.pop_front() else {
                     // T-163 (7.2.2) Success only now that all are installed.
-                    return Ok(succeed(running.token, running.reports, tee));
+                    return Ok(answer_success(running.token, running.reports, tee));
                 };
                 match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
-                    Err(obstacle) => return Ok(failed(agent, running, &obstacle, tee)),
+                    Err(obstacle) => return Ok(answer_failure(agent, running, &obstacle, tee)),
                 }
             }
         };
@@ -194,7 +194,7 @@ fn advance(
             }
             Err(NotCommitted::Failed(failure)) => {
                 let obstacle = obstacle(&processor, failure);
-                return Ok(failed(agent, running, &obstacle, tee));
+                return Ok(answer_failure(agent, running, &obstacle, tee));
             }
             // T-103 (4.6) the TEE's own trouble may pass.
             Err(NotCommitted::Port(error)) => {
@@ -207,7 +207,7 @@ fn advance(
     }
 }
 
-/// Runs until a payload is needed, whose URI it gives, or all is staged.
+/// Runs until a payload is needed, whose URI it gives; `None` when all is staged.
 fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<String>, Failure> {
     let mut store = current.staging.store(&agent.inventory, tee);
     let processor = &mut current.processor;
@@ -253,7 +253,7 @@ fn fail(
 ) -> Step {
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
-    failed(agent, running, &obstacle, tee)
+    answer_failure(agent, running, &obstacle, tee)
 }
 
 fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
@@ -265,8 +265,8 @@ fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
     }
 }
 
-// T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
-fn failed(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
+/// T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
+fn answer_failure(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
     let permissions = &agent.inventory.provisioning.permissions;
     let report = report::failure(obstacle, permissions, running.token.as_ref());
     running.reports.push(report);
@@ -276,8 +276,8 @@ fn failed(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Te
     send(&Message::Error(*error), tee)
 }
 
-// T-070, T-071 (4.5) the token is the Update's, if it had one.
-fn succeed(token: Option<Token>, suit_reports: Vec<Vec<u8>>, tee: &dyn Tee) -> Step {
+/// T-070, T-071 (4.5) the token is the Update's, if it had one.
+fn answer_success(token: Option<Token>, suit_reports: Vec<Vec<u8>>, tee: &dyn Tee) -> Step {
     send(
         &Message::Success(Success {
             token,

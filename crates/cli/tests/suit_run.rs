@@ -229,7 +229,8 @@ fn a_dependency_is_entered_and_left() {
     let run = bench.run("root.hex");
     assert_eq!(run.code, 1);
     run.has(&[
-        "result  refused before anything ran: the dependency's index 1 is that of no component\n",
+        "result  refused before anything ran: the dependency's index 1 is that of no component: list it \
+         among the components\n",
     ]);
 }
 

@@ -17,6 +17,9 @@ pub use minicbor::encode::Encoder;
 /// The result of writing with an [`Encoder`] into a `Vec`, which cannot fail.
 pub type EncodeResult = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
+/// What an [`Encoder`] calls an error when it writes to a `Vec` cannot happen: for `expect`.
+pub const INFALLIBLE: &str = "writing to a Vec does not fail";
+
 /// Bounds on one CBOR item, each against an attack that a sender might try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

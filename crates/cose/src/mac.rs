@@ -11,9 +11,10 @@ use coset::{
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
-use crate::cbor::{Encoder, Kind, Limits, Reader};
+use crate::cbor::{Encoder, INFALLIBLE, Kind, Limits, Reader};
 use crate::digest::sha256;
 use crate::key::Thumbprint;
+use crate::key::labels::*;
 use crate::sign::{algorithm_number, check_headers};
 use crate::{Error, SignatureError};
 
@@ -52,7 +53,7 @@ impl MacKey {
         Encoder::new(&mut *cose_key)
             .map(2)
             .and_then(|e| e.i8(KTY)?.i8(KTY_SYMMETRIC)?.i8(K)?.bytes(&self.0))
-            .expect("writing to a Vec does not fail");
+            .expect(INFALLIBLE);
         Thumbprint(sha256(&cose_key))
     }
 
@@ -77,6 +78,11 @@ impl core::fmt::Debug for MacKey {
 pub struct Mac0;
 
 impl Mac0 {
+    /// The CBOR tag of a COSE_Mac0.
+    pub const TAG: u64 = 17;
+    /// HMAC 256/256 in the IANA COSE Algorithms registry.
+    pub const ALGORITHM: i64 = 5;
+
     /// A message that carries `payload`.
     #[must_use]
     pub fn create(payload: &[u8], key: &MacKey) -> Vec<u8> {
@@ -110,7 +116,7 @@ impl ReceivedMac0 {
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
         let not_mac0 = || Error::from(SignatureError::NotMac0);
         let mut reader = Reader::new(bytes, "COSE_Mac0", limits)?;
-        if reader.kind("COSE_Mac0")? != Kind::Tag || reader.tag("COSE tag")? != TAG_MAC0 {
+        if reader.kind("COSE_Mac0")? != Kind::Tag || reader.tag("COSE tag")? != Mac0::TAG {
             return Err(not_mac0());
         }
         let body = reader.raw("COSE_Mac0")?;
@@ -161,7 +167,7 @@ impl ReceivedMac0 {
 
     fn verify_over(&self, payload: &[u8], key: &MacKey) -> Result<(), SignatureError> {
         // Of HMAC 256/64 (4) the key is the same: it must not pass with its 8 bytes.
-        if algorithm_number(&self.0.protected.header) != Some(HMAC_256) {
+        if algorithm_number(&self.0.protected.header) != Some(Mac0::ALGORITHM) {
             return Err(SignatureError::NoSupportedAlgorithm);
         }
         let header = self.0.protected.clone();
@@ -186,13 +192,6 @@ fn encode(message: CoseMac0Builder) -> Vec<u8> {
         .expect("a message built here can be encoded")
 }
 
-const TAG_MAC0: u64 = 17;
-/// HMAC 256/256 in the IANA COSE Algorithms registry.
-const HMAC_256: i64 = 5;
-// COSE_Key of type Symmetric: RFC 9053 section 7.3.
-const KTY: i8 = 1;
-const KTY_SYMMETRIC: i8 = 4;
-const K: i8 = -1;
 /// Reserved at once, so that no copy of the key is left behind where a buffer has grown.
 const COSE_KEY_LENGTH: usize = 3 + 3 + 2 + 32;
 

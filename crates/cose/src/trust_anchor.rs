@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::cbor::{Encoder, Limits, Malformed, Problem, Reader};
+use crate::cbor::{Encoder, INFALLIBLE, Limits, Malformed, Problem, Reader};
 use crate::key::{PublicKey, Thumbprint};
 use crate::{Error, SignatureError, SignedMessage};
 
@@ -103,7 +103,7 @@ impl TrustAnchors {
         let mut out = Vec::new();
         Encoder::new(&mut out)
             .array(self.0.len() as u64)
-            .expect("writing to a Vec does not fail");
+            .expect(INFALLIBLE);
         self.0.iter().for_each(|key| out.extend(key.to_cose_key()));
         out
     }

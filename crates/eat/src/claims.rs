@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use teep_cose::cbor::{Encoder, Kind, Limits, Problem, Reader};
+use teep_cose::cbor::{Encoder, INFALLIBLE, Kind, Limits, Problem, Reader};
 use teep_cose::{Error, Malformed};
 
 use crate::byte_string::{ByteString, HardwareModel, Nonce, Ueid};
@@ -267,8 +267,6 @@ pub const LIMITS: Limits = Limits {
     depth: 8,
     items: 512,
 };
-
-pub(crate) const INFALLIBLE: &str = "writing to a Vec does not fail";
 
 // Keys of the IANA CWT Claims registry.
 const EXP: i64 = 4;

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use teep_cose::cbor::Reader;
+use teep_cose::cbor::{INFALLIBLE, Reader};
 use teep_cose::{Error, PublicKey, Thumbprint};
 
-use crate::claims::{INFALLIBLE, MapWriter};
+use crate::claims::MapWriter;
 
 /// `cnf`: one proof-of-possession key, by value, by name or by both (RFC 8747 section 3).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use teep_cose::Malformed;
-use teep_cose::cbor::{Encoder, Problem, Reader};
+use teep_cose::cbor::{Encoder, INFALLIBLE, Problem, Reader};
 
-use crate::claims::{INFALLIBLE, LIMITS};
+use crate::claims::LIMITS;
 
 /// One entry of the claim `manifests`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,7 +29,6 @@
 //!
 //! Not yet here: conformance suites, a fleet, benchmarks.
 
-mod dependent;
 mod network;
 mod tam;
 mod tee;
@@ -41,5 +40,5 @@ pub use network::{Fault, Network, Node, Recorded, read, reports};
 pub type SeededRandom = chacha20::ChaCha20Rng;
 pub use tam::{TamNode, TamStore};
 pub use tee::{MemoryTee, Storage};
-pub use trusted_component::{CLASS, Dependency, Image, TrustedComponent, VENDOR, id, manifest_id};
+pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};
 pub use world::{Device, Interrupted, Payload, World};

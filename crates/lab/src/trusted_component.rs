@@ -1,11 +1,9 @@
 //! Trusted Components and the manifests that install them, as a developer's tool makes them.
 
-use suit::build::{Component, Description};
-use suit::{ComponentIdentifier, Envelope, Limits, SuitDigest};
+use suit::build::{Component, Dependency, Description, Source};
+use suit::{ComponentIdentifier, SuitDigest};
 use teep_cose::SigningKey;
 use teep_tam::{Installed, Published};
-
-use crate::dependent;
 
 /// The vendor identifier that every device of the world asserts.
 pub const VENDOR: [u8; 16] = [0x11; 16];
@@ -25,17 +23,6 @@ pub struct TrustedComponent {
     pub images: Vec<Image>,
     /// The manifests that it depends on, carried in the envelope.
     pub dependencies: Vec<Dependency>,
-}
-
-/// A manifest that another one depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dependency {
-    /// Where it is stored.
-    pub stored_at: ComponentIdentifier,
-    /// Its envelope.
-    pub envelope: Vec<u8>,
-    /// The digest that the dependent asks for.
-    pub digest: SuitDigest,
 }
 
 /// The image of one component.
@@ -92,13 +79,14 @@ impl TrustedComponent {
     /// As [`TrustedComponent::envelope`].
     #[must_use]
     pub fn depending_on(mut self, other: &Self, signer: &SigningKey) -> Self {
+        let id = other.manifest_component_id.clone().unwrap_or_default();
         let envelope = other.envelope(signer);
-        let decoded = Envelope::decode(&envelope, &Limits::DEFAULT).expect("just made");
-        self.dependencies.push(Dependency {
-            stored_at: other.manifest_component_id.clone().unwrap_or_default(),
-            digest: decoded.digest().clone(),
-            envelope,
-        });
+        let source = Source::Integrated {
+            name: format!("#{id}"),
+            payload: envelope.clone(),
+        };
+        let dependency = Dependency::of_envelope(id, &envelope, source);
+        self.dependencies.push(dependency.expect("just made"));
         self
     }
 
@@ -108,15 +96,13 @@ impl TrustedComponent {
     /// If no manifest can be made of it: it has no image, or the same component twice.
     #[must_use]
     pub fn envelope(&self, signer: &SigningKey) -> Vec<u8> {
-        if !self.dependencies.is_empty() {
-            return dependent::unsigned(self).sign(&[signer]);
-        }
         let description = Description {
             sequence_number: self.sequence_number,
             manifest_component_id: self.manifest_component_id.clone(),
             vendor_identifier: Some(VENDOR),
             class_identifier: Some(self.class),
             components: self.images.iter().map(Image::component).collect(),
+            dependencies: self.dependencies.clone(),
             validate: true,
             uninstall: true,
             ..Description::default()

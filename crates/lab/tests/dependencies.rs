@@ -309,7 +309,7 @@ fn a_dependency_lies_where_its_name_says() {
     for library in [library(1), unnamed] {
         let mut component =
             TrustedComponent::new("app", 1, &[1; 20]).depending_on(&library, &world.signers[0]);
-        component.dependencies[0].stored_at = manifest_id("alias");
+        component.dependencies[0].id = manifest_id("alias");
         assert_eq!(
             refused(&mut world, 0, &component),
             Reason::ComponentUnauthorised
@@ -418,10 +418,14 @@ fn a_dependency_that_is_not_the_right_one_is_refused() {
     let first = application(&world, "app", 1, 2);
     install(&mut world, APPLICATIONS, &first);
 
-    let mut other_digest = application(&world, "app", 2, 3);
-    other_digest.dependencies[0].digest = suit::SuitDigest::sha256(b"another");
+    // No signature covers what the envelope carries: another one by the right signer is in its place.
+    let [wanted, other] = [3, 4].map(|version| library(version).envelope(&world.signers[LIBRARY]));
+    let mut envelope = application(&world, "app", 2, 3).envelope(&world.signers[APPLICATIONS]);
+    let mut windows = envelope.windows(wanted.len());
+    let at = windows.position(|window| window == wanted).unwrap();
+    envelope[at..at + wanted.len()].copy_from_slice(&other);
     assert_eq!(
-        refused(&mut world, APPLICATIONS, &other_digest),
+        refused_envelope(&mut world, envelope),
         Reason::ConditionFailed
     );
     let nobody = SigningKey::generate(Algorithm::Esp256, &mut world.random);

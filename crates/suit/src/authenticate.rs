@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use teep_cose::cbor::{Kind, Reader};
-use teep_cose::mac::{MacKey, ReceivedMac0};
+use teep_cose::mac::{Mac0, MacKey, ReceivedMac0};
 use teep_cose::sign::SignatureHeader;
 use teep_cose::{PublicKey, SignatureError, SignedMessage, Thumbprint, TrustAnchors};
 
@@ -78,12 +78,11 @@ impl<'a> Envelope<'a> {
         &self,
         trusted: impl Into<Authorities<'t>>,
     ) -> Result<Authenticated<'a>, Refusal> {
-        // S-021 (8.3) the digest is that of the manifest, head of its byte string included: what is
-        // signed is only the digest.
+        // S-021 (8.3) the digest is that of the manifest: what is signed is only the digest.
         if !self.digest.is_supported() {
             return Err(Refusal::DigestAlgorithm(self.digest.algorithm));
         }
-        if self.digest != SuitDigest::sha256_of_wrapped(self.manifest.bytes) {
+        if !self.has_digest_of_manifest() {
             return Err(Refusal::ManifestDigest);
         }
         // S-022 (8.3) one block at least: a digest alone vouches for nothing.
@@ -125,7 +124,7 @@ impl<'a> Envelope<'a> {
     fn block_signer(&self, block: &[u8], trusted: &Authorities<'_>) -> Result<Signer, Refusal> {
         // S-027 only tagged structures, so that a MAC is not taken for a signature.
         match tag(block) {
-            Some(TAG_MAC0) => self.block_mac(block, trusted.mac_keys),
+            Some(Mac0::TAG) => self.block_mac(block, trusted.mac_keys),
             Some(_) => self.block_signature(block, trusted),
             None => Err(Refusal::CoseStructure),
         }
@@ -284,6 +283,3 @@ fn tag(block: &[u8]) -> Option<u64> {
         _ => None,
     }
 }
-
-/// COSE_Mac0, RFC 9052 section 6.2.
-const TAG_MAC0: u64 = 17;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use teep_cose::Algorithm;
 use teep_cose::cbor::{Encoder, Kind, Malformed, Problem, Reader};
 use teep_cose::encrypt::{ContentAlgorithm, KeyDistribution};
+use teep_cose::mac::Mac0;
 
 use crate::command::{Command, Condition, Directive};
 use crate::deterministic::{self, MapEncoder};
@@ -276,7 +277,7 @@ fn algorithms() -> BTreeSet<i64> {
     let keys = KeyDistribution::ALL.map(KeyDistribution::number);
     signatures
         .into_iter()
-        .chain([HMAC_256])
+        .chain([Mac0::ALGORITHM])
         .chain(contents)
         .chain(keys)
         .chain(supported_digests())
@@ -330,8 +331,6 @@ const COMMON: i64 = 7;
 const TEXT: i64 = 8;
 const COMPONENT_TEXT: i64 = 9;
 const DEPENDENCY: i64 = 10;
-/// HMAC 256/256, the algorithm of every COSE_Mac0 here.
-const HMAC_256: i64 = 5;
 
 #[cfg(test)]
 mod tests {

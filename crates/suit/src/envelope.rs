@@ -109,6 +109,13 @@ impl<'a> Envelope<'a> {
         &self.digest
     }
 
+    /// S-021 (8.3) whether that is the digest of the manifest, head of its byte string included; never so
+    /// for an algorithm that is not supported ([`SuitDigest::is_supported`]).
+    #[must_use]
+    pub fn has_digest_of_manifest(&self) -> bool {
+        self.digest == SuitDigest::sha256_of_wrapped(self.manifest.bytes)
+    }
+
     /// The encoded manifest.
     #[must_use]
     pub const fn manifest_bytes(&self) -> &'a [u8] {

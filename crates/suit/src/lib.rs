@@ -105,5 +105,4 @@ pub use system_property::SystemPropertyClaims;
 pub use version::Version;
 pub use wait_info::{WaitEvent, WaitInfo};
 
-/// What `minicbor` calls an error when it writes to a `Vec` cannot happen.
-pub(crate) const INFALLIBLE: &str = "writing to a Vec does not fail";
+use teep_cose::cbor::INFALLIBLE;

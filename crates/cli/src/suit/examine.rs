@@ -4,15 +4,12 @@
 use suit::manifest::Section;
 use suit::sequence::Place;
 use suit::text::Text;
-use suit::{
-    Command, CommandSequence, Envelope, Limits, Manifest, Member, Parameters, Refusal, Severable,
-    SuitDigest,
-};
+use suit::{CommandSequence, Envelope, Limits, Manifest, Member, Refusal, Severable, SuitDigest};
 use teep_cose::Malformed;
 use teep_cose::cbor::Problem;
 
 use super::values::{self, offset_in};
-use super::verify::ImageDigests;
+use super::verify::{ImageDigests, each_parameter};
 use super::{MAX_LEVELS, cose, is_envelope};
 use crate::inspect::Reading;
 
@@ -77,8 +74,14 @@ impl<'a> Examiner<'a> {
         };
         let sequences = self.sequences(&envelope, &manifest);
         self.text(&envelope, &manifest);
+        let file = self.file;
         for sequence in &sequences {
-            self.parameters(sequence);
+            // Byte strings that hold more are looked into. What cannot be read as a command is known by now.
+            let _ = each_parameter(sequence, &mut |parameter| {
+                if let Err(error) = values::value(parameter, file) {
+                    self.refused(&error.into(), 0);
+                }
+            });
         }
         let digests = ImageDigests::of(&sequences);
         for (name, payload) in envelope.payloads() {
@@ -112,7 +115,7 @@ impl<'a> Examiner<'a> {
                 digest.algorithm
             );
             self.warn(manifest, problem, "S-021");
-        } else if *digest != SuitDigest::sha256_of_wrapped(manifest) {
+        } else if !envelope.has_digest_of_manifest() {
             let problem = "suit-manifest: its digest is not the one in the authentication wrapper";
             self.warn(manifest, problem.into(), "S-021");
         }
@@ -191,37 +194,6 @@ impl<'a> Examiner<'a> {
         let Some(bytes) = bytes else { return };
         if let Err(error) = Text::decode(bytes, &Limits::DEFAULT) {
             self.refused(&error.into(), offset_in(self.file, bytes));
-        }
-    }
-
-    /// Looks into the parameters whose values are byte strings that hold more.
-    fn parameters(&mut self, sequence: &CommandSequence<'a>) {
-        for (_, command) in sequence.iter().flatten() {
-            match &command {
-                Command::SetParameters(parameters) | Command::OverrideParameters(parameters) => {
-                    self.values(parameters);
-                }
-                Command::OverrideMultiple(overrides) => {
-                    overrides.iter().for_each(|(_, each)| self.values(each));
-                }
-                // The sequence was checked as a whole before, its levels too.
-                Command::TryEach(try_each) => {
-                    try_each
-                        .alternatives
-                        .iter()
-                        .for_each(|s| self.parameters(s));
-                }
-                Command::RunSequence(sequence) => self.parameters(sequence),
-                _ => {}
-            }
-        }
-    }
-
-    fn values(&mut self, parameters: &Parameters<'_>) {
-        for parameter in parameters.iter() {
-            if let Err(error) = values::value(parameter, self.file) {
-                self.refused(&error.into(), 0);
-            }
         }
     }
 

@@ -4,10 +4,10 @@
 use serde_json::json;
 use suit::command::TryEach;
 use suit::{
-    Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Refusal,
-    Section, Signer, SuitDigest,
+    Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Refusal, Section, Signer,
+    SuitDigest,
 };
-use teep_cose::TrustAnchors;
+use teep_cose::{Malformed, TrustAnchors};
 
 use super::{MAX_ENVELOPE, VerifyArguments};
 use crate::exit::Failure;
@@ -97,45 +97,13 @@ impl ImageDigests {
     pub(super) fn of(sequences: &[CommandSequence<'_>]) -> Result<Self, Refusal> {
         let mut found = Self::default();
         for sequence in sequences {
-            found.add_sequence(sequence)?;
+            each_parameter(sequence, &mut |parameter| match parameter {
+                Parameter::ImageDigest(digest) => found.digests.push(digest.clone()),
+                Parameter::EncryptionInfo(_) => found.encrypted = true,
+                _ => {}
+            })?;
         }
         Ok(found)
-    }
-
-    fn add_sequence(&mut self, sequence: &CommandSequence<'_>) -> Result<(), Refusal> {
-        let mut offset = sequence.start();
-        // The envelope's check has bounded commands and nesting.
-        while let Some((command, next)) = sequence.command_at(offset)? {
-            match &command {
-                Command::SetParameters(parameters) | Command::OverrideParameters(parameters) => {
-                    self.add(parameters);
-                }
-                Command::OverrideMultiple(overrides) => {
-                    overrides
-                        .iter()
-                        .for_each(|(_, parameters)| self.add(parameters));
-                }
-                Command::TryEach(TryEach { alternatives, .. }) => {
-                    alternatives
-                        .iter()
-                        .try_for_each(|sequence| self.add_sequence(sequence))?;
-                }
-                Command::RunSequence(sequence) => self.add_sequence(sequence)?,
-                _ => {}
-            }
-            offset = next;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, parameters: &Parameters<'_>) {
-        for parameter in parameters.iter() {
-            match parameter {
-                Parameter::ImageDigest(digest) => self.digests.push(digest.clone()),
-                Parameter::EncryptionInfo(_) => self.encrypted = true,
-                _ => {}
-            }
-        }
     }
 
     /// Whether a payload is one of the images, or an envelope whose manifest is.
@@ -151,4 +119,36 @@ impl ImageDigests {
             || self.digests.iter().any(|digest| digest.matches(payload))
             || is_dependency()
     }
+}
+
+/// Gives every parameter that a sequence sets, at whatever level, to `see`. The check of the whole sequence
+/// before has bounded commands and levels.
+///
+/// # Errors
+/// [`Malformed`] at the first command that cannot be read.
+pub(super) fn each_parameter(
+    sequence: &CommandSequence<'_>,
+    see: &mut dyn FnMut(&Parameter<'_>),
+) -> Result<(), Malformed> {
+    for command in sequence.iter() {
+        let (_, command) = command?;
+        match &command {
+            Command::SetParameters(parameters) | Command::OverrideParameters(parameters) => {
+                parameters.iter().for_each(&mut *see);
+            }
+            Command::OverrideMultiple(overrides) => {
+                for (_, parameters) in overrides {
+                    parameters.iter().for_each(&mut *see);
+                }
+            }
+            Command::TryEach(TryEach { alternatives, .. }) => {
+                for sequence in alternatives {
+                    each_parameter(sequence, see)?;
+                }
+            }
+            Command::RunSequence(sequence) => each_parameter(sequence, see)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }

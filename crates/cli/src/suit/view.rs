@@ -61,8 +61,10 @@ impl View<'_> {
     fn facts(&self, envelope: &Envelope<'_>, manifest: &Manifest<'_>) -> Vec<Vec<String>> {
         let row = |name: &str, value: String| vec![name.to_owned(), value];
         let id = manifest.manifest_component_id.as_ref();
-        let is_its = *envelope.digest() == SuitDigest::sha256_of_wrapped(envelope.manifest_bytes());
-        let remark = match (is_its, envelope.digest().is_supported()) {
+        let remark = match (
+            envelope.has_digest_of_manifest(),
+            envelope.digest().is_supported(),
+        ) {
             (true, _) => "",
             (false, true) => ", which is NOT the manifest's",
             (false, false) => ", not compared",

@@ -10,7 +10,7 @@ use super::algorithm::KeyDistribution;
 use super::key::{DecryptionKey, KeyEncryptionKey, RecipientKey, Secret};
 use super::structure::ReceivedRecipient;
 use super::{EncryptError, Encrypted};
-use crate::cbor::{EncodeResult, Encoder};
+use crate::cbor::{EncodeResult, Encoder, INFALLIBLE};
 
 /// What a message is encrypted for, bound into the key that ECDH gives (`other` in SuppPubInfo), so that
 /// a message made for one purpose cannot be passed off for another. AES Key Wrap with a shared key does
@@ -129,8 +129,7 @@ impl Derivation<'_> {
     // E-04 HKDF-SHA-256 with the salt of the header if there is one, over the context below.
     pub(super) fn derive(&self, shared: &[u8; 32]) -> KeyEncryptionKey {
         let mut context = Vec::new();
-        self.encode_context(&mut context)
-            .expect("writing to a Vec does not fail");
+        self.encode_context(&mut context).expect(INFALLIBLE);
         let mut key = Zeroizing::new([0; 32]);
         let key = &mut key[..self.distribution.key_encryption_key_bytes()];
         hkdf::Hkdf::<sha2::Sha256>::new(self.salt, shared)
@@ -158,7 +157,7 @@ impl Derivation<'_> {
 
 /// Wraps a content key of 16, 24 or 32 bytes; the result is 8 bytes longer.
 pub(super) fn wrap_key(key: &KeyEncryptionKey, content_key: &ContentKey) -> Vec<u8> {
-    let mut out = alloc::vec![0; content_key.0.len() + aes_kw::IV_LEN];
+    let mut out = alloc::vec![0; content_key.0.len() + WRAPPING_BYTES];
     let wrapped = match key.key_distribution() {
         KeyDistribution::A128Kw => keyed::<KwAes128>(key).wrap_key(&content_key.0, &mut out),
         KeyDistribution::A192Kw => keyed::<KwAes192>(key).wrap_key(&content_key.0, &mut out),
@@ -169,7 +168,7 @@ pub(super) fn wrap_key(key: &KeyEncryptionKey, content_key: &ContentKey) -> Vec<
 }
 
 fn unwrap_key(key: &KeyEncryptionKey, wrapped: &[u8]) -> Option<ContentKey> {
-    let mut out = Zeroizing::new(alloc::vec![0; wrapped.len().checked_sub(aes_kw::IV_LEN)?]);
+    let mut out = Zeroizing::new(alloc::vec![0; wrapped.len().checked_sub(WRAPPING_BYTES)?]);
     let unwrapped = match key.key_distribution() {
         KeyDistribution::A128Kw => keyed::<KwAes128>(key).unwrap_key(wrapped, &mut out),
         KeyDistribution::A192Kw => keyed::<KwAes192>(key).unwrap_key(wrapped, &mut out),
@@ -182,3 +181,6 @@ fn unwrap_key(key: &KeyEncryptionKey, wrapped: &[u8]) -> Option<ContentKey> {
 fn keyed<W: KeyInit>(key: &KeyEncryptionKey) -> W {
     W::new_from_slice(key.bytes()).expect("the key has the length of its kind")
 }
+
+/// Bytes by which a wrapped key is longer (RFC 3394).
+pub(super) const WRAPPING_BYTES: usize = aes_kw::IV_LEN;

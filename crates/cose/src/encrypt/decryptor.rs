@@ -12,7 +12,7 @@ use cryptoxide::{aes_gcm, chacha20poly1305, poly1305};
 use super::algorithm::ContentAlgorithm;
 use super::content_key::ContentKey;
 use super::{EncryptError, Encrypted};
-use crate::cbor::Encoder;
+use crate::cbor::{Encoder, INFALLIBLE};
 
 /// Decrypts a ciphertext that comes in pieces of any size.
 ///
@@ -219,7 +219,7 @@ fn additional_data(protected: &[u8]) -> Vec<u8> {
     Encoder::new(&mut out)
         .array(3)
         .and_then(|encoder| encoder.str("Encrypt")?.bytes(protected)?.bytes(&[]))
-        .expect("writing to a Vec does not fail");
+        .expect(INFALLIBLE);
     out
 }
 

@@ -16,8 +16,9 @@ use super::EncryptError;
 use super::algorithm::KeyDistribution;
 use super::x25519_encoding as x25519;
 use crate::Thumbprint;
-use crate::cbor::{EncodeResult, Encoder, Kind, Limits, Problem, Reader};
+use crate::cbor::{EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Problem, Reader};
 use crate::digest::sha256;
+use crate::key::labels::*;
 
 /// A curve for ECDH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,8 +225,7 @@ impl RecipientKey {
     #[must_use]
     pub fn to_cose_key(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.encode(&mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
+        self.encode(&mut Encoder::new(&mut out)).expect(INFALLIBLE);
         out
     }
 
@@ -351,13 +351,3 @@ const KEY_LIMITS: Limits = Limits {
     depth: 4,
     items: 64,
 };
-
-// COSE_Key labels and values, RFC 9052 section 7.1 and RFC 9053 section 7.
-const KTY: i8 = 1;
-const KTY_OKP: i8 = 1;
-const KTY_EC2: i8 = 2;
-const CRV: i8 = -1;
-const CRV_P256: i8 = 1;
-const CRV_X25519: i8 = 4;
-const X: i8 = -2;
-const Y: i8 = -3;

@@ -14,7 +14,7 @@ use super::decryptor::{chacha, gcm, keyed, most_bytes};
 use super::key::{DecryptionKey, KeyEncryptionKey, RecipientKey};
 use super::structure::{ALG, EPHEMERAL_KEY, IV, KID, TAG_ENCRYPT};
 use super::{EncryptError, MAX_RECIPIENTS};
-use crate::cbor::{EncodeResult, Encoder};
+use crate::cbor::{EncodeResult, Encoder, INFALLIBLE};
 
 /// One who can decrypt the message.
 #[derive(Debug, Clone)]
@@ -181,7 +181,7 @@ impl Message {
     fn encode(&self, ciphertext: Option<&[u8]>) -> Vec<u8> {
         let mut out = Vec::new();
         self.encode_to(ciphertext, &mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
+            .expect(INFALLIBLE);
         out
     }
 
@@ -276,7 +276,7 @@ fn algorithm_map(number: i64) -> Vec<u8> {
     Encoder::new(&mut out)
         .map(1)
         .and_then(|encoder| encoder.i64(ALG)?.i64(number))
-        .expect("writing to a Vec does not fail");
+        .expect(INFALLIBLE);
     out
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::algorithm::{ContentAlgorithm, KeyDistribution};
-use super::content_key::Purpose;
+use super::content_key::{Purpose, WRAPPING_BYTES};
 use super::key::{DecryptionKey, RecipientKey};
 use super::{EncryptError, MAX_RECIPIENTS};
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
@@ -289,8 +289,6 @@ pub(super) const TAG_ENCRYPT: u64 = 96;
 const TAG_ENCRYPT0: u64 = 16;
 const EMPTY_MAP: [u8; 1] = [0xa0];
 const INTEGER_OR_TEXT: Problem = Problem::Expected("an integer or text");
-/// What AES Key Wrap adds (RFC 3394).
-const WRAPPING_BYTES: usize = 8;
 
 // Header parameters, RFC 9052 section 3.1 and RFC 9053 sections 5.1 and 6.3.1.
 pub(super) const ALG: i64 = 1;

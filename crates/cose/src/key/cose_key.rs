@@ -3,9 +3,10 @@
 
 use alloc::vec::Vec;
 
+use super::labels::*;
 use super::{HssLmsPublicKey, KeyError, MlDsaPublicKey, ParameterSet, PublicKey};
 use crate::Algorithm;
-use crate::cbor::{EncodeResult, Encoder, Kind, Limits, Problem, Reader};
+use crate::cbor::{EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Problem, Reader};
 
 impl PublicKey {
     /// Encodes the members that RFC 9679 section 4 requires, deterministically: this is also what the
@@ -13,8 +14,7 @@ impl PublicKey {
     #[must_use]
     pub fn to_cose_key(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.encode(&mut Encoder::new(&mut out))
-            .expect("writing to a Vec does not fail");
+        self.encode(&mut Encoder::new(&mut out)).expect(INFALLIBLE);
         out
     }
 
@@ -146,17 +146,4 @@ const KEY_LIMITS: Limits = Limits {
     items: 64,
 };
 
-// Labels and values: RFC 9052 section 7.1, RFC 9053 section 7, RFC 8778 section 4, RFC 9964.
-const KTY: i8 = 1;
-const KTY_OKP: i8 = 1;
-const KTY_EC2: i8 = 2;
-const KTY_HSS_LMS: i8 = 5;
-const KTY_AKP: i8 = 7;
-const ALG: i8 = 3;
 const HSS_LMS: i64 = Algorithm::HssLms.number();
-const CRV: i8 = -1;
-const CRV_P256: i8 = 1;
-const CRV_ED25519: i8 = 6;
-const PUB: i8 = -1;
-const X: i8 = -2;
-const Y: i8 = -3;

@@ -2,6 +2,7 @@
 
 mod cose_key;
 mod hss_lms;
+pub(crate) mod labels;
 mod ml_dsa;
 mod pem;
 

@@ -149,7 +149,7 @@ fn the_thumbprint_is_over_the_symmetric_cose_key() {
     assert_ne!(thumbprint, MacKey::new([8; 32]).thumbprint());
     let is_signer = |algorithm| Algorithm::from_number(algorithm).is_some();
     assert!(
-        !is_signer(HMAC_256),
+        !is_signer(Mac0::ALGORITHM),
         "and no public key has a number of a MAC"
     );
 }

@@ -40,7 +40,7 @@ impl Dependency {
         let size = envelope.len() as u64;
         let envelope = Envelope::decode(envelope, &Limits::DEFAULT)?;
         // S-025 (8.3) whoever signs what is made here vouches for the digest: it must be the manifest's.
-        if *envelope.digest() != SuitDigest::sha256_of_wrapped(envelope.manifest_bytes()) {
+        if !envelope.has_digest_of_manifest() {
             return Err(Refusal::ManifestDigest);
         }
         let manifest = envelope.unverified_manifest()?;

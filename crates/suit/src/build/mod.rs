@@ -158,7 +158,7 @@ pub fn authenticate_too(
     authentications: &[Authentication<'_>],
 ) -> Result<Vec<u8>, Refusal> {
     // S-025 (8.3) what is signed is the digest: it must be that of the manifest that one sees.
-    if *envelope.digest() != SuitDigest::sha256_of_wrapped(envelope.manifest_bytes()) {
+    if !envelope.has_digest_of_manifest() {
         return Err(Refusal::ManifestDigest);
     }
     envelope.unverified_manifest()?;

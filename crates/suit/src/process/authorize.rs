@@ -98,7 +98,8 @@ impl Authenticated<'_> {
         let components: Vec<_> = listed.map(|component| component.below(prefix)).collect();
         let dependencies =
             dependencies(&manifest.common, &components, prefix, options).map_err(refuse)?;
-        self.check_rights(&stored_at, &components, &dependencies, device)
+        self.check_sequence_number(&stored_at, device)
+            .and_then(|()| self.check_rights(&components, &dependencies, device))
             .map_err(refuse)?;
         let mut sections = Vec::new();
         for section in Section::ALL {
@@ -137,26 +138,31 @@ impl Authenticated<'_> {
         Ok(authorized)
     }
 
-    fn check_rights(
+    /// S-031 (8.4.2) not older than what is installed: else an old version with known faults could be put
+    /// back. The same number may be applied again, to complete what was cut short. S-032 one counter for each
+    /// manifest; P-18 dependencies have theirs. S-033 it is a number, not a time.
+    fn check_sequence_number(
         &self,
         stored_at: &ComponentIdentifier,
+        device: &dyn Device,
+    ) -> Result<(), Fault> {
+        let manifest = self.manifest().sequence_number;
+        match device.sequence_number(stored_at) {
+            Some(installed) if manifest < installed => Err(Fault::SequenceNumber {
+                manifest,
+                installed,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Each component is listed once, one at least, and the signers have the right to each.
+    fn check_rights(
+        &self,
         components: &[ComponentIdentifier],
         dependencies: &[Dependency],
         device: &dyn Device,
     ) -> Result<(), Fault> {
-        let manifest = self.manifest();
-        // S-031 (8.4.2) not older than what is installed: else an old version with known faults could be
-        // put back. The same number may be applied again, to complete what was cut short. S-032 one counter
-        // for each manifest; P-18 dependencies have theirs. S-033 it is a number, not a time.
-        if let Some(installed) = device.sequence_number(stored_at)
-            && manifest.sequence_number < installed
-        {
-            let manifest = manifest.sequence_number;
-            return Err(Fault::SequenceNumber {
-                manifest,
-                installed,
-            });
-        }
         if components.is_empty() && dependencies.is_empty() {
             return Err(Fault::NoSuchComponent(0));
         }

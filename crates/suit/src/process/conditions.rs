@@ -5,7 +5,7 @@ use teep_cose::digest::Sha256;
 
 use super::dependency::{self, Action};
 use super::machine::{Machine, Outcome, Stop};
-use super::payload::Content;
+use super::payload::{CHUNK, Content};
 use super::{Authorized, Device, Fault, StoreError};
 use crate::SuitDigest;
 use crate::command::Condition;
@@ -194,22 +194,6 @@ pub(super) fn is_dependency(machine: &Machine, manifests: &[Authorized]) -> bool
     manifests[machine.manifest()].dependency(index).is_some()
 }
 
-/// S-074, S-104 without a digest there is nothing to match.
-pub(super) fn need_digest(
-    machine: &Machine,
-    manifests: &[Authorized],
-    place: usize,
-) -> Result<SuitDigest, Stop> {
-    match machine.components[place]
-        .settings
-        .need(parameter::IMAGE_DIGEST, manifests)
-    {
-        Ok(Parameter::ImageDigest(digest)) => Ok(digest),
-        Ok(_) => Err(Fault::Command.into()),
-        Err(fault) => Err(Stop::Condition(fault)),
-    }
-}
-
 /// S-107 in constant time: content may be secret, and how much of a guess was right must not show.
 fn check_content(
     machine: &mut Machine,
@@ -293,6 +277,3 @@ pub(super) fn read_all(
         offset += count as u64;
     }
 }
-
-/// Bytes read from a component at a time: small enough for the stack of a Trusted Application.
-const CHUNK: usize = 1024;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use subtle::ConstantTimeEq as _;
 
 use super::authorize::Dependency;
-use super::conditions::{self, need_digest};
+use super::conditions;
 use super::frame::{Kind, Part};
 use super::machine::{Checked, Machine, Outcome, Stop};
 use super::{Access, Authorized, Device, Failure, Fault, Procedure, StoreError};
@@ -36,9 +36,8 @@ pub(super) fn act(
 ) -> Result<Outcome, Stop> {
     match action {
         Action::Check => {
-            let index = machine.index().unwrap_or_default();
             // S-133 there is nothing to check in what is no dependency.
-            if manifests[machine.manifest()].dependency(index).is_none() {
+            if !conditions::is_dependency(machine, manifests) {
                 return Err(Fault::NotADependency.into());
             }
             check_integrity(machine, manifests, device)?;
@@ -129,7 +128,8 @@ fn load(
     machine.count_key_operation(manifests)?;
     // S-138 always: that its dependent's signer wants it does not show who made it.
     let authenticated = envelope.verify(device.authorities()).map_err(Fault::from)?;
-    let (id, prefix, path) = origin(manifests, dependent, index)?;
+    let (dependency, path) = listed(manifests, dependent, index)?;
+    let (id, prefix) = (dependency.component, dependency.prefix);
     // S-028 whoever depends on a manifest may have it fetched to where it belongs, but only those who may
     // store one there may have made it.
     if !device.may(authenticated.signers(), &id, Access::Manifest) {
@@ -298,7 +298,10 @@ pub(super) fn check_processed(
 }
 
 /// S-137 (TD 5.1) at the end of validation: no dependency has been left out altogether.
-pub(super) fn check_all(machine: &Machine, manifests: &[Authorized]) -> Result<(), Failure> {
+pub(super) fn check_none_left_out(
+    machine: &Machine,
+    manifests: &[Authorized],
+) -> Result<(), Failure> {
     for (dependent, manifest) in manifests.iter().enumerate() {
         if manifest.options.leniency.unprocessed_sections {
             continue;
@@ -350,17 +353,16 @@ pub(super) fn manifest_digest(
     Ok((digest, bytes.len() as u64))
 }
 
-/// Whether what the current component holds is the dependency that its parameters want, so that it need
-/// not be fetched (S-116).
+/// Whether the component holds the dependency that is wanted, so that it need not be fetched (S-116).
 pub(super) fn is_there(
     machine: &mut Machine,
     manifests: &[Authorized],
     place: usize,
+    wanted: &SuitDigest,
     device: &mut dyn Device,
 ) -> Result<bool, Stop> {
-    let wanted = need_digest(machine, manifests, place)?;
     match manifest_digest(machine, manifests, place, device) {
-        Ok((digest, _)) => Ok(digest == wanted),
+        Ok((digest, _)) => Ok(digest == *wanted),
         // What cannot be read as an envelope is another thing, to be replaced.
         Err(Stop::Condition(_) | Stop::Abort(Fault::OverLimit(_))) => Ok(false),
         Err(other) => Err(other),
@@ -397,40 +399,30 @@ fn read_envelope(
     }
 }
 
-/// Where the dependency is stored, what stands before its components, and its path from the root.
-fn origin(
+/// The dependency that `dependent` lists under an index, and its path from the root.
+fn listed(
     manifests: &[Authorized],
     dependent: usize,
     index: u64,
-) -> Result<
-    (
-        crate::ComponentIdentifier,
-        crate::ComponentIdentifier,
-        Vec<u64>,
-    ),
-    Fault,
-> {
+) -> Result<(Dependency, Vec<u64>), Fault> {
     let manifest = &manifests[dependent];
-    let ordinal = manifest
-        .dependencies
-        .iter()
-        .position(|known| known.index == index);
-    let ordinal = ordinal.ok_or(Fault::NotADependency)?;
-    let dependency = &manifest.dependencies[ordinal];
+    let mut listed = (0..).zip(&manifest.dependencies);
+    let (ordinal, dependency) = listed
+        .find(|(_, dependency)| dependency.index == index)
+        .ok_or(Fault::NotADependency)?;
     let mut path = manifest.path.clone();
-    path.push(ordinal as u64);
-    Ok((
-        dependency.component.clone(),
-        dependency.prefix.clone(),
-        path,
-    ))
+    path.push(ordinal);
+    Ok((dependency.clone(), path))
 }
 
+/// Of the current command: the manifest that it is of, the index of its component, and where that stands
+/// among all.
 fn current(machine: &Machine) -> Result<(usize, u64, usize), Fault> {
     let index = machine.index().ok_or(Fault::NotADependency)?;
     Ok((machine.manifest(), index, machine.place()?))
 }
 
+/// The manifest that was found in the dependency at `place`, if `dependent` has checked it.
 fn checked(machine: &Machine, dependent: usize, place: usize) -> Option<usize> {
     let mut all = machine.checked.iter();
     let found = all.find(|checked| checked.dependent == dependent && checked.place == place)?;

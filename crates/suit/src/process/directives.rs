@@ -9,7 +9,7 @@ use teep_cose::encrypt::{Decryptor, Encrypted};
 use super::dependency::{self, Action};
 use super::frame::{Kind, Selection};
 use super::machine::{Machine, Outcome, Stop};
-use super::payload::{Content, Receiving};
+use super::payload::{CHUNK, Content, Receiving};
 use super::settings::{Origin, Settings};
 use super::{Authorized, Device, Fault, Procedure, StoreError, conditions};
 use crate::ComponentIdentifier;
@@ -213,7 +213,7 @@ fn is_there(
         return Ok(false);
     };
     if is_dependency {
-        return dependency::is_there(machine, manifests, place, device);
+        return dependency::is_there(machine, manifests, place, &digest, device);
     }
     // With encryption-info the digest may be that of the ciphertext or of what comes of it.
     if find(machine, manifests, place, parameter::ENCRYPTION_INFO)?.is_some() {
@@ -481,6 +481,3 @@ fn find<'m>(
 ) -> Result<Option<Parameter<'m>>, Fault> {
     Ok(machine.components[place].settings.find(label, manifests)?)
 }
-
-/// Bytes copied at a time: small enough for the stack of a Trusted Application.
-const CHUNK: usize = 1024;

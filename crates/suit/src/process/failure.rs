@@ -65,7 +65,7 @@ pub enum Fault {
         installed: u64,
     },
     /// The manifest lists a dependency under an index for which it lists no component (P-01).
-    #[error("the dependency's index {0} is that of no component")]
+    #[error("the dependency's index {0} is that of no component: list it among the components")]
     DependencyIndex(u64),
     /// The dependency is malformed, or nobody who is trusted signed it.
     #[error("the dependency: {0}")]
@@ -74,7 +74,7 @@ pub enum Fault {
     #[error("the component is no dependency")]
     NotADependency,
     /// A dependency that has not passed dependency-integrity (P-02).
-    #[error("a dependency has not been checked by dependency-integrity")]
+    #[error("a dependency has not been checked: run dependency-integrity on it before")]
     IntegrityNotChecked,
     /// A manifest that would be processed within itself.
     #[error("the dependency depends on itself")]
@@ -119,7 +119,7 @@ pub enum Fault {
     #[error("the manifest lists no component with index {0}")]
     NoSuchComponent(u64),
     /// A command that is unknown, not supported, or has no place where it stands.
-    #[error("the command is not supported")]
+    #[error("the command is not supported, or not where it stands")]
     Command,
     /// A sequence for several components that does not say which one it starts with.
     #[error("with several components, each sequence must begin with set-component-index")]
@@ -131,7 +131,7 @@ pub enum Fault {
     #[error("soft-failure may be set within try-each and run-sequence only")]
     SoftFailureOutside,
     /// A digest by an algorithm that is not supported.
-    #[error("the digest algorithm {0} is not supported")]
+    #[error("the digest algorithm {0} is not supported: use SHA-256 (-16)")]
     Algorithm(i64),
     /// A section is needed that the envelope does not hold.
     #[error("the section was severed from the manifest and is not in the envelope")]
@@ -175,16 +175,16 @@ pub enum Fault {
     #[error("the envelope holds no payload for the URI, which must not leave the device")]
     NoIntegratedPayload,
     /// A component that would be copied onto itself.
-    #[error("the component is its own source")]
+    #[error("the component is its own source: set another source-component")]
     OwnSource,
     /// Content from outside that no image-match has checked.
-    #[error("the content of {0} was fetched, but no image-match has checked it")]
+    #[error("the content of {0} was fetched, but no image-match has checked it: add one after it")]
     Unchecked(ComponentIdentifier),
     /// A payload could not be had.
     #[error("the payload could not be fetched")]
     NotFetched,
-    /// A payload came that was not asked for.
-    #[error("a payload came that the manifest did not ask for")]
+    /// A payload or an answer came that was not asked for: a fault of the embedder's.
+    #[error("a payload or an answer came that the manifest did not ask for")]
     NotAskedFor,
 }
 

@@ -1,10 +1,11 @@
-//! Sequences being executed.
+//! Sequences being executed: how they are entered and left, and which command of them is next.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::Authorized;
+use super::authorize::Sequence;
 use super::machine::Machine;
+use super::{Authorized, Failure, Fault, Place};
 use crate::Section;
 
 /// A sequence being executed.
@@ -81,6 +82,120 @@ pub(super) enum Part {
 }
 
 impl Machine {
+    /// Makes a section of a manifest the next thing to run. Whether there is one.
+    pub(super) fn enter_section(
+        &mut self,
+        manifests: &[Authorized],
+        position: usize,
+        section: Section,
+    ) -> Result<bool, Failure> {
+        let manifest = &manifests[position];
+        if !self.entered.contains(&(position, section)) {
+            self.entered.push((position, section));
+        }
+        let sequence = match manifest.section(section) {
+            // S-063 an absent section needs nothing, nor the shared sequence before it.
+            None => return Ok(false),
+            Some(Sequence::At(sequence)) => sequence.clone(),
+            // S-009 a section that is needed must be there.
+            Some(Sequence::Severed) => {
+                return Err(Failure::at(
+                    Place::of(section, &manifest.path),
+                    Fault::Severed,
+                ));
+            }
+        };
+        let shared = manifest.shared().cloned();
+        // S-053 every sequence starts with the first component. S-060, S-061, S-136 the shared sequence runs
+        // before each section: it is the last frame.
+        let kind = |part| Kind::Section(section, part);
+        self.push(manifests, position, sequence, 0, kind(Part::Own));
+        if let Some(shared) = shared {
+            self.push(manifests, position, shared, 0, kind(Part::Shared));
+        }
+        Ok(true)
+    }
+
+    /// S-078 a nested sequence runs for one component, whatever its parent has selected.
+    pub(super) fn enter(
+        &mut self,
+        manifests: &[Authorized],
+        sequence: Range<usize>,
+        index: u64,
+        kind: Kind,
+    ) {
+        self.push(manifests, self.manifest(), sequence, index, kind);
+    }
+
+    fn push(
+        &mut self,
+        manifests: &[Authorized],
+        manifest: usize,
+        sequence: Range<usize>,
+        index: u64,
+        kind: Kind,
+    ) {
+        let offset = manifests[manifest].start(&sequence);
+        self.frames.push(Frame {
+            manifest,
+            sequence,
+            offset,
+            next: offset,
+            turn: 0,
+            selection: Selection::One(index),
+            // S-097, S-099 how each kind starts.
+            soft_failure: matches!(kind, Kind::Try(_)),
+            one_component: matches!(kind, Kind::Run) && !self.strict_order && self.is_single(),
+            kind,
+        });
+    }
+
+    /// A sequence is complete, and with it the command that it is an argument of.
+    pub(super) fn leave(&mut self) {
+        let frame = self.frames.pop();
+        // After the shared sequence, the section that it ran for begins.
+        if !frame.is_some_and(|frame| matches!(frame.kind, Kind::Section(_, Part::Shared))) {
+            self.advance();
+        }
+    }
+
+    /// The current command is done for one component: on to the next one, else to the next command.
+    pub(super) fn advance(&mut self) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        let selected = match &frame.selection {
+            Selection::One(_) => 1,
+            Selection::All => self.places.get(frame.manifest).map_or(0, Vec::len),
+            Selection::List(list) => list.len(),
+        };
+        frame.turn += 1;
+        if frame.turn >= selected {
+            frame.turn = 0;
+            frame.offset = frame.next;
+        }
+    }
+
+    /// The components for the commands that follow in this sequence.
+    pub(super) fn select(&mut self, selection: Selection) {
+        if let Some(frame) = self.frames.last_mut() {
+            // A command that is for no component is met at the first turn, and has no other.
+            frame.selection = selection;
+            frame.offset = frame.next;
+        }
+    }
+
+    /// S-096 soft-failure belongs to a sequence within try-each or run-sequence.
+    pub(super) fn set_soft_failure(&mut self, value: bool) -> Result<(), Fault> {
+        match self.frames.last_mut() {
+            Some(frame) if !matches!(frame.kind, Kind::Section(..)) => {
+                frame.soft_failure = value;
+                Ok(())
+            }
+            _ => Err(Fault::SoftFailureOutside),
+        }
+    }
+
     /// S-126 (6.7) in a run-sequence that may be executed out of order, only the first command may select a
     /// component.
     pub(super) fn may_select(&self, manifests: &[Authorized]) -> bool {

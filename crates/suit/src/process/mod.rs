@@ -380,7 +380,9 @@ impl Processor {
     /// S-137 a dependency that an update has not dealt with.
     fn left_out(&self) -> Option<Failure> {
         match self.machine.procedure {
-            Procedure::Update => dependency::check_all(&self.machine, &self.manifests).err(),
+            Procedure::Update => {
+                dependency::check_none_left_out(&self.machine, &self.manifests).err()
+            }
             _ => None,
         }
     }

@@ -87,7 +87,7 @@ impl Receiving {
             return self.store(component, chunk, device);
         };
         // Piece by piece, so that no more plaintext than that lies in memory.
-        for piece in chunk.chunks(PIECE) {
+        for piece in chunk.chunks(CHUNK) {
             decryption.buffer.clear();
             decryption.decryptor.update(piece, &mut decryption.buffer);
             self.store(component, &decryption.buffer, device)?;
@@ -144,5 +144,5 @@ impl Receiving {
     }
 }
 
-/// Bytes decrypted at a time.
-const PIECE: usize = 1024;
+/// Bytes read, copied or decrypted at a time: small enough for the stack of a Trusted Application.
+pub(super) const CHUNK: usize = 1024;

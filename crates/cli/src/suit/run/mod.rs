@@ -317,5 +317,5 @@ impl From<ProcedureName> for Procedure {
     }
 }
 
-/// Bytes of a component's content, as the processor's limit has them.
+/// Bytes of a component's content or of a payload, as the processor's limit has them.
 const MAX_CONTENT: u64 = 256 << 20;

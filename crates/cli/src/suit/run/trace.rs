@@ -10,6 +10,7 @@ use suit::process::{Authorized, Failure, Nesting, Place, Procedure, Processor, P
 use suit::report::ReportEntry;
 use suit::{Command, ComponentIdentifier, Envelope, Limits, Parameters};
 
+use super::MAX_CONTENT;
 use super::device::PretendDevice;
 use crate::output;
 use crate::suit::values;
@@ -297,7 +298,7 @@ fn payload<'p>(
     }
     match file_name(uri).map(|name| folder.join(name)) {
         Some(path) if path.is_file() => {
-            let payload = output::read(&path, MAX_PAYLOAD).map_err(|error| error.to_string())?;
+            let payload = output::read(&path, MAX_CONTENT).map_err(|error| error.to_string())?;
             Ok((payload.into(), path.display().to_string()))
         }
         _ => Err("no payload: give it with --payload URI=FILE".into()),
@@ -358,8 +359,6 @@ fn component_at<'c>(common: &'c Common<'_>, index: u64) -> Option<&'c ComponentI
 
 /// Bytes given to the processor at a time.
 const CHUNK: usize = 64 << 10;
-/// Bytes of a payload, as the processor's limit has them.
-const MAX_PAYLOAD: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -35,12 +35,8 @@ pub(super) fn dependency() -> Draft {
 
 /// What the root sets for a dependency with this envelope.
 pub(super) fn wanted(envelope: &[u8]) -> Pair {
-    let digest = Envelope::decode(envelope, &crate::Limits::DEFAULT)
-        .unwrap()
-        .digest()
-        .to_bytes();
     set(&[
-        (3, bytes(&digest)),
+        digest_of_manifest(envelope),
         size(envelope.len()),
         uri(DEPENDENCY_URI),
     ])
@@ -87,6 +83,17 @@ pub(super) fn device() -> Memory {
             .collect(),
         ..Memory::default()
     }
+}
+
+/// The fewest rights with which a [`root`] with its [`dependency`] can be installed.
+pub(super) fn rights() -> [(SigningKey, ComponentIdentifier); 4] {
+    [
+        (ROOT, component(0)),
+        (ROOT, manifest_id()),
+        (OTHER, component(5)),
+        (OTHER, component(9)),
+    ]
+    .map(|(signer, prefix)| (key_of(signer), prefix))
 }
 
 pub(super) fn strict() -> Options {
@@ -138,25 +145,13 @@ pub(super) fn fault(root: &Draft, dependency: &[u8]) -> Fault {
 fn two_trust_domains_each_with_its_own_rights() {
     let inner = dependency().envelope();
     let root = root(&inner);
-    let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
-    let rights = [
-        (ROOT, component(0)),
-        (ROOT, name),
-        (OTHER, component(5)),
-        (OTHER, component(9)),
-    ];
+    let rights = rights();
     let device_without = |missing: usize| {
         let mut rights = rights.to_vec();
         if missing < rights.len() {
             rights.remove(missing);
         }
-        let rights = rights
-            .into_iter()
-            .map(|(signer, prefix)| (key_of(signer), prefix));
-        Memory {
-            rights: rights.collect(),
-            ..device()
-        }
+        Memory { rights, ..device() }
     };
     let mut device = device_without(usize::MAX);
     update(&root, &inner, &mut device).unwrap();

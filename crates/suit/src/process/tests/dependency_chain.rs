@@ -80,13 +80,9 @@ pub(super) fn chain() -> (Draft, Vec<u8>, Vec<u8>) {
     middle.name = "middle";
     let middle = middle.envelope();
     let integrated = "#middle";
-    let digest = Envelope::decode(&middle, &crate::Limits::DEFAULT)
-        .unwrap()
-        .digest()
-        .to_bytes();
     let get = [
         select(1),
-        set(&[(3, bytes(&digest)), uri(integrated)]),
+        set(&[digest_of_manifest(&middle), uri(integrated)]),
         plain(FETCH),
         plain(DEPENDENCY_INTEGRITY),
         plain(PROCESS_DEPENDENCY),

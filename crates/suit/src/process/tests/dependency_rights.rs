@@ -7,18 +7,9 @@ use crate::Reason;
 /// A device where the root's signer has rights to component 0 only, and others to 5 and 9; it holds
 /// `installed` as component 9.
 fn device_with(installed: &[u8]) -> Memory {
-    let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
-    let rights = [
-        (ROOT, component(0)),
-        (ROOT, name),
-        (OTHER, component(5)),
-        (OTHER, component(9)),
-    ];
     Memory {
         installed: [(component(9), installed.to_vec())].into(),
-        rights: rights
-            .map(|(signer, prefix)| (key_of(signer), prefix))
-            .into(),
+        rights: rights().into(),
         ..device()
     }
 }

@@ -1,6 +1,8 @@
 //! Every limit of [`Limits`](super::super::Limits): what is exactly at it runs, one more does not.
 
-use super::dependencies::{self, DEPENDENCY_URI};
+use teep_cose::encrypt::ContentAlgorithm;
+
+use super::dependencies::{self, DEPENDENCY_URI, UNLINK};
 use super::dependency_chain::chain;
 use super::*;
 
@@ -73,24 +75,29 @@ fn procedure_bytes() {
     assert_eq!(failure.fault, Fault::TooLong(fits / 2 - 1));
 }
 
-/// What is read counts as well as what is stored.
+/// What is read counts as well as what is stored, each time: else two commands of a few bytes, over and over,
+/// make the device read a component of any size.
+///
 /// Proves: S-161
 #[test]
 fn procedure_bytes_read() {
-    let draft = install(&[set(&[digest_of(IMAGE)]), plain(IMAGE_MATCH)]);
+    let image = alloc::vec![7; 4096];
+    let mut commands = alloc::vec![set(&[digest_of(&image)])];
+    commands.extend(alloc::vec![[plain(UNLINK), plain(IMAGE_MATCH)]; 20].concat());
+    let draft = install(&commands);
     let run = |procedure_bytes| {
         let limits = Limits {
             procedure_bytes,
             ..Limits::default()
         };
         let mut device = Memory {
-            installed: [(component(0), IMAGE.to_vec())].into(),
+            installed: [(component(0), image.clone())].into(),
             ..Memory::default()
         };
         let authorized = authorize(&draft.envelope(), &limits).unwrap();
         Processor::new(authorized, Procedure::Update).run(&mut device)
     };
-    let fits = IMAGE.len() as u64;
+    let fits = 20 * 4096;
     assert_eq!(run(fits), Ok(Progress::Done));
     let over = Fault::OverLimit("bytes read and stored");
     assert_eq!(run(fits - 1).unwrap_err().fault, over);
@@ -170,10 +177,59 @@ fn dependency_bytes() {
     assert!(device.reads < 8, "{} reads", device.reads);
 }
 
+/// Each check of a dependency costs signature checks, also of one that was checked before.
+///
 /// Proves: S-161
 #[test]
 fn key_operations() {
     assert_eq!(chained(|limits| limits.key_operations = 2), None);
-    let over = Some(Fault::OverLimit("work with keys"));
-    assert_eq!(chained(|limits| limits.key_operations = 1), over);
+    let over = Fault::OverLimit("work with keys");
+    assert_eq!(
+        chained(|limits| limits.key_operations = 1),
+        Some(over.clone())
+    );
+    let inner = dependencies::dependency().envelope();
+    let again = [
+        select(1),
+        dependencies::wanted(&inner),
+        set(&[content(&inner)]),
+        plain(WRITE),
+        plain(dependencies::DEPENDENCY_INTEGRITY),
+    ];
+    let draft = dependencies::with(
+        dependencies::root(&inner),
+        dependencies::DEPENDENCY_RESOLUTION,
+        &alloc::vec![again; 5].concat(),
+    );
+    let run = |key_operations| {
+        let mut options = Options::default();
+        options.limits.key_operations = key_operations;
+        let device = &mut dependencies::device();
+        dependencies::run(&draft, &inner, Procedure::Update, device, &options)
+    };
+    run(5).unwrap();
+    assert_eq!(run(4).unwrap_err().fault, over);
+}
+
+/// Each decryption costs a key agreement.
+///
+/// Proves: S-161
+#[test]
+fn key_operations_of_decryptions() {
+    let made = encryption::encrypted(ContentAlgorithm::A128Ctr);
+    let write = [
+        set(&[content(&made.ciphertext), encryption::info(&made)]),
+        plain(WRITE),
+    ];
+    let draft = install(&alloc::vec![write; 5].concat());
+    let run = |key_operations| {
+        let mut device = encryption::device();
+        let mut options = Options::default();
+        options.limits.key_operations = key_operations;
+        let authorized = authorize_for(&device, &draft.envelope(), &options).unwrap();
+        Processor::new(authorized, Procedure::Update).run(&mut device)
+    };
+    assert_eq!(run(5), Ok(Progress::Done));
+    let over = Fault::OverLimit("work with keys");
+    assert_eq!(run(4).unwrap_err().fault, over);
 }

@@ -1,6 +1,7 @@
 //! A device in memory, and manifests written by hand: independent of the model and its builder, so that
 //! both would have to be wrong in the same way for a fault to hide.
 
+mod attacks;
 mod built;
 mod commands;
 mod dependencies;
@@ -15,7 +16,6 @@ mod procedures;
 mod published;
 mod random;
 mod refusals;
-mod review;
 mod sequences;
 mod shared_dependencies;
 mod update_management;
@@ -262,6 +262,11 @@ pub(super) fn component(name: u8) -> ComponentIdentifier {
     ComponentIdentifier::new(alloc::vec![alloc::vec![name]])
 }
 
+/// Where a [`Draft`] is stored unless it says something else.
+pub(super) fn manifest_id() -> ComponentIdentifier {
+    ComponentIdentifier::new(alloc::vec![b"suit".to_vec()])
+}
+
 /// An entry of a report that is a record.
 pub(super) fn record(entry: &ReportEntry) -> &crate::report::Record {
     match entry {
@@ -350,6 +355,12 @@ pub(super) fn uint(value: u64) -> Vec<u8> {
 
 pub(super) fn digest_of(content: &[u8]) -> Pair {
     (3, bytes(&SuitDigest::sha256(content).to_bytes()))
+}
+
+/// The digest of the manifest in an envelope.
+pub(super) fn digest_of_manifest(envelope: &[u8]) -> Pair {
+    let envelope = Envelope::decode(envelope, &crate::Limits::DEFAULT).unwrap();
+    (3, bytes(&envelope.digest().to_bytes()))
 }
 
 pub(super) fn size(value: usize) -> Pair {

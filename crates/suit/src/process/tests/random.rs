@@ -377,7 +377,7 @@ fn other() -> Draft {
 
 /// A device that knows everything that is asked for, where each signer has a right to their own.
 fn world() -> Memory {
-    let name = ComponentIdentifier::new(vec![b"suit".to_vec()]);
+    let name = manifest_id();
     let rights = [
         (ROOT, component(0)),
         (ROOT, component(1)),
@@ -416,18 +416,10 @@ fn is_vouched_for(device: &Memory) -> bool {
             5 => content == b"inner",
             9 => {
                 let wanted = inner().envelope();
-                let digest = |bytes| {
-                    Some(
-                        Envelope::decode(bytes, &crate::Limits::DEFAULT)
-                            .ok()?
-                            .digest()
-                            .clone(),
-                    )
-                };
                 let envelope = Envelope::decode(content, &crate::Limits::DEFAULT);
                 let signer: TrustAnchors = [key_of(OTHER).public_key()].into_iter().collect();
                 envelope.is_ok_and(|envelope| envelope.verify(&signer).is_ok())
-                    && digest(content) == digest(&wanted)
+                    && digest_of_manifest(content) == digest_of_manifest(&wanted)
             }
             _ => false,
         }

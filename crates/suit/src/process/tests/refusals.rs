@@ -108,7 +108,7 @@ fn a_component_listed_twice() {
 /// Proves: S-031, S-032, S-033
 #[test]
 fn a_lower_sequence_number_but_not_an_equal_one() {
-    let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
+    let name = manifest_id();
     let with = |id: &ComponentIdentifier, installed: Option<u64>| {
         let device = Memory {
             sequence_numbers: installed
@@ -144,7 +144,7 @@ fn a_lower_sequence_number_but_not_an_equal_one() {
 #[test]
 fn a_component_or_a_name_that_the_signer_has_no_right_to() {
     let bytes = Draft::new(&[]).envelope();
-    let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
+    let name = manifest_id();
     for (allowed, forbidden) in [(component(0), &name), (name.clone(), &component(0))] {
         let device = Memory {
             rights: alloc::vec![(key(), allowed)],

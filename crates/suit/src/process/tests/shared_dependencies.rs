@@ -78,10 +78,7 @@ fn processing_uninstalls_nothing_that_others_need() {
     .unwrap();
     device.commit();
     assert!(device.installed.contains_key(&component(5)));
-    device.links.remove(&(
-        ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]),
-        component(9),
-    ));
+    device.links.remove(&(manifest_id(), component(9)));
     run(
         &roots[1],
         &inner,
@@ -102,13 +99,9 @@ fn prefixes_of_prefixes() {
     middle.components = alloc::vec![4, 9];
     middle.prefix = Some(2);
     let middle = middle.envelope();
-    let digest = Envelope::decode(&middle, &crate::Limits::DEFAULT)
-        .unwrap()
-        .digest()
-        .to_bytes();
     let get = [
         select(1),
-        set(&[(3, bytes(&digest)), uri("#middle")]),
+        set(&[digest_of_manifest(&middle), uri("#middle")]),
         plain(FETCH),
     ];
     let run_it = [plain(DEPENDENCY_INTEGRITY), plain(PROCESS_DEPENDENCY)];

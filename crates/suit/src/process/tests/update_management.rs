@@ -143,13 +143,9 @@ fn the_version_of_a_manifest_is_the_one_that_it_gives() {
     let mut inner = Draft::new(&[(6, alloc::vec![0x82, 2, 1])]);
     inner.components = alloc::vec![5];
     let inner = inner.envelope();
-    let digest = Envelope::decode(&inner, &crate::Limits::DEFAULT)
-        .unwrap()
-        .digest()
-        .to_bytes();
     for (wanted, holds) in [(2, true), (3, false)] {
         let version = (28, bytes(&[0x82, 3, 0x81, wanted]));
-        let get = set(&[(3, bytes(&digest)), uri("#inner"), version]);
+        let get = set(&[digest_of_manifest(&inner), uri("#inner"), version]);
         let commands = [select(1), get, plain(FETCH), plain(7), plain(VERSION)];
         let mut root = Draft::new(&[(INSTALL, sequence(&commands))]);
         root.components = alloc::vec![0, 9];

@@ -1,15 +1,12 @@
 //! What a hostile signer, distributor or network tried, and what a careless author forgot.
 
-use chacha20::ChaCha20Rng;
-use chacha20::rand_core::SeedableRng as _;
-use teep_cose::encrypt::{
-    ContentAlgorithm, Curve, DecryptionKey, Detached, Purpose, Recipient, encrypt,
-};
+use teep_cose::encrypt::ContentAlgorithm;
 
 use super::dependencies::{
     DEPENDENCY_INTEGRITY, DEPENDENCY_RESOLUTION, DEPENDENCY_URI, OTHER, PROCESS_DEPENDENCY, ROOT,
-    UNLINK, dependency, device, root, run, strict, update, wanted, with,
+    UNLINK, dependency, device, rights, root, run, strict, update, wanted, with,
 };
+use super::encryption::{encrypted, info};
 use super::*;
 
 const SWAP: i64 = 31;
@@ -42,18 +39,8 @@ fn an_envelope_is_authorized_for_each_place_that_it_is_stored_in() {
     let twice = with(twice, DEPENDENCY_RESOLUTION, &[get(1), get(2)].concat());
     let twice = with(twice, INSTALL, &process);
     let twice = with(twice, VALIDATE, &process);
-    let rights = [
-        (ROOT, component(0)),
-        (
-            ROOT,
-            ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]),
-        ),
-        (OTHER, component(5)),
-        (OTHER, component(9)),
-    ]
-    .map(|(signer, prefix)| (key_of(signer), prefix));
     let mut limited = Memory {
-        rights: rights.to_vec(),
+        rights: rights().into(),
         ..device()
     };
     let failure = update(&twice, &inner, &mut limited).unwrap_err();
@@ -79,11 +66,9 @@ fn a_dependency_does_not_choose_what_its_dependent_depends_on() {
         newer.envelope()
     };
     let get = |index, envelope: &[u8], name| {
-        let digest = Envelope::decode(envelope, &crate::Limits::DEFAULT).unwrap();
-        let digest = (3, bytes(&digest.digest().to_bytes()));
         [
             select(index),
-            set(&[digest, uri(name)]),
+            set(&[digest_of_manifest(envelope), uri(name)]),
             plain(FETCH),
             plain(DEPENDENCY_INTEGRITY),
             plain(PROCESS_DEPENDENCY),
@@ -130,16 +115,14 @@ fn a_dependency_does_not_choose_what_its_dependent_depends_on() {
 /// Proves: S-007, S-119, E-07
 #[test]
 fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
-    let mut random = ChaCha20Rng::seed_from_u64(1);
-    let key = DecryptionKey::generate(Curve::P256, &mut random);
-    let made = encrypted_to(&key, &mut random);
+    let made = encrypted(ContentAlgorithm::A128Ctr);
     let commands = [
         // Ciphertext to 0, decrypted to 1; then they change places.
         select(0),
         set(&[uri("#ciphertext")]),
         plain(FETCH),
         select(1),
-        set(&[(19, bytes(&made.encryption_info)), (22, uint(0))]),
+        set(&[info(&made), (22, uint(0))]),
         plain(COPY),
         select(0),
         set(&[(22, uint(1))]),
@@ -160,10 +143,7 @@ fn after_a_swap_a_plaintext_vouches_for_nothing_else() {
     let mut draft = Draft::new(&[(INSTALL, sequence(&commands))]);
     draft.components = alloc::vec![0, 1, 2];
     draft.payloads = alloc::vec![("#ciphertext", made.ciphertext.clone())];
-    let mut device = Memory {
-        decryption_keys: alloc::vec![key],
-        ..Memory::default()
-    };
+    let mut device = super::encryption::device();
     let evil = [(URI.to_string(), b"nothing vouches for this".to_vec())].into();
     let mut processor = draft.processor(Procedure::Update).unwrap();
     let failure = drive(&mut processor, &mut device, &evil, 7).unwrap_err();
@@ -285,89 +265,6 @@ fn override_multiple_selects_no_component_where_none_may_be_selected() {
     assert_eq!(failure.fault, Fault::OutOfOrder);
 }
 
-/// Two commands of a few bytes make the device read a component of any size.
-///
-/// Proves: S-161
-#[test]
-fn reading_is_bounded_like_storing() {
-    let image = alloc::vec![7; 4096];
-    let commands = [
-        &[set(&[digest_of(&image)])][..],
-        &alloc::vec![[plain(UNLINK), plain(IMAGE_MATCH)]; 20].concat()[..],
-    ]
-    .concat();
-    let draft = Draft::new(&[(INSTALL, sequence(&commands))]);
-    let run = |procedure_bytes| {
-        let limits = Limits {
-            procedure_bytes,
-            ..Limits::default()
-        };
-        let mut device = Memory {
-            installed: [(component(0), image.clone())].into(),
-            ..Memory::default()
-        };
-        let authorized = authorize(&draft.envelope(), &limits).unwrap();
-        let mut processor = Processor::new(authorized, Procedure::Update);
-        drive(&mut processor, &mut device, &server(), 7).map(drop)
-    };
-    run(20 * 4096).unwrap();
-    let failure = run(20 * 4096 - 1).unwrap_err();
-    assert_eq!(failure.fault, Fault::OverLimit("bytes read and stored"));
-}
-
-/// Each check of a dependency costs signature checks, each decryption a key agreement.
-///
-/// Proves: S-161
-#[test]
-fn work_with_keys_is_bounded() {
-    let inner = dependency().envelope();
-    let again = [
-        select(1),
-        wanted(&inner),
-        set(&[content(&inner)]),
-        plain(WRITE),
-        plain(DEPENDENCY_INTEGRITY),
-    ];
-    let draft = with(
-        root(&inner),
-        DEPENDENCY_RESOLUTION,
-        &alloc::vec![again; 5].concat(),
-    );
-    let run_with = |key_operations| {
-        let mut options = strict();
-        options.limits.key_operations = key_operations;
-        run(&draft, &inner, Procedure::Update, &mut device(), &options).map(drop)
-    };
-    run_with(5).unwrap();
-    let failure = run_with(4).unwrap_err();
-    assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
-    let mut random = ChaCha20Rng::seed_from_u64(1);
-    let key = DecryptionKey::generate(Curve::P256, &mut random);
-    let made = encrypted_to(&key, &mut random);
-    let write = [
-        set(&[
-            content(&made.ciphertext),
-            (19, bytes(&made.encryption_info)),
-        ]),
-        plain(WRITE),
-    ];
-    let draft = Draft::new(&[(INSTALL, sequence(&alloc::vec![write; 5].concat()))]);
-    let run_with = |key_operations| {
-        let mut device = Memory {
-            decryption_keys: alloc::vec![key.clone()],
-            ..Memory::default()
-        };
-        let mut options = strict();
-        options.limits.key_operations = key_operations;
-        let authorized = authorize_for(&device, &draft.envelope(), &options)?;
-        let mut processor = Processor::new(authorized, Procedure::Update);
-        drive(&mut processor, &mut device, &server(), 7).map(drop)
-    };
-    run_with(5).unwrap();
-    let failure = run_with(4).unwrap_err();
-    assert_eq!(failure.fault, Fault::OverLimit("work with keys"));
-}
-
 /// The root says where its own copy comes from; what it depends on exchanges the two instead.
 ///
 /// Proves: S-028, S-052
@@ -388,8 +285,11 @@ fn a_source_that_another_manifest_chose_is_no_right_to_it() {
         outer.sections.retain(|(label, _)| *label != VALIDATE);
         let content = [(5, "theirs"), (6, "ours")];
         let content = content.map(|(name, content)| (component(name), content.into()));
-        let name = ComponentIdentifier::new(alloc::vec![b"suit".to_vec()]);
-        let mut rights = alloc::vec![(ROOT, name), (OTHER, component(9)), (OTHER, component(5))];
+        let mut rights = alloc::vec![
+            (ROOT, manifest_id()),
+            (OTHER, component(9)),
+            (OTHER, component(5))
+        ];
         rights.extend([0, 5, 6].map(|name| (ROOT, component(name))));
         let rights = rights.into_iter().map(|(by, id)| (key_of(by), id));
         let mut device = Memory {
@@ -492,11 +392,4 @@ fn what_stops_within_alternatives_goes_on_there() {
     processor.happened().unwrap();
     assert_eq!(processor.run(&mut device).unwrap(), Progress::Done);
     assert_eq!(device.staged.keys().collect::<Vec<_>>(), [&component(0)]);
-}
-
-/// The image, encrypted without a tag.
-fn encrypted_to(key: &DecryptionKey, random: &mut ChaCha20Rng) -> Detached {
-    let recipient = Recipient::ecdh(key.public_key().unwrap());
-    let (algorithm, purpose) = (ContentAlgorithm::A128Ctr, Purpose::PayloadEncryption);
-    encrypt(algorithm, &[recipient], purpose, IMAGE, random).unwrap()
 }
