@@ -2,7 +2,7 @@
 //! within its own signer's rights.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use suit::build::Unsigned;
+use suit::build::{Dependency, Source, Unsigned};
 use suit::report::{Reason, ReportOutcome};
 use suit::{Envelope, Limits, Manifest};
 use teep::{Message, Token, Update};
@@ -90,11 +90,12 @@ fn changed(
     let envelope = Envelope::decode(&envelope, &Limits::DEFAULT).unwrap();
     let mut manifest = envelope.unverified_manifest().unwrap();
     change(&mut manifest);
-    let image = &component.images[0];
-    Unsigned::new(&manifest)
-        .with_payload(&image.uri[..], image.bytes.clone())
-        .with_payload("#dependency 0", component.dependencies[0].envelope.clone())
-        .sign(&[&world.signers[signer]])
+    let unsigned = envelope
+        .payloads()
+        .fold(Unsigned::new(&manifest), |unsigned, (uri, bytes)| {
+            unsigned.with_payload(uri, bytes.to_vec())
+        });
+    unsigned.sign(&[&world.signers[signer]])
 }
 
 fn remove(world: &mut World, name: &str) {
@@ -370,12 +371,17 @@ fn a_second_signature_takes_no_name_from_its_signer() {
     for (mut world, is_clear) in [(open_world, false), (with_permissions, true)] {
         let good = application(&world, "app", 1, 1);
         let mut signed_twice = good.clone();
-        let dependency = &mut signed_twice.dependencies[0].envelope;
-        let envelope = Envelope::decode(dependency, &Limits::DEFAULT).unwrap();
+        let once = library(1).envelope(&world.signers[LIBRARY]);
+        let envelope = Envelope::decode(&once, &Limits::DEFAULT).unwrap();
         let manifest = envelope.unverified_manifest().unwrap();
-        *dependency = Unsigned::new(&manifest)
-            .with_payload("#library", vec![1; 30])
-            .sign(&[&world.signers[STRANGER], &world.signers[LIBRARY]]);
+        let payload = Unsigned::new(&manifest).with_payload("#library", vec![1; 30]);
+        let twice = payload.sign(&[&world.signers[STRANGER], &world.signers[LIBRARY]]);
+        let source = Source::Integrated {
+            name: format!("#{}", manifest_id("library")),
+            payload: twice.clone(),
+        };
+        signed_twice.dependencies =
+            vec![Dependency::of_envelope(manifest_id("library"), &twice, source).unwrap()];
         if !is_clear {
             assert_eq!(
                 refused(&mut world, APPLICATIONS, &signed_twice),
