@@ -95,29 +95,21 @@ impl Stage {
         run(self.teep(tam).args(["tam", "publish", &envelope]));
     }
 
-    fn provision(&self, tam: &Tam) {
-        run(self.teep(tam).args(["key", "generate", "signer.pem"]));
+    /// Makes a device that trusts the TAM and these signers, whom the TAM authorizes, too.
+    fn provision(&self, tam: &Tam, signers: &[&str]) {
         run(self.teep(tam).args(["tam", "keys"]));
-        run(self
-            .teep(tam)
-            .args(["tam", "signer", "add", "signer.pem.pub"]));
         let uri = format!("{}/tam", tam.url);
-        run(self
-            .teep(tam)
-            .args([
-                "device",
-                "init",
-                "--tam",
-                &uri,
-                "--signer",
-                "signer.pem.pub",
-            ])
-            .args([
-                "--tam-key",
-                "tam-esp256.pub",
-                "--tam-key",
-                "tam-ed25519.pub",
-            ]));
+        let mut init = self.teep(tam);
+        init.args(["device", "init", "--tam", &uri])
+            .args(["--tam-key", "tam-esp256.pub"])
+            .args(["--tam-key", "tam-ed25519.pub"]);
+        for signer in signers {
+            let (private, public) = (format!("{signer}.pem"), format!("{signer}.pem.pub"));
+            run(self.teep(tam).args(["key", "generate", &private]));
+            run(self.teep(tam).args(["tam", "signer", "add", &public]));
+            init.args(["--signer", &public]);
+        }
+        run(&mut init);
         run(self
             .teep(tam)
             .args(["verifier", "endorse", "device/endorsement.cbor"]));
@@ -157,7 +149,7 @@ fn a_device_survives_kill_9_at_any_moment() {
         root: tempfile::tempdir().unwrap(),
     };
     let tam = Tam::start(&stage.path("tam"));
-    stage.provision(&tam);
+    stage.provision(&tam, &["signer"]);
     stage.publish(&tam, 1, 1);
     let start = Instant::now();
     run(stage.teep(&tam).args(["device", "request", COMPONENT]));
@@ -207,13 +199,44 @@ fn a_device_survives_kill_9_at_any_moment() {
     tam.kill();
 }
 
+/// Two signers: the one's manifest depends on the other's, which is fetched from the TAM.
+///
+/// Proves: S-143
+#[test]
+fn a_component_comes_with_the_one_that_it_needs_and_goes_with_it() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    let tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam, &["signer", "other"]);
+    stage.publish(&tam, 1, 1);
+    let payload = ta_folder().join("counter-2.wasm");
+    std::fs::write(
+        stage.path("door.toml"),
+        include_str!("door.toml").replace("PAYLOAD", payload.to_str().unwrap()),
+    )
+    .unwrap();
+    run(stage.teep(&tam).args(["suit", "build", "door.toml"]));
+    let publish = ["tam", "publish", "door.suit", "--payload", "counter-1.suit"];
+    run(stage.teep(&tam).args(publish));
+    let door = "TEEP-Device/door/ta";
+    run(stage.teep(&tam).args(["device", "request", door]));
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
+    let answer = run(stage.teep(&tam).args(["device", "run", door, "3"]));
+    assert_eq!(answer.stdout, b"counter 2");
+    // Nobody asked for the counter itself.
+    run(stage.teep(&tam).args(["device", "unrequest", door]));
+    assert_eq!(stage.version(&tam), None);
+    tam.kill();
+}
+
 #[test]
 fn a_tam_survives_kill_9_at_any_moment() {
     let stage = Stage {
         root: tempfile::tempdir().unwrap(),
     };
     let mut tam = Tam::start(&stage.path("tam"));
-    stage.provision(&tam);
+    stage.provision(&tam, &["signer"]);
     stage.publish(&tam, 1, 1);
     for round in 0..8_u64 {
         let uri = format!("{}/tam", tam.url);

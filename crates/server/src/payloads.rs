@@ -100,6 +100,14 @@ impl Payloads {
         }
     }
 
+    /// A payload as a whole.
+    ///
+    /// # Errors
+    /// If it is not there, or the file cannot be read.
+    pub(crate) fn read(&self, digest: &[u8; 32]) -> io::Result<Vec<u8>> {
+        std::fs::read(self.path(digest))
+    }
+
     /// A payload as a body, with its size in bytes; `None` if it is not there.
     ///
     /// # Errors

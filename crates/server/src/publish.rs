@@ -1,5 +1,7 @@
 //! What the TAM looks at before it relays a manifest (T-186): who signed it, what it installs, and whether
-//! its payloads are there.
+//! its payloads and the manifests that it depends on are there.
+
+use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use suit::command::ComponentIndex;
@@ -18,6 +20,8 @@ pub(crate) struct Manifest {
     /// The encoded digest of the manifest, by which one tells it from another.
     pub(crate) digest: Vec<u8>,
     pub(crate) signer: Thumbprint,
+    /// Those of the manifests that it depends on and brings along, each once.
+    pub(crate) dependency_signers: Vec<Thumbprint>,
     pub(crate) components: Vec<Component>,
 }
 
@@ -46,10 +50,20 @@ pub(crate) enum Refused {
     NoName,
     #[error("manifest-sequence-number (2) is above 2^63 - 1: choose a lower one")]
     NumberTooHigh,
-    #[error("dependencies (1): manifests that depend on others are not relayed yet")]
-    Dependencies,
     #[error("components (2): the manifest lists no component, or one twice")]
     Components,
+    #[error(
+        "components (2): the manifest installs no component of its own, so no device can ask for it"
+    )]
+    NothingOfItsOwn,
+    #[error("dependency {0}: {1}")]
+    Dependency(ComponentIdentifier, Box<Self>),
+    #[error("dependency {0}: the manifest at {1} has another digest than image-digest (3)")]
+    OtherManifest(ComponentIdentifier, String),
+    #[error("dependency {0}: its envelope is larger than 1 MiB")]
+    LargeDependency(ComponentIdentifier),
+    #[error("no device takes more than 16 dependencies in all, or more than 4 levels of them")]
+    TooManyDependencies,
     #[error("component index {0}: the manifest lists no such component")]
     NoSuchComponent(u64),
     #[error("component {0}: the manifest does not set image-digest (3) for it")]
@@ -80,39 +94,174 @@ pub(crate) fn vet(
     payloads: &Payloads,
     origin: &str,
 ) -> Result<Manifest, Refused> {
-    let envelope = Envelope::decode(envelope, &LIMITS)?;
-    // T-186 (10) signed by a signer whom the operator has authorized.
-    if signers.is_empty() {
-        return Err(Refused::NoSigners);
+    let mut vetting = Vetting {
+        signers,
+        payloads,
+        origin,
+        dependencies: 0,
+    };
+    let manifest = vetting.manifest(envelope, 0)?;
+    if manifest.components.is_empty() {
+        return Err(Refused::NothingOfItsOwn);
     }
-    let authenticated = envelope.verify(signers)?;
-    let manifest = authenticated.manifest();
-    let manifest_component_id = manifest
-        .manifest_component_id
-        .clone()
-        .ok_or(Refused::NoName)?;
-    if i64::try_from(manifest.sequence_number).is_err() {
-        return Err(Refused::NumberTooHigh);
+    Ok(manifest)
+}
+
+/// What is needed for looking at a manifest and at those that it depends on.
+struct Vetting<'v> {
+    signers: &'v TrustAnchors,
+    payloads: &'v Payloads,
+    origin: &'v str,
+    /// Dependencies looked at so far.
+    dependencies: usize,
+}
+
+impl Vetting<'_> {
+    /// Looks at a manifest that is `level` dependencies below the one to be published.
+    fn manifest(&mut self, envelope: &[u8], level: usize) -> Result<Manifest, Refused> {
+        let envelope = Envelope::decode(envelope, &LIMITS)?;
+        // T-186 (10) signed by a signer whom the operator has authorized; so is each dependency.
+        if self.signers.is_empty() {
+            return Err(Refused::NoSigners);
+        }
+        let authenticated = envelope.verify(self.signers)?;
+        let manifest = authenticated.manifest();
+        let manifest_component_id = manifest
+            .manifest_component_id
+            .clone()
+            .ok_or(Refused::NoName)?;
+        if i64::try_from(manifest.sequence_number).is_err() {
+            return Err(Refused::NumberTooHigh);
+        }
+        let mut components = Vec::new();
+        let mut dependency_signers = Vec::new();
+        for image in Images::read(&authenticated)?.0 {
+            if image.is_dependency {
+                for signer in self.dependency(&image, &envelope, level + 1)? {
+                    add(&mut dependency_signers, signer);
+                }
+            } else {
+                components.push(self.component(&image, &envelope)?);
+            }
+        }
+        Ok(Manifest {
+            manifest_component_id,
+            sequence_number: manifest.sequence_number,
+            digest: envelope.digest().to_bytes(),
+            signer: authenticated.signer().thumbprint(),
+            dependency_signers,
+            components,
+        })
     }
-    if !manifest.common.dependencies.is_empty() {
-        return Err(Refused::Dependencies);
+
+    fn component(&self, image: &Image, envelope: &Envelope<'_>) -> Result<Component, Refused> {
+        let id = || image.component_id.clone();
+        let digest: [u8; 32] = image.digest()?.bytes[..]
+            .try_into()
+            .map_err(|_| Refused::DigestAlgorithm(id()))?;
+        for uri in &image.uris {
+            let payload_digest = if uri.starts_with('#') {
+                teep_cose::digest::sha256(image.integrated(uri, envelope)?)
+            } else if let Some(name) = uploaded(uri, self.origin) {
+                let found = name.map(|name| Ok((name, self.payloads.size(&name)?)));
+                match found.transpose().map_err(Refused::Payloads)? {
+                    Some((name, Some(_))) => name,
+                    _ => return Err(Refused::NotUploaded(id(), uri.clone())),
+                }
+            } else {
+                // A payload elsewhere is the signer's affair; the device checks its digest.
+                continue;
+            };
+            // T-186 (10) what no device could install is not sent to any. Of an encrypted image the digest
+            // is known to the device only.
+            if !image.is_encrypted && payload_digest != digest {
+                return Err(Refused::OtherPayload(id(), uri.clone()));
+            }
+        }
+        let size = match image.sizes[..] {
+            [size] => Some(size),
+            _ => None,
+        };
+        Ok(Component {
+            component_id: id(),
+            digest,
+            size,
+        })
     }
-    let images = Images::read(&authenticated)?;
-    let component = |image: &Image| image.vetted(&envelope, payloads, origin);
-    Ok(Manifest {
-        manifest_component_id,
-        sequence_number: manifest.sequence_number,
-        digest: envelope.digest().to_bytes(),
-        signer: authenticated.signer().thumbprint(),
-        components: images.0.iter().map(component).collect::<Result<_, _>>()?,
-    })
+
+    /// Looks at a dependency that is here like at what depends on it. Gives its signer and those of its own
+    /// dependencies.
+    fn dependency(
+        &mut self,
+        image: &Image,
+        envelope: &Envelope<'_>,
+        level: usize,
+    ) -> Result<Vec<Thumbprint>, Refused> {
+        let limits = suit::process::Limits::default();
+        self.dependencies += 1;
+        // T-186 (10) no device takes more, and each costs a signature check here, too.
+        if level > limits.dependency_depth || self.dependencies > limits.dependencies {
+            return Err(Refused::TooManyDependencies);
+        }
+        let digest = image.digest()?;
+        let mut signers = Vec::new();
+        for uri in &image.uris {
+            let Some(bytes) = self.dependency_envelope(image, uri, envelope)? else {
+                // As with payloads: the device checks digest and signature of what lies elsewhere.
+                continue;
+            };
+            let manifest = self
+                .manifest(&bytes, level)
+                .map_err(|refused| match refused {
+                    Refused::Payloads(error) => Refused::Payloads(error),
+                    refused => Refused::Dependency(image.component_id.clone(), Box::new(refused)),
+                })?;
+            if manifest.digest != digest.to_bytes() {
+                return Err(Refused::OtherManifest(
+                    image.component_id.clone(),
+                    uri.clone(),
+                ));
+            }
+            signers.push(manifest.signer);
+            signers.extend(manifest.dependency_signers);
+        }
+        Ok(signers)
+    }
+
+    /// The envelope at this URI, if it is in the dependent's or at this TAM.
+    fn dependency_envelope<'e>(
+        &self,
+        image: &Image,
+        uri: &str,
+        envelope: &Envelope<'e>,
+    ) -> Result<Option<Cow<'e, [u8]>>, Refused> {
+        if uri.starts_with('#') {
+            return Ok(Some(image.integrated(uri, envelope)?.into()));
+        }
+        let Some(name) = uploaded(uri, self.origin) else {
+            return Ok(None);
+        };
+        let id = || image.component_id.clone();
+        let size = name.map(|name| self.payloads.size(&name)).transpose()?;
+        let (Some(name), Some(Some(size))) = (name, size) else {
+            return Err(Refused::NotUploaded(id(), uri.to_owned()));
+        };
+        if size > LIMITS.envelope as u64 {
+            return Err(Refused::LargeDependency(id()));
+        }
+        Ok(Some(self.payloads.read(&name)?.into()))
+    }
 }
 
 /// What the manifest says of the image of each component, in the order of their indices.
 struct Images(Vec<Image>);
 
 struct Image {
+    /// What commands call it.
+    index: u64,
     component_id: ComponentIdentifier,
+    /// The envelope of a manifest on which this one depends.
+    is_dependency: bool,
     digests: Vec<SuitDigest>,
     sizes: Vec<u64>,
     uris: Vec<String>,
@@ -123,18 +272,35 @@ impl Images {
     /// Reads the parameters that installing sets, without running anything.
     fn read(authenticated: &Authenticated<'_>) -> Result<Self, Refused> {
         let common = &authenticated.manifest().common;
-        let mut images = Self(common.components.iter().cloned().map(Image::new).collect());
+        let components = (0..).zip(&common.components);
+        let mut images: Vec<_> = components.map(|(at, id)| Image::new(at, id)).collect();
+        for dependency in &common.dependencies {
+            let known = images
+                .iter_mut()
+                .find(|image| image.index == dependency.index);
+            match (known, &dependency.prefix) {
+                (Some(image), _) => image.is_dependency = true,
+                // P-01 published examples: it is no component, and its prefix is its identifier.
+                (None, Some(prefix)) => images.push(Image {
+                    is_dependency: true,
+                    ..Image::new(dependency.index, prefix)
+                }),
+                (None, None) => return Err(Refused::NoSuchComponent(dependency.index)),
+            }
+        }
         let is_listed_before = |(at, image): (usize, &Image)| {
-            images.0[..at]
+            images[..at]
                 .iter()
                 .any(|other| other.component_id == image.component_id)
         };
-        if images.0.is_empty() || images.0.iter().enumerate().any(is_listed_before) {
+        if images.is_empty() || images.iter().enumerate().any(is_listed_before) {
             return Err(Refused::Components);
         }
+        let mut images = Self(images);
+        let resolution = authenticated.section(Section::DependencyResolution)?;
         let payload_fetch = authenticated.section(Section::PayloadFetch)?;
         let install = authenticated.section(Section::Install)?;
-        for sequence in [common.shared_sequence, payload_fetch, install]
+        for sequence in [common.shared_sequence, resolution, payload_fetch, install]
             .into_iter()
             .flatten()
         {
@@ -184,15 +350,17 @@ impl Images {
     }
 
     fn position(&self, index: u64) -> Result<usize, Refused> {
-        let position = usize::try_from(index).ok().filter(|&at| at < self.0.len());
+        let position = self.0.iter().position(|image| image.index == index);
         position.ok_or(Refused::NoSuchComponent(index))
     }
 }
 
 impl Image {
-    const fn new(component_id: ComponentIdentifier) -> Self {
+    fn new(index: u64, component_id: &ComponentIdentifier) -> Self {
         Self {
-            component_id,
+            index,
+            component_id: component_id.clone(),
+            is_dependency: false,
             digests: Vec::new(),
             sizes: Vec::new(),
             uris: Vec::new(),
@@ -212,52 +380,20 @@ impl Image {
         }
     }
 
-    fn vetted(
-        &self,
-        envelope: &Envelope<'_>,
-        payloads: &Payloads,
-        origin: &str,
-    ) -> Result<Component, Refused> {
+    /// The one digest that is set for it.
+    fn digest(&self) -> Result<&SuitDigest, Refused> {
         let id = || self.component_id.clone();
-        let digest = match &self.digests[..] {
-            [] => return Err(Refused::NoDigest(id())),
-            [digest] if digest.is_supported() => digest,
-            [_] => return Err(Refused::DigestAlgorithm(id())),
-            _ => return Err(Refused::SeveralDigests(id())),
-        };
-        let digest: [u8; 32] = digest.bytes[..]
-            .try_into()
-            .map_err(|_| Refused::DigestAlgorithm(id()))?;
-        for uri in &self.uris {
-            let payload_digest = if uri.starts_with('#') {
-                let payload = envelope.payload(uri);
-                let payload = payload.ok_or_else(|| Refused::NotIntegrated(id(), uri.clone()))?;
-                teep_cose::digest::sha256(payload)
-            } else if let Some(name) = uploaded(uri, origin) {
-                let found = name.map(|name| Ok((name, payloads.size(&name)?)));
-                match found.transpose().map_err(Refused::Payloads)? {
-                    Some((name, Some(_))) => name,
-                    _ => return Err(Refused::NotUploaded(id(), uri.clone())),
-                }
-            } else {
-                // A payload elsewhere is the signer's affair; the device checks its digest.
-                continue;
-            };
-            // T-186 (10) what no device could install is not sent to any. Of an encrypted image the digest
-            // is known to the device only.
-            if !self.is_encrypted && payload_digest != digest {
-                return Err(Refused::OtherPayload(id(), uri.clone()));
-            }
+        match &self.digests[..] {
+            [] => Err(Refused::NoDigest(id())),
+            [digest] if digest.is_supported() => Ok(digest),
+            [_] => Err(Refused::DigestAlgorithm(id())),
+            _ => Err(Refused::SeveralDigests(id())),
         }
-        let size = match self.sizes[..] {
-            [size] => Some(size),
-            _ => None,
-        };
-        Ok(Component {
-            component_id: id(),
-            digest,
-            size,
-        })
+    }
+
+    fn integrated<'e>(&self, uri: &str, envelope: &Envelope<'e>) -> Result<&'e [u8], Refused> {
+        let missing = || Refused::NotIntegrated(self.component_id.clone(), uri.to_owned());
+        envelope.payload(uri).ok_or_else(missing)
     }
 }
 

@@ -164,7 +164,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 (true, true) => say(&component, "installed", json),
                 (true, false) => say(&component, "installed before", json),
                 (false, _) => {
-                    let reason = watch.reason();
+                    let reason =
+                        watch.reason("the TAM sent nothing: it may not be published there");
                     Err(Failure::refused(format!(
                         "{component} was not installed: {reason}"
                     )))
@@ -178,7 +179,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 (false, true) => say(&component, "removed", json),
                 (false, false) => say(&component, "not installed", json),
                 (true, _) => {
-                    let reason = watch.reason();
+                    let reason =
+                        watch.reason("another component needs it, or the TAM sent nothing");
                     Err(Failure::refused(format!(
                         "{component} is still installed: {reason}"
                     )))

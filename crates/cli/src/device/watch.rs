@@ -44,11 +44,9 @@ impl Watch {
         }
     }
 
-    /// Why something was refused in the exchange, by TAM or Agent; a hint where nobody said.
-    pub(crate) fn reason(&self) -> &str {
-        self.refusal
-            .as_deref()
-            .unwrap_or("the TAM sent nothing: it may not be published there")
+    /// Why something was refused in the exchange, by TAM or Agent; `hint` where nobody said.
+    pub(crate) fn reason<'a>(&'a self, hint: &'a str) -> &'a str {
+        self.refusal.as_deref().unwrap_or(hint)
     }
 
     /// The refusal of the exchange, if there was one; the next exchange starts without.

@@ -124,17 +124,24 @@ impl View<'_> {
 
 fn components(out: &mut String, common: &Common<'_>) {
     heading(out, "components");
-    let components = common.components.iter().enumerate();
-    let components = components.map(|(index, id)| vec![index.to_string(), id.to_string()]);
-    let dependencies = common.dependencies.iter().map(|dependency| {
-        let prefix = dependency.prefix.as_ref();
-        vec![
-            dependency.index.to_string(),
-            prefix.map_or("no prefix".into(), ToString::to_string),
-            "a dependency".into(),
-        ]
-    });
-    let rows: Vec<_> = components.chain(dependencies).collect();
+    let mut rows: Vec<_> = (0u64..)
+        .zip(&common.components)
+        .map(|(index, id)| vec![index.to_string(), id.to_string()])
+        .collect();
+    for dependency in &common.dependencies {
+        let prefix = dependency.prefix.as_ref().map(ToString::to_string);
+        let listed = usize::try_from(dependency.index).ok();
+        match (listed.and_then(|at| rows.get_mut(at)), prefix) {
+            (Some(row), Some(prefix)) => row.push(format!("a dependency, with prefix {prefix}")),
+            (Some(row), None) => row.push("a dependency".into()),
+            // P-01 published examples: it is no component, and its prefix is its identifier.
+            (None, prefix) => rows.push(vec![
+                dependency.index.to_string(),
+                prefix.unwrap_or_else(|| "without a name".into()),
+                "a dependency".into(),
+            ]),
+        }
+    }
     if rows.is_empty() {
         add_lines(out, ["none".into()]);
     }

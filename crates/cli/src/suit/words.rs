@@ -377,11 +377,11 @@ impl<'m> Narrator<'m> {
         let component = at.and_then(|index| self.common.components.get(index));
         let mut dependencies = self.common.dependencies.iter();
         let name = match (dependencies.find(|d| d.index == index), component) {
-            (Some(dependency), _) => match &dependency.prefix {
+            (_, Some(component)) => component.to_string(),
+            (Some(dependency), None) => match &dependency.prefix {
                 Some(prefix) => prefix.to_string(),
-                None => "without prefix".into(),
+                None => "without a name".into(),
             },
-            (None, Some(component)) => component.to_string(),
             (None, None) => "which the manifest does not list".into(),
         };
         format!("{} ({})", self.name(index), shortened(&name))

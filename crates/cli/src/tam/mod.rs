@@ -54,7 +54,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A manifest that names its payload by the URI /payloads/SHA256 needs the payload uploaded, too.
+A manifest that names its payload by the URI /payloads/SHA256 (in a
+description: /payloads/{sha256}) needs the payload uploaded, too.
 
 Examples:
   teep tam publish counter-1.suit

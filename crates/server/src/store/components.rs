@@ -51,7 +51,7 @@ pub(crate) struct ManifestRecord {
     pub(crate) components: Vec<ComponentRecord>,
     /// Of the envelope, in bytes.
     pub(crate) size: u64,
-    /// Whether devices get it: its signer is still authorized.
+    /// Whether devices get it: its signer is still authorized, and so are those of its dependencies.
     pub(crate) relayed: bool,
     /// When it was published, in seconds since 1970.
     pub(crate) at: u64,
@@ -113,7 +113,7 @@ impl Store {
     /// The envelopes of these manifests, given by name and sequence number, in this order.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`] if one is not published any more: replaced, or its signer withdrawn.
+    /// [`StoreError::Replaced`] if one is not published any more: replaced, or a signer withdrawn.
     // T-186 (10) only what an authorized signer signed is relayed.
     pub(crate) async fn envelopes(
         &self,
@@ -122,7 +122,7 @@ impl Store {
         let mut envelopes = Vec::with_capacity(manifests.len());
         for (id, sequence_number) in manifests {
             let envelope: Option<Vec<u8>> = sqlx::query_scalar(
-                "SELECT envelope FROM manifests JOIN signers ON signers.thumbprint = manifests.signer \
+                "SELECT envelope FROM relayed \
                  WHERE manifest_component_id = ? AND sequence_number = ?",
             )
             .bind(encode_component(id))
@@ -139,7 +139,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let rows = sqlx::query(
             "SELECT manifest_component_id, sequence_number, signer, length(envelope) AS size, at, \
-             EXISTS (SELECT 1 FROM signers WHERE thumbprint = signer) AS relayed \
+             manifest_component_id IN (SELECT manifest_component_id FROM relayed) AS relayed \
              FROM manifests ORDER BY manifest_component_id",
         )
         .fetch_all(&mut *transaction)
@@ -169,7 +169,7 @@ async fn replace(
     envelope: &[u8],
     now: u64,
 ) -> Result<(), PublishError> {
-    // Its components go with it (ON DELETE CASCADE).
+    // Its components and dependency_signers go with it (ON DELETE CASCADE).
     sqlx::query("DELETE FROM manifests WHERE manifest_component_id = ?")
         .bind(name)
         .execute(&mut **transaction)
@@ -183,6 +183,13 @@ async fn replace(
         .bind(integer(now))
         .execute(&mut **transaction)
         .await?;
+    for signer in &manifest.dependency_signers {
+        sqlx::query("INSERT INTO dependency_signers VALUES (?, ?)")
+            .bind(name)
+            .bind(signer.as_ref())
+            .execute(&mut **transaction)
+            .await?;
+    }
     for (position, component) in (0i64..).zip(&manifest.components) {
         let id = encode_component(&component.component_id);
         let owner: Option<Vec<u8>> = sqlx::query_scalar(
@@ -211,7 +218,7 @@ async fn replace(
     Ok(())
 }
 
-/// The manifests that install any of `components`, each once, if their signers are still authorized.
+/// The manifests that install any of `components`, each once, if all who signed them are still authorized.
 // T-186 (10) only what an authorized signer signed is relayed.
 pub(super) async fn newest(
     connection: &mut SqliteConnection,
@@ -228,8 +235,7 @@ pub(super) async fn newest(
         }
         let row = sqlx::query(
             "SELECT manifest_component_id, sequence_number, length(envelope) AS size FROM manifest_components \
-             JOIN manifests USING (manifest_component_id) \
-             JOIN signers ON signers.thumbprint = manifests.signer WHERE component_id = ?",
+             JOIN relayed USING (manifest_component_id) WHERE component_id = ?",
         )
         .bind(encode_component(component))
         .fetch_optional(&mut *connection)

@@ -1,6 +1,6 @@
 //! The REST API.
 
-use suit::build::{Component, Description};
+use suit::build::{Component, Dependency, Description, Source};
 use suit::{ComponentIdentifier, SuitDigest};
 use teep_cose::{Algorithm, SigningKey};
 use teep_server::Limits;
@@ -267,6 +267,75 @@ async fn a_signer_cannot_take_what_belongs_to_another() {
         publish(&server, &hello(2, b"two", &other)).await.status,
         201
     );
+}
+
+/// A manifest is relayed with those that it depends on, as long as all their signers are authorized.
+///
+/// Proves: T-186
+#[tokio::test]
+async fn a_manifest_is_published_with_its_dependencies() {
+    let server = TestServer::start().await;
+    let (signer, author, stranger) = (key(), key(), key());
+    authorize(&server, &signer).await;
+    let library = hello(1, b"library", &author);
+    // One that depends on `library`, for which `source` has `brought`.
+    let app = |number, source: &str, brought: &[u8]| {
+        let source = if source.starts_with('#') {
+            Source::Integrated {
+                name: source.to_owned(),
+                payload: brought.to_vec(),
+            }
+        } else {
+            Source::Uri(source.to_owned())
+        };
+        let component = Component::integrated(id("app/ta"), "#ta", b"app".to_vec());
+        let dependency = Dependency::of_envelope(id("hello/suit"), &library, source).unwrap();
+        let description = Description {
+            dependencies: vec![dependency],
+            ..manifest("app/suit", number, component)
+        };
+        description.build().unwrap().sign(&[&signer])
+    };
+    let inside = app(1, "#library", &library);
+    let detail = publish(&server, &inside).await.problem(422);
+    assert!(detail.contains("dependency hello/suit: S-024"), "{detail}");
+    authorize(&server, &author).await;
+    let answer = publish(&server, &inside).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let components = answer.json()["components"].clone();
+    assert_eq!(components.as_array().unwrap().len(), 1, "its own only");
+    assert_eq!(components[0]["component_id"], "app/ta");
+    // Fetched from this TAM, it must be there; elsewhere it is the signer's affair.
+    let uri = format!("/payloads/{}", SuitDigest::sha256(&library));
+    let detail = publish(&server, &app(2, &uri, &[])).await.problem(422);
+    assert!(detail.contains("not been uploaded"), "{detail}");
+    server.api("PUT /api/payloads", &library).await;
+    assert_eq!(publish(&server, &app(2, &uri, &[])).await.status, 201);
+    let elsewhere = app(3, "https://example.org/library", &[]);
+    assert_eq!(publish(&server, &elsewhere).await.status, 201);
+    // Another manifest than the one that the dependent's signer knew, or a stranger's signature.
+    let swapped = hello(2, b"library", &author);
+    let stolen = hello(1, b"library", &stranger);
+    for (brought, says) in [(&swapped, "another digest"), (&stolen, "S-024")] {
+        let name = format!("/payloads/{}", SuitDigest::sha256(brought));
+        server.api("PUT /api/payloads", brought).await;
+        let detail = publish(&server, &app(4, &name, &[])).await.problem(422);
+        assert!(detail.contains(says), "{detail}");
+    }
+    // It goes no longer where one of the signers has been withdrawn.
+    assert_eq!(
+        publish(&server, &app(4, "#library", &library)).await.status,
+        201
+    );
+    let relayed = async || {
+        let list = server.api("GET /api/components", b"").await.json();
+        list["components"][0]["relayed"].clone()
+    };
+    assert_eq!(relayed().await, true);
+    let thumbprint = author.public_key().thumbprint();
+    let line = format!("DELETE /api/signers/{thumbprint}");
+    assert_eq!(server.api(&line, b"").await.status, 204);
+    assert_eq!(relayed().await, false);
 }
 
 #[tokio::test]

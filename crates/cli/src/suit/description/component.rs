@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use suit::ComponentIdentifier;
 use suit::build::{Ciphertext, Component, Dependency, Image, Payload};
+use suit::{ComponentIdentifier, SuitDigest};
 use teep_cose::encrypt::{ContentAlgorithm, Recipient};
 use toml::Spanned;
 
@@ -127,8 +127,14 @@ fn fetched(uri: &str, image: Vec<u8>) -> Payload {
     if uri.starts_with('#') {
         Payload::integrated(uri, image)
     } else {
-        Payload::fetched(uri, &image)
+        Payload::fetched(named_by_digest(uri, &image), &image)
     }
+}
+
+/// The URI with the digest of what is fetched from it, where the description leaves that open: of a
+/// ciphertext nobody knows it before.
+fn named_by_digest(uri: &str, fetched: &[u8]) -> String {
+    uri.replace("{sha256}", &SuitDigest::sha256(fetched).to_string())
 }
 
 impl Encryption {
@@ -194,7 +200,7 @@ impl Encryption {
         match (&self.ciphertext, uri.starts_with('#')) {
             (None, true) => Ok(encrypted.integrated(place, uri)),
             (Some(file), false) => {
-                let image = encrypted.fetched(place, uri);
+                let image = encrypted.fetched(place, named_by_digest(uri, &encrypted.bytes));
                 files.push(NewFile {
                     path: source.path(file.get_ref()),
                     content: encrypted.bytes,

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use suit::{Envelope, Limits, Section};
+use suit::{Envelope, Limits, Section, SuitDigest};
 use teep_cose::encrypt::{Curve, DecryptionKey, Encrypted, KeyEncryptionKey, Purpose};
 use teep_cose::mac::ReceivedMac0;
 use teep_cose::{Algorithm, cbor};
@@ -113,6 +113,10 @@ fn everything_that_the_help_describes_is_built() {
         panic!("{:?}", built.files);
     };
     assert_eq!(ciphertext.path, folder.folder.path().join("model.enc"));
+    let digest = SuitDigest::sha256(&ciphertext.content);
+    let uri = format!("https://example.org/{digest}.enc");
+    let is_uri = |bytes: &[u8]| bytes == uri.as_bytes();
+    assert!(built.envelope.windows(uri.len()).any(is_uri), "{uri}");
     let install = authenticated.section(Section::Install).unwrap().unwrap();
     let parameters = install
         .iter()
@@ -306,7 +310,7 @@ fn what_is_wrong_is_said_with_its_line() {
             "published",
         ),
         (
-            "https://example.org/model.enc",
+            "https://example.org/{sha256}.enc",
             "#model",
             "component.encrypt.ciphertext: ",
             "leave it out",

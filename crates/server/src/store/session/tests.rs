@@ -396,6 +396,7 @@ async fn what_was_replaced_in_between_is_not_sent() {
         sequence_number,
         digest: vec![1],
         signer: signer.thumbprint(),
+        dependency_signers: Vec::new(),
         components: vec![],
     };
     let envelopes = async |number| store.envelopes(&[(id("a.suit"), number)]).await;
@@ -415,6 +416,7 @@ async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let first_form = "DROP INDEX devices_by_ueid; DROP TABLE failed; \
+                      DROP VIEW relayed; DROP TABLE dependency_signers; \
                       DELETE FROM _sqlx_migrations WHERE version > 1";
     sqlx::raw_sql(first_form)
         .execute(&store.pool)
