@@ -8,6 +8,7 @@ use suit::process::{Access, ComponentStore, Device, Identity, StoreError};
 use suit::{Authorities, Signer};
 use teep_cose::Thumbprint;
 use teep_cose::digest::Sha256;
+use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted, Purpose};
 
 use crate::install::{Content, Staged, Staging};
 use crate::inventory::Inventory;
@@ -199,6 +200,10 @@ impl Device for StagedStore<'_> {
 
     fn identity(&self, _component: &ComponentIdentifier) -> &Identity {
         &self.inventory.provisioning.identity
+    }
+
+    fn content_key(&self, encrypted: &Encrypted) -> Result<ContentKey, EncryptError> {
+        self.tee.content_key(encrypted, Purpose::PayloadEncryption)
     }
 }
 

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use teep_cose::PublicKey;
+use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted, Purpose, RecipientKey};
 
 /// A failure of the TEE itself. It tells the kind only: an Agent in a TEE formats no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,13 +90,27 @@ pub trait Slots {
     fn list(&mut self) -> Result<Vec<SlotNumber>, PortError>;
 }
 
-/// The Agent's own signing key, which was generated in the TEE and never leaves it.
+/// The Agent's own keys, which were generated in the TEE and never leave it: one to sign with, one that
+/// payloads are encrypted to.
 pub trait Keys {
     /// The public key that verifies the Agent's TEEP messages.
     fn public_key(&self) -> PublicKey;
 
     /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`].
     fn sign(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
+
+    /// The public key that signers encrypt Trusted Components and Personalization Data to.
+    fn encryption_key(&self) -> RecipientKey;
+
+    /// The key of encrypted content, if it is for this TEE: see [`Encrypted::content_key`].
+    ///
+    /// # Errors
+    /// [`EncryptError`].
+    fn content_key(
+        &self,
+        encrypted: &Encrypted,
+        purpose: Purpose,
+    ) -> Result<ContentKey, EncryptError>;
 }
 
 /// Evidence of what the TEE is, for a Verifier.

@@ -94,10 +94,9 @@ fn capabilities(permissions: &[Permission]) -> CapabilityReport {
     report
 }
 
-/// What the processor has, but not this Agent's TEE, by labels: keys to decrypt with (encryption-info),
-/// HTTP with arguments (fetch-arguments), events to wait for (wait-info), and files with owners and
-/// permissions (component-metadata).
-const UNSUPPORTED_PARAMETERS: [i64; 4] = [19, 25, 29, 30];
+/// What the processor has, but not this Agent's TEE, by labels: HTTP with arguments (fetch-arguments), events
+/// to wait for (wait-info), and files with owners and permissions (component-metadata).
+const UNSUPPORTED_PARAMETERS: [i64; 3] = [25, 29, 30];
 
 // T-074, T-088 (4.5, 4.6) the nonce is the Update's token.
 fn report(

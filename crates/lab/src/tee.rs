@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use eat::{Claims, Confirmation, EVIDENCE_MEDIA_TYPE, SuitReference};
 use teep_agent::ports::{Attester, Evidence, Keys, PortError, SlotNumber, Slots, StateStore};
+use teep_cose::encrypt::{
+    ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose, RecipientKey,
+};
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey};
 use teep_verifier::Endorsement;
 
@@ -15,6 +18,7 @@ pub struct MemoryTee {
     storage: Storage,
     agent_key: SigningKey,
     attestation_key: SigningKey,
+    decryption_key: DecryptionKey,
     endorsement: Endorsement,
     /// How many more writes succeed; then the power is gone until [`MemoryTee::power_on`].
     power_cut_after: Option<u64>,
@@ -62,6 +66,7 @@ impl MemoryTee {
             storage: Storage::default(),
             agent_key: SigningKey::generate(algorithm, random),
             attestation_key,
+            decryption_key: DecryptionKey::generate(Curve::P256, random),
             endorsement,
             power_cut_after: None,
             off: false,
@@ -239,6 +244,19 @@ impl Keys for MemoryTee {
 
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
         message.sign(&self.agent_key)
+    }
+
+    fn encryption_key(&self) -> RecipientKey {
+        let public = self.decryption_key.public_key();
+        public.expect("a key pair has a public half")
+    }
+
+    fn content_key(
+        &self,
+        encrypted: &Encrypted,
+        purpose: Purpose,
+    ) -> Result<ContentKey, EncryptError> {
+        encrypted.content_key(std::slice::from_ref(&self.decryption_key), purpose)
     }
 }
 

@@ -1,13 +1,16 @@
 //! What the Agent makes of commands beyond fetching and checking.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use suit::build::{Unsigned, sequence};
+use chacha20::rand_core::SeedableRng as _;
+use suit::build::{Ciphertext, Component, Description, Unsigned, sequence};
 use suit::command::{ComponentIndex, Condition, Directive, ReportingPolicy};
 use suit::report::{Reason, Report, ReportOutcome};
 use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Severable};
 use teep::{Message, Update};
+use teep_agent::ports::Keys as _;
 use teep_cose::Algorithm;
-use teep_lab::{TrustedComponent, World, id, manifest_id, reports};
+use teep_cose::encrypt::{ContentAlgorithm, Recipient};
+use teep_lab::{SeededRandom, TrustedComponent, World, id, manifest_id, reports};
 
 /// A world in which version 1 of `a` and `b` is installed, by one manifest.
 fn installed() -> World {
@@ -134,9 +137,51 @@ fn where_something_is_missing_the_report_says_what_there_is() {
     let capabilities = report.capability_report.unwrap();
     assert!(capabilities.can_have(&id("a")));
     assert!(capabilities.commands.contains(&Directive::Swap.code()));
-    // This TEE has no key to decrypt with.
-    let encryption_info = Parameter::EncryptionInfo(&[]).label();
-    assert!(!capabilities.parameters.contains(&encryption_info));
+    // This TEE has keys to decrypt with, but no HTTP with arguments.
+    let has = |parameter: Parameter<'_>| capabilities.parameters.contains(&parameter.label());
+    assert!(has(Parameter::EncryptionInfo(&[])) && !has(Parameter::FetchArguments(&[])));
+}
+
+/// What is encrypted to one device is installed there, and nowhere else.
+/// Proves: E-01, E-03
+#[test]
+fn an_encrypted_component_is_for_those_devices_that_it_is_encrypted_to() {
+    let mut world = World::with_one_device(1, Algorithm::Ed25519);
+    world.add_device(Algorithm::Esp256);
+    let recipient = Recipient::ecdh(world.devices[0].tee.encryption_key());
+    let mut random = SeededRandom::seed_from_u64(1);
+    let secret = Ciphertext::of(
+        b"secret",
+        ContentAlgorithm::A128Gcm,
+        &[recipient],
+        &mut random,
+    );
+    let secret = secret.unwrap();
+    let inline = secret.clone().inline();
+    let fetched = secret.integrated(id("ciphertext"), "#ciphertext");
+    for (image, number) in [(inline, 1), (fetched, 2)] {
+        let description = Description {
+            sequence_number: number,
+            manifest_component_id: Some(manifest_id("vault")),
+            components: vec![Component::new(id("vault"), image)],
+            validate: true,
+            uninstall: true,
+            ..Description::default()
+        };
+        let envelope = description.build().unwrap().sign(&[&world.signers[0]]);
+        // Nothing of the plaintext is in what the TAM and the network see.
+        assert!(!envelope.windows(6).any(|window| window == b"secret"));
+        let update = Message::Update(Update {
+            manifest_list: vec![envelope],
+            ..Update::default()
+        });
+        let answer = world.say(0, 0, &update).unwrap().unwrap();
+        assert!(matches!(answer, Message::Success(_)), "{answer:?}");
+        assert_eq!(world.image(0, &id("vault")), Some(&b"secret"[..]));
+        let answer = world.say(0, 1, &update).unwrap().unwrap();
+        assert!(matches!(answer, Message::Error(_)), "{answer:?}");
+        assert_eq!(world.devices[1].tee.slot_count(), 0);
+    }
 }
 
 /// What is unneeded goes first; then the manifests come in the order in which they stand, and the first that

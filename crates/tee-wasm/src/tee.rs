@@ -6,6 +6,7 @@
 //! | `lock` | empty; locked while a process has the TEE open |
 //! | `identity.sealed` | what the device is: the claims of its endorsement |
 //! | `attestation-key.sealed`, `agent-key.sealed` | the two signing keys |
+//! | `decryption-key.sealed` | the key that payloads are encrypted to; made when it is missing |
 //! | `state.sealed` | the Agent's record |
 //! | `slots/` | component images |
 //! | `ta/` | sealed storage of Trusted Applications, a folder for each |
@@ -19,6 +20,9 @@ use eat::{Claims, HardwareModel, OemId, SuitReference, Ueid, Version};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use teep_agent::ports::{Attester, Evidence, Keys, PortError, SlotNumber, Slots, StateStore};
+use teep_cose::encrypt::{
+    ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose as KeyPurpose, RecipientKey,
+};
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey};
 use zeroize::Zeroizing;
 
@@ -68,6 +72,7 @@ pub struct SoftwareTee {
     slots: SlotFolder,
     agent_key: SigningKey,
     attestation_key: SigningKey,
+    decryption_key: DecryptionKey,
     identity: DeviceIdentity,
     software: SuitReference,
 }
@@ -182,6 +187,7 @@ impl SoftwareTee {
     ) -> Result<Self, TeeError> {
         let attestation_key = read_key(folder, &root, ATTESTATION_KEY)?;
         let identity = read_identity(folder, &root, attestation_key.public_key())?;
+        let decryption_key = decryption_key(folder, &root)?;
         let root = Arc::new(root);
         let device = Device {
             folder: folder.to_path_buf(),
@@ -192,6 +198,7 @@ impl SoftwareTee {
         Ok(Self {
             state: state_file(folder, &root),
             agent_key: read_key(folder, &root, AGENT_KEY)?,
+            decryption_key,
             slots: SlotFolder::new(folder.join(SLOTS), root),
             device: Arc::new(device),
             attestation_key,
@@ -287,6 +294,19 @@ impl Keys for SoftwareTee {
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
         message.sign(&self.agent_key)
     }
+
+    fn encryption_key(&self) -> RecipientKey {
+        let public = self.decryption_key.public_key();
+        public.expect("a key pair has a public half")
+    }
+
+    fn content_key(
+        &self,
+        encrypted: &Encrypted,
+        purpose: KeyPurpose,
+    ) -> Result<ContentKey, EncryptError> {
+        encrypted.content_key(std::slice::from_ref(&self.decryption_key), purpose)
+    }
 }
 
 impl Attester for SoftwareTee {
@@ -332,6 +352,7 @@ fn write_new(folder: &Path, root: &RootKey, provision: &Provision) -> Result<(),
         let key = SigningKey::generate(algorithm, &mut UnwrapErr(SysRng));
         write_sealed(folder, root, name, &key.to_pkcs8())?;
     }
+    new_decryption_key(folder, root)?;
     let mut ueid = [0; 32];
     random::fill(&mut ueid).map_err(|error| port_error(folder, error))?;
     let claims = Claims {
@@ -347,6 +368,24 @@ fn write_new(folder: &Path, root: &RootKey, provision: &Provision) -> Result<(),
 fn read_key(folder: &Path, root: &RootKey, name: &str) -> Result<SigningKey, TeeError> {
     let bytes = read_sealed(folder, root, name)?;
     SigningKey::from_pkcs8(&bytes).map_err(|_| port_error(&folder.join(name), PortError::Corrupt))
+}
+
+/// The key that payloads are encrypted to. A new one where there is none, in a folder made before there were
+/// any: whoever takes the file away only makes useless what was encrypted to the old one.
+fn decryption_key(folder: &Path, root: &RootKey) -> Result<DecryptionKey, TeeError> {
+    let path = folder.join(DECRYPTION_KEY);
+    if !path.exists() {
+        return new_decryption_key(folder, root);
+    }
+    let bytes = read_sealed(folder, root, DECRYPTION_KEY)?;
+    DecryptionKey::from_pkcs8(&bytes).map_err(|_| port_error(&path, PortError::Corrupt))
+}
+
+fn new_decryption_key(folder: &Path, root: &RootKey) -> Result<DecryptionKey, TeeError> {
+    let key = DecryptionKey::generate(Curve::P256, &mut UnwrapErr(SysRng));
+    let encoded = key.to_pkcs8().expect("a key pair has an encoding");
+    write_sealed(folder, root, DECRYPTION_KEY, &encoded)?;
+    Ok(key)
 }
 
 fn read_identity(
@@ -404,6 +443,7 @@ const STATE: &str = "state.sealed";
 const IDENTITY: &str = "identity.sealed";
 const AGENT_KEY: &str = "agent-key.sealed";
 const ATTESTATION_KEY: &str = "attestation-key.sealed";
+const DECRYPTION_KEY: &str = "decryption-key.sealed";
 const SLOTS: &str = "slots";
 
 /// Bounds what is read into memory; a key or an identity takes a few hundred bytes.

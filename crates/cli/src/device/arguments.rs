@@ -63,7 +63,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor.
+The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor; the public key
+that components are encrypted to, for their signers, to FOLDER/encryption-key.pub.
 
 Example:
   teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub")]
@@ -289,6 +290,12 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
     let device = Device::create(folder, setup)?;
     let endorsement = folder.join("endorsement.cbor");
     output::create(&endorsement, &device.endorsement().encode(), false)?;
+    let encryption_key = folder.join("encryption-key.pub");
+    output::create(
+        &encryption_key,
+        device.encryption_key().to_pem().as_bytes(),
+        false,
+    )?;
     let identity = &device.provisioning().identity;
     let uuid = |ids: &[[u8; 16]]| {
         ids.first()
@@ -306,6 +313,7 @@ fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
                 .thumbprint()
                 .to_string(),
         ),
+        ("encryption key", encryption_key.display().to_string()),
         ("endorsement", endorsement.display().to_string()),
         ("vendor id", uuid(&identity.vendor)),
         ("class id", uuid(&identity.class)),

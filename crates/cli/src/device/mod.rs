@@ -121,6 +121,11 @@ impl Device {
         teep_agent::ports::Keys::public_key(&self.tee)
     }
 
+    /// The public key that components for this device are encrypted to.
+    pub(crate) fn encryption_key(&self) -> teep_cose::encrypt::RecipientKey {
+        teep_agent::ports::Keys::encryption_key(&self.tee)
+    }
+
     /// What is installed.
     pub(crate) fn installed(&self) -> &[InstalledManifest] {
         self.agent.installed()

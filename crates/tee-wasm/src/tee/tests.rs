@@ -1,3 +1,4 @@
+use teep_cose::encrypt::{ContentAlgorithm, Recipient, encrypt};
 use tempfile::TempDir;
 
 use super::*;
@@ -66,6 +67,35 @@ fn keys_identity_and_record_survive_reopening() {
     assert_ne!(other.public_key(), key);
 }
 
+/// Proves: E-03
+#[test]
+fn what_is_encrypted_to_the_tee_is_opened_after_reopening_and_by_no_other() {
+    let (folder, tee) = new_tee();
+    let made = encrypt(
+        ContentAlgorithm::A128Ctr,
+        &[Recipient::ecdh(tee.encryption_key())],
+        KeyPurpose::PayloadEncryption,
+        b"secret",
+        &mut UnwrapErr(SysRng),
+    );
+    let limits = &teep_cose::cbor::Limits::MESSAGE;
+    let encrypted = Encrypted::decode(&made.unwrap().encryption_info, limits).unwrap();
+    let opens = |tee: &SoftwareTee| tee.content_key(&encrypted, KeyPurpose::PayloadEncryption);
+    drop(tee);
+    assert!(opens(&opened(&folder)).is_ok());
+    let (_other_folder, other) = new_tee();
+    assert_eq!(opens(&other).err(), Some(EncryptError::NotUnwrapped));
+    // Nor by a new key in place of one that was taken away, nor is a damaged one taken for missing.
+    let path = folder.path().join(DECRYPTION_KEY);
+    fs::write(&path, b"damaged").unwrap();
+    assert!(SoftwareTee::open(folder.path(), software()).is_err());
+    fs::remove_file(&path).unwrap();
+    assert_eq!(
+        opens(&opened(&folder)).err(),
+        Some(EncryptError::NotUnwrapped)
+    );
+}
+
 /// Proves: T-116, T-119
 #[test]
 fn evidence_verifies_and_says_what_was_endorsed() {
@@ -128,7 +158,7 @@ fn a_changed_byte_in_any_sealed_file_is_noticed() {
         .unwrap();
     drop(tee);
     let files = files_below(folder.path());
-    assert_eq!(files.len(), 8, "{files:?}");
+    assert_eq!(files.len(), 9, "{files:?}");
     for path in files.into_iter().filter(|path| !path.ends_with(LOCK)) {
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {
@@ -141,7 +171,13 @@ fn a_changed_byte_in_any_sealed_file_is_noticed() {
             );
         }
         fs::remove_file(&path).unwrap();
-        assert!(use_everything(folder.path()).is_err(), "{path:?} deleted");
+        // Only this one is made anew, which helps nobody to what was encrypted to the old one.
+        let is_made_anew = path.ends_with(DECRYPTION_KEY);
+        assert_eq!(
+            use_everything(folder.path()).is_ok(),
+            is_made_anew,
+            "{path:?} deleted"
+        );
         file::replace(&path, &whole).unwrap();
     }
     use_everything(folder.path()).unwrap();
