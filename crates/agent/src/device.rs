@@ -57,7 +57,7 @@ impl StagedStore<'_> {
             Some(Staged::Whole(content)) => Some(content.slot),
             Some(Staged::Writing { .. }) => None,
             // What nobody needs any longer is gone already, for this transaction.
-            None if !self.staging.is_needed(self.inventory, component) => None,
+            None if !self.staging.is_needed(self.inventory, component, None) => None,
             None => {
                 let image = self.staging.content(self.inventory, component);
                 let envelope = || Some(self.inventory.manifest(component)?.envelope);
@@ -167,7 +167,7 @@ impl ComponentStore for StagedStore<'_> {
         self.staging.set_need(manifest, component, false);
         // S-007, S-143 with the last that needs it, what this procedure staged goes as well: else content
         // that no digest vouches for would be installed after all.
-        match self.staging.is_needed(self.inventory, component) {
+        match self.staging.is_needed(self.inventory, component, None) {
             true => Ok(()),
             false => self.drop_staged(component),
         }
@@ -179,7 +179,7 @@ impl ComponentStore for StagedStore<'_> {
         component: &ComponentIdentifier,
     ) -> bool {
         self.staging
-            .is_needed_by_others(self.inventory, manifest, component)
+            .is_needed(self.inventory, component, Some(manifest))
     }
 }
 

@@ -97,12 +97,15 @@ impl Staging {
         inventory: &mut Inventory,
         tee: &mut dyn Tee,
     ) -> Result<(), PortError> {
-        if let Err(error) = next.record() {
-            self.discard(inventory, tee);
-            return Err(error);
-        }
+        let record = match next.record() {
+            Ok(record) => record,
+            Err(error) => {
+                self.discard(inventory, tee);
+                return Err(error);
+            }
+        };
         inventory.next_slot = self.next_slot;
-        switch_over(next, inventory, tee)?;
+        switch_over(next, &record, inventory, tee)?;
         for slot in self.first_slot..self.next_slot {
             if !inventory.slots().any(|kept| kept == slot) {
                 let _later = tee.remove(slot);
@@ -196,22 +199,16 @@ impl Staging {
             .unwrap_or_else(|| installed().is_some_and(|manifest| manifest.needs(component)))
     }
 
-    /// Whether a manifest other than `manifest` needs the component. What was ordered itself is needed by
-    /// whoever ordered it: else a stranger's manifest could replace it by depending on it.
-    pub(crate) fn is_needed_by_others(
+    /// Whether anybody needs the component, other than the manifest `except` if there is one. What was ordered
+    /// itself is needed by whoever ordered it: else a stranger's manifest could replace it by depending on it.
+    pub(crate) fn is_needed(
         &self,
         inventory: &Inventory,
-        manifest: &ComponentIdentifier,
         component: &ComponentIdentifier,
+        except: Option<&ComponentIdentifier>,
     ) -> bool {
         self.users(inventory, component)
-            .any(|user| user != manifest)
-            || inventory.manifest(component).is_some_and(|m| m.is_root)
-    }
-
-    /// Whether anybody needs the component.
-    pub(crate) fn is_needed(&self, inventory: &Inventory, component: &ComponentIdentifier) -> bool {
-        self.users(inventory, component).next().is_some()
+            .any(|user| Some(user) != except)
             || inventory.manifest(component).is_some_and(|m| m.is_root)
     }
 
@@ -252,13 +249,14 @@ impl Content {
     }
 }
 
-/// Makes `next` the record and frees the slots that only the old record named.
+/// Makes `next`, encoded as `record`, the record, and frees the slots that only the old one named.
 pub(crate) fn switch_over(
     next: Inventory,
+    record: &[u8],
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
 ) -> Result<(), PortError> {
-    tee.store(&next.record()?)?;
+    tee.store(record)?;
     let old = core::mem::replace(inventory, next);
     for slot in old
         .slots()

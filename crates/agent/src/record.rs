@@ -268,7 +268,6 @@ const RECORD_LIMITS: Limits = Limits {
 };
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::inventory::{self, tests::id};

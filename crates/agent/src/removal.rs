@@ -32,7 +32,9 @@ pub(crate) fn remove(
     if next == agent.inventory {
         return Ok(());
     }
-    Ok(install::switch_over(next, &mut agent.inventory, tee)?)
+    let record = next.record()?;
+    install::switch_over(next, &record, &mut agent.inventory, tee)?;
+    Ok(())
 }
 
 /// T-059 (4.4) runs the suit-uninstall of each of the manifests, within its dependent's if that does so.

@@ -82,7 +82,6 @@ fn is_permitted(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::inventory::Permission;

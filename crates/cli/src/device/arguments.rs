@@ -467,7 +467,6 @@ impl From<DeviceError> for Failure {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -259,15 +259,12 @@ fn run(
     section: Section,
 ) -> Result<Outcome, Stop> {
     // S-139 no manifest within itself: it would never end.
-    let running = machine
-        .frames
-        .iter()
-        .filter(|frame| matches!(frame.kind, Kind::Section(_, Part::Own)));
     let digest = manifests[manifest].digest();
-    if running
-        .into_iter()
-        .any(|frame| manifests[frame.manifest].digest() == digest)
-    {
+    let is_running = machine.frames.iter().any(|frame| {
+        matches!(frame.kind, Kind::Section(_, Part::Own))
+            && manifests[frame.manifest].digest() == digest
+    });
+    if is_running {
         return Err(Fault::DependsOnItself.into());
     }
     match machine.enter_section(manifests, manifest, section) {
