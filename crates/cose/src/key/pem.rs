@@ -30,8 +30,15 @@ impl PublicKey {
         if label != SubjectPublicKeyInfoRef::PEM_LABEL {
             return Err(KeyError::NotPublicKey);
         }
-        let info = SubjectPublicKeyInfoRef::try_from(der.as_bytes())
-            .map_err(|_| KeyError::NotPublicKey)?;
+        Self::from_spki(der.as_bytes())
+    }
+
+    /// Reads a SubjectPublicKeyInfo in DER, as certificates have it.
+    ///
+    /// # Errors
+    /// [`KeyError::NotPublicKey`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| KeyError::NotPublicKey)?;
         public_key(info).ok_or(KeyError::NotPublicKey)
     }
 
@@ -111,6 +118,23 @@ impl SigningKey {
             },
         }
     }
+}
+
+/// The content of each PEM block with this label, in order; `None` for one that is damaged.
+pub(crate) fn pem_blocks(pem: &str, label: &str) -> impl Iterator<Item = Option<Vec<u8>>> {
+    let begin = alloc::format!("-----BEGIN {label}-----");
+    let end = alloc::format!("-----END {label}-----");
+    let mut rest = pem;
+    core::iter::from_fn(move || {
+        let block = &rest[rest.find(&begin)?..];
+        let Some(length) = block.find(&end).map(|at| at + end.len()) else {
+            rest = "";
+            return Some(None);
+        };
+        rest = &block[length..];
+        let document = Document::from_pem(&block[..length]).ok();
+        Some(document.map(|(_, document)| document.as_bytes().to_vec()))
+    })
 }
 
 /// The key that a SubjectPublicKeyInfo holds, by its algorithm.
