@@ -162,18 +162,29 @@ impl Tam {
     }
 
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
-    // T-172 (8) the suite that the Agent chose serves both directions.
     #[must_use]
     pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
-        let key = match reply.algorithm {
+        let (message, algorithm) = match reply {
+            // T-170 (8) to an Agent that has named its suites, by the one that was chosen from them.
+            Reply::QueryRequest { request, algorithm } => {
+                (Message::QueryRequest(*request), algorithm)
+            }
+            // T-172 (8) the suite that the Agent chose serves both directions.
+            Reply::Update {
+                mut update,
+                algorithm,
+                ..
+            } => {
+                update.manifest_list = envelopes;
+                (Message::Update(*update), algorithm)
+            }
+        };
+        let key = match algorithm {
             Algorithm::Ed25519 => &self.ed25519,
             // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
             _ => &self.esp256,
         };
-        let mut update = *reply.update;
-        update.manifest_list = envelopes;
-        let message = Message::Update(update).encode(NUMBERS);
-        Sign1::new(&message).with_kid().sign(key)
+        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
     }
 }
 
