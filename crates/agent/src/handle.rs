@@ -3,7 +3,7 @@
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Message, Numbers, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{Sign1, SignedMessage, TrustAnchors};
+use teep_cose::{CertificateError, Purpose, Sign1, SignatureError, SignedMessage, Time};
 
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Step, bounds, query, update};
@@ -56,25 +56,27 @@ fn authenticate(
         return Err(unsupported_cipher_suites(None, tee));
     }
     // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
-    let tams = agent.inventory.provisioning.tams.iter();
-    let tams: TrustAnchors = tams
-        .filter(|key| key.algorithm() == tee.public_key().algorithm())
-        .cloned()
-        .collect();
+    let received = received.only(tee.public_key().algorithm());
+    let tams = &agent.inventory.provisioning.tams;
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
-    let (_, payload) = tams.verify(&received).map_err(|_| {
-        let known = |kid| tams.find(&kid).is_some();
-        let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
-        let (code, reason) = if named.any(known) {
-            (ErrorCode::PermanentError, "the signature is not the TAM's")
-        } else {
-            (
-                ErrorCode::BadCertificate,
-                "the TAM's key is not trusted here",
-            )
-        };
-        refusal(code, None, reason)
-    })?;
+    let (_, payload) = tams
+        .verify(&received, Time::AtLeast(0), Purpose::Message)
+        .map_err(|error| {
+            if let SignatureError::Certificate(error) = error {
+                return certificate_refusal(&error);
+            }
+            let known = |kid| tams.find(&kid).is_some();
+            let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
+            let (code, reason) = if named.any(known) {
+                (ErrorCode::PermanentError, "the signature is not the TAM's")
+            } else {
+                (
+                    ErrorCode::BadCertificate,
+                    "the TAM's key is not trusted here",
+                )
+            };
+            refusal(code, None, reason)
+        })?;
     let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
         .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
     // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
@@ -83,6 +85,16 @@ fn authenticate(
         return Err(unsupported_cipher_suites(None, tee));
     }
     Ok((message, sha256(payload)))
+}
+
+// T-099, T-195 (4.6, 11) what is wrong and with which certificate: 9 for its time, 6 for all else. The
+// signature is that of the certificate's key, but nobody trusted vouches for it: no token is echoed.
+fn certificate_refusal(error: &CertificateError) -> ErrorAnswer {
+    let code = match error.is_out_of_time() {
+        true => ErrorCode::CertificateExpired,
+        false => ErrorCode::BadCertificate,
+    };
+    refusal(code, None, &alloc::format!("{error}"))
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.

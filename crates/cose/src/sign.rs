@@ -186,8 +186,8 @@ pub fn sign_with_each<'c>(
             )
             .unprotected(with_chain(unprotected, &credential.chain).build())
             .build();
-        builder =
-            builder.try_add_created_signature(signature, &[], |data| credential.signer.sign(data))?;
+        builder = builder
+            .try_add_created_signature(signature, &[], |data| credential.signer.sign(data))?;
     }
     Ok(builder
         .build()
@@ -201,9 +201,10 @@ fn with_chain(builder: HeaderBuilder, chain: &[Certificate]) -> HeaderBuilder {
     match chain {
         [] => builder,
         [only] => builder.value(X5CHAIN, certificate(only)),
-        several => {
-            builder.value(X5CHAIN, Value::Array(several.iter().map(certificate).collect()))
-        }
+        several => builder.value(
+            X5CHAIN,
+            Value::Array(several.iter().map(certificate).collect()),
+        ),
     }
 }
 

@@ -193,14 +193,15 @@ impl TrustAnchors {
             .filter(|certificate| is_named(&certificate.public_key()))
             .map(|certificate| Ok(alloc::vec![certificate.clone()]));
         for chain in carried.chain(pinned) {
-            let verified = chain
-                .map_err(SignatureError::Certificate)
-                .and_then(|chain: Vec<Certificate>| {
-                    let leaf = chain.first().ok_or(SignatureError::NoSupportedAlgorithm)?;
-                    // The signature first: a path costs several.
-                    let verified = verify(leaf.public_key())?;
-                    Ok((self.trace(&chain, time, purpose)?, verified))
-                });
+            let verified =
+                chain
+                    .map_err(SignatureError::Certificate)
+                    .and_then(|chain: Vec<Certificate>| {
+                        let leaf = chain.first().ok_or(SignatureError::NoSupportedAlgorithm)?;
+                        // The signature first: a path costs several.
+                        let verified = verify(leaf.public_key())?;
+                        Ok((self.trace(&chain, time, purpose)?, verified))
+                    });
             match verified {
                 Ok(verified) => return Ok(verified),
                 Err(error) => reason = reason.more_telling(error),
@@ -221,7 +222,9 @@ impl TrustAnchors {
     fn encode_to(&self, out: &mut Vec<u8>) -> EncodeResult {
         let count = self.keys.len() + self.certificates.len() + self.revocation_lists.len();
         Encoder::new(&mut *out).array(count as u64)?;
-        self.keys.iter().for_each(|key| out.extend(key.to_cose_key()));
+        self.keys
+            .iter()
+            .for_each(|key| out.extend(key.to_cose_key()));
         let mut encoder = Encoder::new(out);
         for certificate in &self.certificates {
             encoder.bytes(certificate.as_der())?;
@@ -287,7 +290,9 @@ impl Trusted {
             return key.thumbprint();
         }
         let anchor = anchor.public_key().thumbprint();
-        Thumbprint(sha256(&[b"x509", &anchor.0[..], certificate.subject()].concat()))
+        Thumbprint(sha256(
+            &[b"x509", &anchor.0[..], certificate.subject()].concat(),
+        ))
     }
 }
 

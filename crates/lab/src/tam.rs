@@ -9,7 +9,7 @@ use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
     Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Policy, Published, Reply, SentUpdate, Snapshot, Tam,
+    Policy, Published, Reply, SentUpdate, Snapshot, Tam, TamKeys,
 };
 use teep_verifier::{Endorsement, Verifier};
 
@@ -17,8 +17,12 @@ use crate::{SeededRandom, TrustedComponent};
 
 /// A TAM as a node of the world.
 pub struct TamNode {
-    /// The TAM's keys and settings.
+    /// The TAM's settings and keys.
     pub tam: Tam,
+    /// The key of the TAM's that signs for Agents that chose ESP256.
+    pub esp256: SigningKey,
+    /// The same for Ed25519.
+    pub ed25519: SigningKey,
     verifier: Verifier,
     endorsements: BTreeMap<Thumbprint, Endorsement>,
     /// What the TAM remembers.
@@ -32,6 +36,8 @@ pub struct TamNode {
     /// Why messages were dropped, in order.
     pub dropped: Vec<Dropped>,
 }
+
+const IN_MEMORY: &str = "a key in memory signs";
 
 /// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,15 +63,18 @@ impl TamNode {
         let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
         let mut mac_key = [0; 32];
         rand_core::Rng::fill_bytes(random, &mut mac_key);
+        let esp256 = SigningKey::generate(Algorithm::Esp256, random);
+        let ed25519 = SigningKey::generate(Algorithm::Ed25519, random);
         Self {
             tam: Tam {
-                esp256: SigningKey::generate(Algorithm::Esp256, random),
-                ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+                keys: TamKeys::of(esp256.clone(), ed25519.clone()).expect("a key for each suite"),
                 minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
                 verifiers,
                 profile: Profile::default(),
                 policy: Policy::default(),
             },
+            esp256,
+            ed25519,
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),
             store: TamStore::default(),
@@ -91,7 +100,7 @@ impl TamNode {
     /// The keys that a device must trust.
     #[must_use]
     pub fn keys(&self) -> TrustAnchors {
-        [self.tam.esp256.public_key(), self.tam.ed25519.public_key()]
+        [self.esp256.public_key(), self.ed25519.public_key()]
             .into_iter()
             .collect()
     }
@@ -119,9 +128,9 @@ impl TamNode {
     #[must_use]
     pub fn sign(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
         let key = match algorithm {
-            Algorithm::Ed25519 => &self.tam.ed25519,
+            Algorithm::Ed25519 => &self.ed25519,
             // The other of `Algorithm::TEEP`.
-            _ => &self.tam.esp256,
+            _ => &self.esp256,
         };
         Sign1::new(&message.encode(&Numbers::IANA))
             .with_kid()
@@ -131,7 +140,7 @@ impl TamNode {
     /// One POST: the message in, the reply out; empty where there is none.
     pub fn post(&mut self, message: &[u8], now: u64, random: &mut SeededRandom) -> Vec<u8> {
         if message.is_empty() {
-            return self.tam.connect(now, random);
+            return self.tam.connect(now, random).expect(IN_MEMORY);
         }
         match self.answer(message, now, random) {
             Ok(reply) => reply,
@@ -196,7 +205,7 @@ impl TamNode {
             envelope.clone()
         };
         let envelopes = reply.manifests().iter().map(envelope).collect();
-        self.tam.seal(reply, envelopes)
+        self.tam.seal(reply, envelopes).expect(IN_MEMORY)
     }
 
     /// All changes or none.

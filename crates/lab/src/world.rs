@@ -160,7 +160,7 @@ impl World {
             tams: self
                 .tams
                 .iter()
-                .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
+                .flat_map(|tam| tam.keys().keys().cloned().collect::<Vec<_>>())
                 .collect(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
             permissions: self.permissions.clone(),

@@ -50,7 +50,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use teep_tam::{Minter, Policy, Tam};
+use teep_tam::{Minter, Policy, Tam, TamKeys};
 use teep_verifier::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -216,8 +216,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let address = listener.local_addr().map_err(listen_failed)?;
     let service = Service {
         tam: Tam {
-            esp256: keys.esp256,
-            ed25519: keys.ed25519,
+            keys: TamKeys::of(keys.esp256, keys.ed25519)
+                .expect("a key is loaded for its algorithm only"),
             // T-130 (7.1) the timeout is configurable.
             minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
             verifiers: [keys.verifier.public_key()].into_iter().collect(),

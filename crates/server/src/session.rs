@@ -1,6 +1,6 @@
 //! One message from a device, from its bytes to the bytes of the answer.
 
-use teep_cose::Thumbprint;
+use teep_cose::{SignerUnavailable, Thumbprint};
 use teep_tam::{Appraise, Dropped, Outcome};
 
 use crate::store::StoreError;
@@ -8,19 +8,23 @@ use crate::store::session::CommitError;
 use crate::{Service, now, random, verifier};
 
 /// `ProcessConnect`: an empty request gets a QueryRequest, and costs no access to the store.
-pub(crate) fn connect(service: &Service) -> Vec<u8> {
+///
+/// # Errors
+/// [`SignerUnavailable`]: the TAM itself failed.
+pub(crate) fn connect(service: &Service) -> Result<Vec<u8>, SignerUnavailable> {
     service.tam.connect(now(), &mut random())
 }
 
 /// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.
 ///
 /// # Errors
-/// [`StoreError`]: the TAM itself failed. A message that is to be ignored is no error.
-pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+/// [`Failure`]: the TAM itself failed. A message that is to be ignored is no error.
+pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     let mut attempt = 1;
     loop {
         match once(service, bytes).await {
             Ok(reply) => return Ok(reply),
+            Err(Ended::Signer(error)) => return Err(error.into()),
             // T-125 (7.1) ignored: nothing has changed, the device learns nothing, the operator does.
             Err(Ended::Dropped(reason)) => {
                 tracing::info!(%reason, "T-125: message dropped");
@@ -38,7 +42,7 @@ pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec
                 attempt += 1;
             }
             Err(Ended::Store(error) | Ended::Commit(CommitError::Store(error))) => {
-                return Err(error);
+                return Err(error.into());
             }
         }
     }
@@ -68,7 +72,7 @@ async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended>
         Some(reply) => {
             // One that was replaced since the snapshot counts as a busy store.
             let envelopes = store.envelopes(reply.manifests()).await?;
-            Some(tam.seal(reply, envelopes))
+            Some(tam.seal(reply, envelopes)?)
         }
         None => None,
     };
@@ -83,6 +87,15 @@ fn log(agent: &Thumbprint, decisions: &[teep_tam::Decision]) {
     }
 }
 
+/// Why the TAM could not answer, through no fault of the device.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Signer(#[from] SignerUnavailable),
+}
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
@@ -92,6 +105,8 @@ enum Ended {
     Store(#[from] StoreError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    #[error(transparent)]
+    Signer(#[from] SignerUnavailable),
 }
 
 /// How often a decision is made before a busy store counts as failed.

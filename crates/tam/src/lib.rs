@@ -22,18 +22,20 @@
 //! newest that is published".
 //!
 //! ```
-//! # use teep_tam::{Minter, Policy, Tam};
+//! # use teep_tam::{Minter, Policy, Tam, TamKeys};
 //! # use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey, SignedMessage, cbor::Limits};
-//! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), teep_cose::Error> {
+//! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), Box<dyn std::error::Error>> {
 //! let tam = Tam {
-//!     esp256: SigningKey::generate(Algorithm::Esp256, random),
-//!     ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+//!     keys: TamKeys::of(
+//!         SigningKey::generate(Algorithm::Esp256, random),
+//!         SigningKey::generate(Algorithm::Ed25519, random),
+//!     )?,
 //!     minter: Minter::new(MacKey::new([7; 32]), Minter::LIFETIME_SECONDS),
 //!     verifiers: TrustAnchors::new(),
 //!     profile: eat::Profile::default(),
 //!     policy: Policy::default(),
 //! };
-//! let query_request = tam.connect(1_800_000_000, random);
+//! let query_request = tam.connect(1_800_000_000, random)?;
 //! assert_eq!(SignedMessage::decode(&query_request, &Limits::MESSAGE)?.signatures().len(), 2);
 //! # Ok(()) }
 //! ```
@@ -46,6 +48,7 @@ extern crate std;
 mod decision;
 mod device;
 mod error_message;
+mod keys;
 mod open;
 mod plan;
 mod policy;
@@ -59,10 +62,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use teep::{Message, Numbers};
-use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+use teep_cose::{Sign1, SignerUnavailable, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
+pub use keys::{MissingKey, TamKeys};
 pub use open::{Authenticated, Received};
 pub use policy::{AttestationModel, KeyBinding, Policy};
 pub use token::{Minter, TokenError};
@@ -70,13 +74,11 @@ pub use token::{Minter, TokenError};
 /// A TAM's keys and settings. Every replica has the same.
 #[derive(Debug, Clone)]
 pub struct Tam {
-    /// Signs for Agents that chose ESP256.
-    pub esp256: SigningKey,
-    /// Signs for Agents that chose Ed25519.
-    pub ed25519: SigningKey,
+    /// What it signs with.
+    pub keys: TamKeys,
     /// Makes and checks tokens and challenges.
     pub minter: Minter,
-    /// Keys of the Verifiers whose Attestation Results count.
+    /// The Verifiers whose Attestation Results count.
     pub verifiers: TrustAnchors,
     /// The EAT profile of Attestation Results.
     pub profile: eat::Profile,
@@ -111,8 +113,14 @@ pub struct Waiting(Box<query_response::Unattested>);
 impl Tam {
     /// `ProcessConnect`: a QueryRequest for a device of which nothing is known (T-124). Nothing need be
     /// stored: the challenge proves itself when it comes back.
-    #[must_use]
-    pub fn connect(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`SignerUnavailable`].
+    pub fn connect(
+        &self,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<Vec<u8>, SignerUnavailable> {
         query_request::make(self, now, random)
     }
 
@@ -167,8 +175,14 @@ impl Tam {
     }
 
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
-    #[must_use]
-    pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`SignerUnavailable`].
+    pub fn seal(
+        &self,
+        reply: Reply,
+        envelopes: Vec<Vec<u8>>,
+    ) -> Result<Vec<u8>, SignerUnavailable> {
         let (message, algorithm) = match reply {
             // T-170 (8) to an Agent that has named its suites, by the one that was chosen from them.
             Reply::QueryRequest { request, algorithm } => {
@@ -184,12 +198,9 @@ impl Tam {
                 (Message::Update(*update), algorithm)
             }
         };
-        let key = match algorithm {
-            Algorithm::Ed25519 => &self.ed25519,
-            // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
-            _ => &self.esp256,
-        };
-        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
+        Sign1::new(&message.encode(NUMBERS))
+            .with_kid()
+            .sign_by(self.keys.current(algorithm))
     }
 }
 

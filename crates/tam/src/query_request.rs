@@ -3,11 +3,15 @@
 use alloc::vec::Vec;
 
 use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
-use teep_cose::sign_with_each;
+use teep_cose::{SignerUnavailable, sign_with_each};
 
 use crate::{NUMBERS, Tam};
 
-pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
+pub(crate) fn make(
+    tam: &Tam,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Result<Vec<u8>, SignerUnavailable> {
     let request = QueryRequest {
         // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
         challenge: Some(tam.minter.challenge(now, random)),
@@ -18,7 +22,7 @@ pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -
         data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
         ..QueryRequest::default()
     };
-    // T-169 (8) the Agent is unknown, so one signature for each suite.
+    // T-169 (8) the Agent is unknown, so one signature for each suite, and with each key of it.
     let payload = Message::QueryRequest(request).encode(NUMBERS);
-    sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
+    sign_with_each(&payload, tam.keys.iter())
 }

@@ -9,6 +9,7 @@ mod error;
 mod path;
 mod revocation_list;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -120,6 +121,18 @@ impl Certificate {
         &self.subject
     }
 
+    /// Its number at its issuer, as a DER INTEGER's content.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// Writes it in PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        crate::key::to_pem_block(PEM_LABEL, &self.der)
+    }
+
     /// When it begins and ends to be valid, in seconds since the epoch, both inclusive.
     #[must_use]
     pub const fn validity(&self) -> (u64, u64) {
@@ -161,4 +174,3 @@ impl fmt::Debug for Certificate {
 const PEM_LABEL: &str = "CERTIFICATE";
 /// More than a certificate of an ML-DSA-87 key signed by another has.
 const MAX_CERTIFICATE: usize = 12 << 10;
-

@@ -180,12 +180,12 @@ impl<'a> Authorities<'a> {
         let leaf = &chain[0];
         let problem = problem(error);
         let culprit = match problem {
-            CertificateProblem::Expired(end) => {
-                chain.iter().find(|certificate| certificate.not_after == end)
-            }
-            CertificateProblem::NotYetValid(begin) => {
-                chain.iter().find(|certificate| certificate.not_before == begin)
-            }
+            CertificateProblem::Expired(end) => chain
+                .iter()
+                .find(|certificate| certificate.not_after == end),
+            CertificateProblem::NotYetValid(begin) => chain
+                .iter()
+                .find(|certificate| certificate.not_before == begin),
             CertificateProblem::Revoked => chain.iter().find(|certificate| {
                 let mut lists = self.revocation_lists.iter();
                 lists.any(|list| list.names(certificate))

@@ -1,5 +1,6 @@
 //! Certificate revocation lists (RFC 5280 section 5).
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -66,6 +67,12 @@ impl RevocationList {
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// Writes it in PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        crate::key::to_pem_block(PEM_LABEL, &self.der)
     }
 
     /// When the next list will be there at the latest, in seconds since the epoch.

@@ -121,7 +121,11 @@ fn stored(is_new: bool, answer: serde_json::Value) -> (StatusCode, Json<serde_js
 /// `GET /api/tam`: what a device must be provisioned with.
 async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
     let tam = &service.tam;
-    let keys = [&tam.esp256, &tam.ed25519].map(|key| describe(&key.public_key()));
+    let keys = tam
+        .keys
+        .iter()
+        .map(|key| describe(&key.signer.public_key()))
+        .collect::<Vec<_>>();
     Json(serde_json::json!({
         "tam_uri": service.tam_uri,
         "keys": keys,
