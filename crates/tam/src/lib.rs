@@ -56,7 +56,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep::{Message, Numbers};
+use teep::{Generation, Message};
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
@@ -172,12 +172,12 @@ impl Tam {
         };
         let mut update = *reply.update;
         update.manifest_list = envelopes;
-        let message = Message::Update(update).encode(NUMBERS);
+        let message = Message::Update(update).encode(GENERATION);
         Sign1::new(&message).with_kid().sign(key)
     }
 }
 
-const NUMBERS: &Numbers = &Numbers::IANA;
+const GENERATION: &Generation = &Generation::DRAFT_26;
 
 #[cfg(test)]
 mod tests;
