@@ -9,7 +9,7 @@ use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
     Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Published, Reply, SentUpdate, Snapshot, Tam,
+    Policy, Published, Reply, SentUpdate, Snapshot, Tam,
 };
 use teep_verifier::{Endorsement, Verifier};
 
@@ -64,6 +64,7 @@ impl TamNode {
                 minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
                 verifiers,
                 profile: Profile::default(),
+                policy: Policy::default(),
             },
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),

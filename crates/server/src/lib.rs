@@ -50,7 +50,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use teep_tam::{Minter, Tam};
+use teep_tam::{Minter, Policy, Tam};
 use teep_verifier::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -222,6 +222,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
             minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
             verifiers: [keys.verifier.public_key()].into_iter().collect(),
             profile: eat::Profile::default(),
+            policy: Policy::default(),
         },
         verifier: Verifier::new(keys.verifier),
         store,

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep::{ErrorCode, Token, Update};
+use teep::{ErrorCode, QueryRequest, Token, Update};
 use teep_cose::{Algorithm, PublicKey, Thumbprint};
 
 use crate::device::{Installed, SentUpdate};
@@ -22,20 +22,35 @@ pub struct Done {
     pub decisions: Vec<Decision>,
 }
 
-/// An answer that lacks only the envelopes of its manifests, and the signature.
+/// An answer that lacks only the signature and, for an Update, the envelopes of its manifests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub(crate) update: Box<Update>,
-    /// The suite that the Agent chose.
-    pub(crate) algorithm: Algorithm,
-    pub(crate) manifests: Vec<(ComponentIdentifier, u64)>,
+pub enum Reply {
+    /// Ask once more: after an Error that says what the Agent supports or wants to know first.
+    QueryRequest {
+        /// The message, whole.
+        request: Box<QueryRequest>,
+        /// The suite that protects it: the Agent is known by now, so one is enough (T-170).
+        algorithm: Algorithm,
+    },
+    /// Install, unlink, or learn why the QueryResponse was rejected.
+    Update {
+        /// The message without its manifest-list.
+        update: Box<Update>,
+        /// Its manifests, in order: name and sequence number.
+        manifests: Vec<(ComponentIdentifier, u64)>,
+        /// The suite that the Agent chose.
+        algorithm: Algorithm,
+    },
 }
 
 impl Reply {
     /// The manifests that it brings, in order: name and sequence number.
     #[must_use]
     pub fn manifests(&self) -> &[(ComponentIdentifier, u64)] {
-        &self.manifests
+        match self {
+            Self::QueryRequest { .. } => &[],
+            Self::Update { manifests, .. } => manifests,
+        }
     }
 }
 

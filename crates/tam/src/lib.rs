@@ -22,7 +22,7 @@
 //! newest that is published".
 //!
 //! ```
-//! # use teep_tam::{Minter, Tam};
+//! # use teep_tam::{Minter, Policy, Tam};
 //! # use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey, SignedMessage, cbor::Limits};
 //! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), teep_cose::Error> {
 //! let tam = Tam {
@@ -31,6 +31,7 @@
 //!     minter: Minter::new(MacKey::new([7; 32]), Minter::LIFETIME_SECONDS),
 //!     verifiers: TrustAnchors::new(),
 //!     profile: eat::Profile::default(),
+//!     policy: Policy::default(),
 //! };
 //! let query_request = tam.connect(1_800_000_000, random);
 //! assert_eq!(SignedMessage::decode(&query_request, &Limits::MESSAGE)?.signatures().len(), 2);
@@ -47,6 +48,7 @@ mod device;
 mod error_message;
 mod open;
 mod plan;
+mod policy;
 mod query_request;
 mod query_response;
 mod success;
@@ -62,6 +64,7 @@ use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
 pub use open::{Authenticated, Received};
+pub use policy::{AttestationModel, KeyBinding, Policy};
 pub use token::{Minter, TokenError};
 
 /// A TAM's keys and settings. Every replica has the same.
@@ -77,6 +80,8 @@ pub struct Tam {
     pub verifiers: TrustAnchors,
     /// The EAT profile of Attestation Results.
     pub profile: eat::Profile,
+    /// What it asks of devices.
+    pub policy: Policy,
 }
 
 /// What [`Tam::decide`] came to.
@@ -162,18 +167,29 @@ impl Tam {
     }
 
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
-    // T-172 (8) the suite that the Agent chose serves both directions.
     #[must_use]
     pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
-        let key = match reply.algorithm {
+        let (message, algorithm) = match reply {
+            // T-170 (8) to an Agent that has named its suites, by the one that was chosen from them.
+            Reply::QueryRequest { request, algorithm } => {
+                (Message::QueryRequest(*request), algorithm)
+            }
+            // T-172 (8) the suite that the Agent chose serves both directions.
+            Reply::Update {
+                mut update,
+                algorithm,
+                ..
+            } => {
+                update.manifest_list = envelopes;
+                (Message::Update(*update), algorithm)
+            }
+        };
+        let key = match algorithm {
             Algorithm::Ed25519 => &self.ed25519,
             // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
             _ => &self.esp256,
         };
-        let mut update = *reply.update;
-        update.manifest_list = envelopes;
-        let message = Message::Update(update).encode(NUMBERS);
-        Sign1::new(&message).with_kid().sign(key)
+        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
     }
 }
 

@@ -117,10 +117,10 @@ pub(crate) fn resume(
     };
     let names = plan.manifests.iter();
     let names = names.map(|p| (p.manifest_component_id.clone(), p.sequence_number));
-    done.reply = Some(Reply {
+    done.reply = Some(Reply::Update {
         update: update.into(),
-        algorithm: sender.algorithm,
         manifests: names.collect(),
+        algorithm: sender.algorithm,
     });
     // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
     let expires = tam.minter.check_update_token(&token, now)?;
@@ -166,10 +166,10 @@ fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
         ..Update::default()
     };
     Done {
-        reply: Some(Reply {
+        reply: Some(Reply::Update {
             update: update.into(),
-            algorithm: sender.algorithm,
             manifests: Vec::new(),
+            algorithm: sender.algorithm,
         }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Refused(code, String::from(reason))],

@@ -1,0 +1,53 @@
+//! What a TAM asks of devices, and how far it goes to meet them: plain data.
+
+/// The settings by which a TAM decides. [`Policy::default`] is the strictest in every one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Who has Evidence appraised: this TAM, or the device beforehand.
+    pub attestation: AttestationModel,
+    /// Whether an Attestation Result must name the Agent's key (T-138).
+    pub key_binding: KeyBinding,
+    /// Whether a device whose Evidence was appraised here gets the Attestation Result back (T-143), so that
+    /// it can show it elsewhere as a passport.
+    pub returns_attestation_results: bool,
+    /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
+    /// so it can only be allowed together with [`AttestationModel::Passport`].
+    pub takes_unsolicited_query_responses: bool,
+}
+
+/// The two models of RFC 9334 section 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttestationModel {
+    /// The device answers a challenge with Evidence, which this TAM hands to a Verifier. An Attestation
+    /// Result that answers the challenge is taken as well.
+    BackgroundCheck,
+    /// The device brings an Attestation Result that it got beforehand; there is no challenge (T-031). Fresh
+    /// is what was issued no longer ago than this, in seconds, and has not expired.
+    Passport {
+        /// The greatest age of an Attestation Result, counted from its `iat`.
+        maximum_age_seconds: u64,
+    },
+}
+
+/// Whether an Attestation Result must be about the key that signed the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyBinding {
+    /// Its `cnf` names the key, else the device is refused.
+    Required,
+    /// An Attestation Result without `cnf` is believed to be about whoever sends it. Unsafe: any device can
+    /// then pass for the attested one. For attestation technology that knows no key of the Agent's (the note
+    /// in draft section 7.1.1.1). A `cnf` that names another key is refused all the same.
+    UnsafeWaived,
+}
+
+impl Default for Policy {
+    /// Background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken.
+    fn default() -> Self {
+        Self {
+            attestation: AttestationModel::BackgroundCheck,
+            key_binding: KeyBinding::Required,
+            returns_attestation_results: false,
+            takes_unsolicited_query_responses: false,
+        }
+    }
+}
