@@ -7,7 +7,7 @@ use coset::{
     TaggedCborSerializable as _, cbor::Value,
 };
 
-use crate::algorithm::ES256;
+use crate::algorithm::{AlgorithmNumbers, EDDSA, ES256};
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
 use crate::key::{PublicKey, SigningKey, Thumbprint};
 use crate::signer::{Credential, SignerUnavailable};
@@ -21,6 +21,7 @@ use crate::{Algorithm, Error};
 #[derive(Debug, Clone, Copy)]
 pub struct Sign1<'a> {
     payload: &'a [u8],
+    numbers: AlgorithmNumbers,
     kid: bool,
     key_by_value: bool,
     tagged: bool,
@@ -34,12 +35,19 @@ impl<'a> Sign1<'a> {
     pub const fn new(payload: &'a [u8]) -> Self {
         Self {
             payload,
+            numbers: AlgorithmNumbers::FullySpecified,
             kid: false,
             key_by_value: false,
             tagged: true,
             detached: false,
             chain: &[],
         }
+    }
+
+    /// Names the algorithm by these numbers, for a receiver that knows no others.
+    #[must_use]
+    pub const fn numbered(self, numbers: AlgorithmNumbers) -> Self {
+        Self { numbers, ..self }
     }
 
     /// Names the key by its thumbprint in the unprotected header (`kid`, label 4).
@@ -123,7 +131,7 @@ impl<'a> Sign1<'a> {
         let builder = coset::CoseSign1Builder::new()
             .protected(
                 HeaderBuilder::new()
-                    .algorithm(key.algorithm().iana())
+                    .algorithm(self.numbers.iana(key.algorithm()))
                     .build(),
             )
             .unprotected(self.unprotected(key));
@@ -241,7 +249,7 @@ pub enum SignatureError {
 #[derive(Debug, Clone)]
 pub struct SignedMessage {
     message: Message,
-    accepts_es256: bool,
+    accepts_older_numbers: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -261,7 +269,7 @@ pub struct SignatureHeader {
     pub key: Option<PublicKey>,
     /// The certificates of the header (`x5chain`), in DER: the signer's first. Empty if absent.
     pub chain: Vec<Vec<u8>>,
-    accepts_es256: bool,
+    accepts_older_numbers: bool,
 }
 
 impl SignatureHeader {
@@ -272,11 +280,14 @@ impl SignatureHeader {
     }
 
     /// The algorithm, if it is one that this crate has. Of a message that
-    /// [accepts ES256](SignedMessage::accepting_es256), that number too is ESP256: no other curve is verified.
+    /// [accepts older numbers](SignedMessage::accepting_older_numbers), ES256 too is ESP256 and EdDSA is
+    /// Ed25519: no other curves are verified.
     #[must_use]
     pub fn supported_algorithm(&self) -> Option<Algorithm> {
         match self.algorithm? {
-            ES256 if self.accepts_es256 => Some(Algorithm::Esp256),
+            number @ (ES256 | EDDSA) if self.accepts_older_numbers => {
+                AlgorithmNumbers::Polymorphic.algorithm(number)
+            }
             number => Algorithm::from_number(number),
         }
     }
@@ -307,7 +318,7 @@ impl SignedMessage {
         };
         let message = Self {
             message,
-            accepts_es256: false,
+            accepts_older_numbers: false,
         };
         // RFC 9052 section 3.1: a critical parameter that is not understood makes the message fatal.
         if message.headers().any(|header| !header.crit.is_empty()) {
@@ -319,15 +330,16 @@ impl SignedMessage {
         Ok(message)
     }
 
-    /// Lets ES256 (-7) count as ESP256 (-9), which it is if the key is on P-256; of other curves there are
-    /// no keys here. Without this only fully specified algorithms (RFC 9864) count.
+    /// Lets ES256 (-7) count as ESP256 (-9), which it is if the key is on P-256, and EdDSA (-8) as Ed25519
+    /// (-19); of other curves there are no keys here. Without this only fully specified algorithms
+    /// (RFC 9864) count.
     ///
-    /// For messages by others whose authors still write the older number, as the published examples of the
+    /// For messages by others whose authors still write the older numbers, as the published examples of the
     /// SUIT manifest draft do.
     #[must_use]
-    pub fn accepting_es256(self) -> Self {
+    pub fn accepting_older_numbers(self) -> Self {
         Self {
-            accepts_es256: true,
+            accepts_older_numbers: true,
             ..self
         }
     }
@@ -335,15 +347,16 @@ impl SignedMessage {
     /// Lets only the signatures by `algorithm` count, as if there were no others.
     #[must_use]
     pub fn only(mut self, algorithm: Algorithm) -> Self {
-        let counts = |header: &Header, accepts_es256: bool| match algorithm_number(header) {
-            Some(ES256) => accepts_es256 && algorithm == Algorithm::Esp256,
-            number => number == Some(algorithm.number()),
+        let older = self.accepts_older_numbers;
+        let counts = |header: &Header| {
+            let number = algorithm_number(header);
+            let polymorphic = AlgorithmNumbers::Polymorphic.number(algorithm);
+            number == Some(algorithm.number()) || older && number == Some(polymorphic)
         };
         if let Message::Sign(message) = &mut self.message {
-            let accepts_es256 = self.accepts_es256;
             message
                 .signatures
-                .retain(|signature| counts(&signature.protected.header, accepts_es256));
+                .retain(|signature| counts(&signature.protected.header));
         }
         self
     }
@@ -443,8 +456,11 @@ impl SignedMessage {
     /// Whether a signature with this protected header can be by `key`.
     fn fits(&self, header: &Header, key: &PublicKey) -> bool {
         match algorithm_number(header) {
-            // P-12 (4.2) ES256 says nothing of the curve: the key does.
-            Some(ES256) => self.accepts_es256 && matches!(key, PublicKey::P256(_)),
+            // P-12 (4.2) ES256 and EdDSA say nothing of the curve: the key does.
+            Some(number @ (ES256 | EDDSA)) => {
+                let algorithm = AlgorithmNumbers::Polymorphic.algorithm(number);
+                self.accepts_older_numbers && algorithm == Some(key.algorithm())
+            }
             number => number == Some(key.algorithm().number()),
         }
     }
@@ -464,7 +480,7 @@ impl SignedMessage {
                 .filter_map(x5chain)
                 .find(|chain| !chain.is_empty())
                 .unwrap_or_default(),
-            accepts_es256: self.accepts_es256,
+            accepts_older_numbers: self.accepts_older_numbers,
         }
     }
 

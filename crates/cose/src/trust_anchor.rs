@@ -299,7 +299,8 @@ impl Trusted {
 impl SignatureError {
     /// Of two reasons the one that says more: a certificate that does not count before a wrong signature,
     /// and before both that nothing could be tried.
-    fn more_telling(self, other: Self) -> Self {
+    #[must_use]
+    pub fn more_telling(self, other: Self) -> Self {
         let rank = |error: &Self| match error {
             Self::NoSupportedAlgorithm => 0,
             Self::Certificate(error) if error.is_out_of_time() => 3,

@@ -75,19 +75,19 @@ impl Description {
                 ca: true,
                 path_len_constraint,
             };
-            builder.add_extension(constraints).map_err(encoding)?;
+            builder.add_extension(&constraints).map_err(encoding)?;
         }
         if let Some(usages) = self.key_usages {
-            builder.add_extension(KeyUsage(usages)).map_err(encoding)?;
+            builder.add_extension(&KeyUsage(usages)).map_err(encoding)?;
         }
         if !self.extended_key_usages.is_empty() {
             let usages = ExtendedKeyUsage(self.extended_key_usages.clone());
-            builder.add_extension(usages).map_err(encoding)?;
+            builder.add_extension(&usages).map_err(encoding)?;
         }
         if !self.dns_names.is_empty() {
             let names = dns_names(&self.dns_names)?;
             builder
-                .add_extension(SubjectAltName(names))
+                .add_extension(&SubjectAltName(names))
                 .map_err(encoding)?;
         }
         if !self.permitted_dns_names.is_empty() {
@@ -101,7 +101,7 @@ impl Description {
                 permitted_subtrees: Some(permitted.into_iter().map(below).collect()),
                 excluded_subtrees: None,
             };
-            builder.add_extension(constraints).map_err(encoding)?;
+            builder.add_extension(&constraints).map_err(encoding)?;
         }
         Ok(())
     }

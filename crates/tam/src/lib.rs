@@ -61,8 +61,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep::{Message, Numbers};
-use teep_cose::{Sign1, SignerUnavailable, TrustAnchors};
+use teep::{Generation, Message};
+use teep_cose::{SignerUnavailable, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
@@ -198,13 +198,13 @@ impl Tam {
                 (Message::Update(*update), algorithm)
             }
         };
-        Sign1::new(&message.encode(NUMBERS))
-            .with_kid()
+        GENERATION
+            .sign1(&message.encode(GENERATION))
             .sign_by(self.keys.current(algorithm))
     }
 }
 
-const NUMBERS: &Numbers = &Numbers::IANA;
+const GENERATION: &Generation = &Generation::DRAFT_26;
 
 #[cfg(test)]
 mod tests;

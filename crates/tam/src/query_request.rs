@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
 use teep_cose::{SignerUnavailable, sign_with_each};
 
-use crate::{NUMBERS, Tam};
+use crate::{GENERATION, Tam};
 
 pub(crate) fn make(
     tam: &Tam,
@@ -23,6 +23,6 @@ pub(crate) fn make(
         ..QueryRequest::default()
     };
     // T-169 (8) the Agent is unknown, so one signature for each suite, and with each key of it.
-    let payload = Message::QueryRequest(request).encode(NUMBERS);
+    let payload = Message::QueryRequest(request).encode(GENERATION);
     sign_with_each(&payload, tam.keys.iter())
 }

@@ -8,26 +8,30 @@ use chacha20::rand_core::SeedableRng as _;
 use teep_cose::{Algorithm, Certificate, SigningKey, TrustAnchors};
 use teep_pki::{Authority, Description};
 
-pub const NOW: u64 = 1_800_000_000;
-pub const DAY: u64 = 86_400;
+pub(crate) const NOW: u64 = 1_800_000_000;
+pub(crate) const DAY: u64 = 86_400;
 /// Around [`NOW`].
-pub const YEAR: Range<u64> = NOW - 100 * DAY..NOW + 265 * DAY;
+pub(crate) const YEAR: Range<u64> = NOW - 100 * DAY..NOW + 265 * DAY;
 
-pub struct World {
-    pub random: ChaCha20Rng,
-    pub root: Authority,
-    pub authority: Authority,
-    pub key: SigningKey,
+pub(crate) fn random(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+pub(crate) struct World {
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) root: Authority,
+    pub(crate) authority: Authority,
+    pub(crate) key: SigningKey,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(Algorithm::Esp256, Algorithm::Ed25519)
     }
 
     /// A root of one algorithm and all below it of another.
-    pub fn of(root: Algorithm, below: Algorithm) -> Self {
-        let mut random = ChaCha20Rng::seed_from_u64(1);
+    pub(crate) fn of(root: Algorithm, below: Algorithm) -> Self {
+        let mut random = random(1);
         let key = Arc::new(SigningKey::generate(root, &mut random));
         let decades = YEAR.start - 3650 * DAY..YEAR.end + 3650 * DAY;
         let description = Description::authority("CN=Root,O=Example Ltd", decades);
@@ -44,19 +48,19 @@ impl World {
         }
     }
 
-    pub fn signer() -> Description {
+    pub(crate) fn signer() -> Description {
         Description::signer("CN=Signer,O=Example Ltd", YEAR)
     }
 
     /// The chain of a signer that is described so, below the authority.
-    pub fn chain(&mut self, description: &Description) -> Vec<Certificate> {
+    pub(crate) fn chain(&mut self, description: &Description) -> Vec<Certificate> {
         let key = self.key.public_key();
         let issued = self.authority.issue(&key, description, &mut self.random);
         vec![issued.unwrap(), self.authority.certificate().clone()]
     }
 
     /// Another authority below the authority, described so, and the chain of a signer below it.
-    pub fn longer_chain(&mut self, between: &Description) -> Vec<Certificate> {
+    pub(crate) fn longer_chain(&mut self, between: &Description) -> Vec<Certificate> {
         let key = Arc::new(SigningKey::generate(Algorithm::Ed25519, &mut self.random));
         let between = self.authority.authorize(key, between, &mut self.random);
         let between = between.unwrap();
@@ -69,7 +73,7 @@ impl World {
     }
 
     /// Those who trust the root.
-    pub fn anchors(&self) -> TrustAnchors {
+    pub(crate) fn anchors(&self) -> TrustAnchors {
         [self.root.certificate().clone()].into_iter().collect()
     }
 }
