@@ -2,19 +2,27 @@
 
 use alloc::vec::Vec;
 
-use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
-use teep_cose::{SignerUnavailable, sign_with_each};
+use teep::{
+    CipherSuite, DataItems, Generation, Message, PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
+};
+use teep_cose::{Algorithm, SignerUnavailable, sign_with_each};
 
-use crate::{GENERATION, Tam};
+use crate::Tam;
 
 pub(crate) fn make(
     tam: &Tam,
+    generation: &'static Generation,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Vec<u8>, SignerUnavailable> {
     let request = QueryRequest {
         // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
         challenge: Some(tam.minter.challenge(now, random)),
+        // T-034, P-26: only where it is usual, since version 0 need not be said.
+        versions: match generation.has_versions_in_query_request {
+            true => alloc::vec![PROTOCOL_VERSION],
+            false => Vec::new(),
+        },
         // T-026, T-164 (4.2, 8) both mandatory suites.
         supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
         // T-027, T-179 (4.2, 8.2) all four profiles.
@@ -22,7 +30,13 @@ pub(crate) fn make(
         data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
         ..QueryRequest::default()
     };
-    // T-169 (8) the Agent is unknown, so one signature for each suite, and with each key of it.
-    let payload = Message::QueryRequest(request).encode(GENERATION);
-    sign_with_each(&payload, tam.keys.iter())
+    let payload = Message::QueryRequest(request).encode(generation);
+    match generation.query_request_is_signed_by_each {
+        // T-169 (8) the Agent is unknown, so one signature for each suite, and with each key of it.
+        true => sign_with_each(&payload, tam.keys.iter()),
+        // Older Agents read a COSE_Sign1 only. One that has the other suite says so in an Error.
+        false => generation
+            .sign1(&payload)
+            .sign_by(tam.keys.current(Algorithm::Esp256)),
+    }
 }
