@@ -37,6 +37,7 @@ mod problem;
 mod publish;
 mod session;
 mod store;
+mod strangers;
 mod teep_http;
 mod verifier;
 mod write_timeout;
@@ -61,6 +62,7 @@ use crate::payloads::Payloads;
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
+use crate::strangers::Strangers;
 
 /// How a TAM is run.
 #[derive(Debug, Clone)]
@@ -186,6 +188,7 @@ pub(crate) struct Service {
     pub(crate) operator_token: Zeroizing<String>,
     pub(crate) tam_uri: String,
     pub(crate) limits: Limits,
+    pub(crate) strangers: Strangers,
     requests: Semaphore,
 }
 
@@ -228,6 +231,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         store,
         payloads,
         operator_token: keys.operator_token,
+        strangers: Strangers::new(STRANGERS),
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("http://{address}/tam")),
@@ -356,4 +360,6 @@ impl std::fmt::Debug for Service {
     }
 }
 
+/// About one megabyte.
+const STRANGERS: usize = 10_000;
 const JANITOR_PAUSE: Duration = Duration::from_secs(60);

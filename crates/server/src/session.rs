@@ -51,7 +51,10 @@ async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended>
     // For a message whose signature does not hold, nothing else is looked up.
     let device = store.device(&agent).await?;
     let authenticated = received.authenticate(device.as_ref())?;
-    let snapshot = store.snapshot(&authenticated).await?;
+    let mut snapshot = store.snapshot(&authenticated).await?;
+    if device.is_none() {
+        snapshot.queries = service.strangers.attempts(&agent, now());
+    }
     let mut done = match tam.decide(authenticated, &snapshot, now(), &mut random())? {
         Outcome::Done(done) => done,
         Outcome::Appraise(Appraise {
@@ -73,6 +76,7 @@ async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended>
         None => None,
     };
     store.commit(&agent, &done, now()).await?;
+    service.strangers.note(&done.changes);
     log(&agent, &done.decisions);
     Ok(reply)
 }
