@@ -1,6 +1,6 @@
 //! The TEEP Agent: installs, updates and removes Trusted Components inside a TEE.
 //!
-//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by four small
+//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by five small
 //! [`ports`], and what the normal world must do is returned as a [`Step`]. So the same Agent runs in a
 //! unit test, in the software TEE and in a real one.
 //!
@@ -48,12 +48,15 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod session;
+mod trusted_tam;
 mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
+pub use trusted_tam::TrustedTam;
 
 use inventory::Inventory;
 use ports::{PortError, Tee};
@@ -62,6 +65,8 @@ use ports::{PortError, Tee};
 /// most an exchange under way.
 pub struct Agent {
     inventory: Inventory,
+    /// The exchange under way, or the last one.
+    session: Option<session::Session>,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
     /// How many TAMs the current round of policy checks has named.
@@ -168,6 +173,7 @@ impl Agent {
         install::clean_up(&inventory, tee)?;
         Ok(Self {
             inventory,
+            session: None,
             update: None,
             policy_checks: 0,
         })

@@ -23,8 +23,8 @@ pub struct Authorities<'a> {
     pub signers: &'a TrustAnchors,
     /// MAC keys, provisioned for this purpose and known to nobody but one signer and one device.
     pub mac_keys: &'a [MacKey],
-    /// P-12: whether signatures that say ES256 (-7) count as well as those that say ESP256 (-9). The
-    /// published examples of draft-ietf-suit-manifest do.
+    /// P-12: whether signatures that say ES256 (-7) or EdDSA (-8) count as well as those that say ESP256 (-9)
+    /// or Ed25519 (-19). The published examples of draft-ietf-suit-manifest do.
     pub es256: bool,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Envelope<'a> {
     fn block_signature(&self, block: &[u8], trusted: &Authorities<'_>) -> Result<Signer, Refusal> {
         let mut message = SignedMessage::decode(block, &self.limits.cbor())?;
         if trusted.es256 {
-            message = message.accepting_es256();
+            message = message.accepting_older_numbers();
         }
         // S-023, S-026 (8.3) the payload is detached: the encoded digest, once.
         if message.unverified_payload().is_some() {

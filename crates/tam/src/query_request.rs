@@ -11,13 +11,13 @@ use teep_cose::{Algorithm, sign_with_each};
 use crate::decision::Reply;
 use crate::open::Sender;
 use crate::token::ChallengeForm;
-use crate::{NUMBERS, Tam};
+use crate::{GENERATION, Tam};
 
 /// The answer to an empty POST.
 pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
     // T-169 (8) the Agent is unknown, so one signature for each suite.
     let request = request(tam, ChallengeForm::Long, now, random);
-    let payload = Message::QueryRequest(request).encode(NUMBERS);
+    let payload = Message::QueryRequest(request).encode(GENERATION);
     sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
 }
 

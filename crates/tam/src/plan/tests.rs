@@ -1,5 +1,5 @@
 use super::*;
-use crate::device::{Attempts, Dependency, Installed, KnownComponent, Withdrawn};
+use crate::device::Installed;
 use alloc::vec;
 use suit::SuitDigest;
 
