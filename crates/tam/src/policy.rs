@@ -25,6 +25,9 @@ pub struct Policy {
     /// How many challenges a device may use within the lifetime of one (T-191): each costs a row and, where
     /// Evidence came with it, a Verifier's work.
     pub challenges_per_device: u64,
+    /// Whether an Agent may name its signature algorithm by a number that those of its generation are not
+    /// offered: ES256 where it should be ESP256, or the reverse. It is answered likewise, and noted.
+    pub takes_other_algorithm_numbers: bool,
 }
 
 /// The two models of RFC 9334 section 5.
@@ -65,6 +68,7 @@ impl Default for Policy {
             hold_down_seconds: 3600,
             first_pause_seconds: 60,
             challenges_per_device: 1000,
+            takes_other_algorithm_numbers: false,
         }
     }
 }

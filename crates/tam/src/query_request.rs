@@ -3,22 +3,38 @@
 use alloc::vec::Vec;
 
 use teep::{
-    CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Message, PROTOCOL_VERSION,
-    QueryRequest, SuitCoseProfile,
+    CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Generation, Message,
+    PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
 };
 use teep_cose::{Algorithm, sign_with_each};
 
+use crate::Tam;
 use crate::decision::Reply;
-use crate::open::Sender;
+use crate::open::{Sender, Suite};
 use crate::token::ChallengeForm;
-use crate::{GENERATION, Tam};
 
 /// The answer to an empty POST.
-pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
-    // T-169 (8) the Agent is unknown, so one signature for each suite.
-    let request = request(tam, ChallengeForm::Long, now, random);
-    let payload = Message::QueryRequest(request).encode(GENERATION);
-    sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
+pub(crate) fn make(
+    tam: &Tam,
+    generation: &'static Generation,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Vec<u8> {
+    let request = QueryRequest {
+        // T-034, P-26: only where it is usual, since version 0 need not be said.
+        versions: match generation.has_versions_in_query_request {
+            true => alloc::vec![PROTOCOL_VERSION],
+            false => Vec::new(),
+        },
+        ..request(tam, ChallengeForm::Long, now, random)
+    };
+    let payload = Message::QueryRequest(request).encode(generation);
+    match generation.query_request_is_signed_by_each {
+        // T-169 (8) the Agent is unknown, so one signature for each suite.
+        true => sign_with_each(&payload, &[&tam.esp256, &tam.ed25519]),
+        // Older Agents read a COSE_Sign1 only. One that has the other suite says so in an Error.
+        false => generation.sign1(&payload).sign(&tam.esp256),
+    }
 }
 
 fn request(
@@ -50,7 +66,7 @@ pub(crate) fn again(
     random: &mut dyn rand_core::CryptoRng,
 ) -> Option<Reply> {
     let is_first = attempt == 0;
-    let mut algorithm = sender.algorithm;
+    let mut algorithm = sender.suite.algorithm;
     let mut form = ChallengeForm::Long;
     let mut versions = Vec::new();
     match error.err_code {
@@ -64,7 +80,7 @@ pub(crate) fn again(
             }
             form = ChallengeForm::Short;
         }
-        // T-097 (4.6) what nothing said before is said: version 0.
+        // T-097 (4.6) with a version that both have, said outright.
         ErrorCode::UnsupportedMsgVersion if is_first => {
             if !error.versions.contains(&PROTOCOL_VERSION) {
                 return None;
@@ -89,6 +105,9 @@ pub(crate) fn again(
     }
     Some(Reply::QueryRequest {
         request: request.into(),
-        algorithm,
+        suite: Suite {
+            algorithm,
+            ..sender.suite
+        },
     })
 }

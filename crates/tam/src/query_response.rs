@@ -13,7 +13,7 @@ use crate::{Appraise, Outcome, Tam, Waiting, plan};
 #[derive(Debug)]
 pub(crate) struct Unattested {
     response: QueryResponse,
-    sender: Sender,
+    pub(crate) sender: Sender,
 }
 
 pub(crate) fn decide(
@@ -143,6 +143,7 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
         ueid: result.ueid.to_vec(),
         hwmodel: result.hwmodel.to_vec(),
         hwversion: result.hwversion.version.clone(),
+        generation: sender.suite.generation,
         installed: installed.collect(),
         at: now,
     }

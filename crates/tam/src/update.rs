@@ -42,7 +42,7 @@ pub(crate) fn send(
     done.reply = Some(Reply::Update {
         update: update.into(),
         manifests: contents.manifests.clone(),
-        algorithm: sender.algorithm,
+        suite: sender.suite,
     });
     // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
     let expires = tam.minter.check_update_token(&token, now)?;
@@ -72,7 +72,7 @@ pub(crate) fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
         reply: Some(Reply::Update {
             update: Box::new(update),
             manifests: Vec::new(),
-            algorithm: sender.algorithm,
+            suite: sender.suite,
         }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Refused(code, String::from(reason))],

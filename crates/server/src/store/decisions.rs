@@ -114,6 +114,11 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::GiveUp(code) => {
             format!("not asked again for now, for want of another way or after too many: {code}")
         }
+        Decision::OtherAlgorithm(number) => {
+            format!(
+                "the device signs by algorithm {number}, which it was not offered; policy allows it"
+            )
+        }
         Decision::Refused(code, reason) => {
             format!("the device was refused: {code}: {}", printable(reason))
         }
@@ -137,6 +142,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::NothingToDo => "nothing-to-do",
         Decision::Succeeded => "succeeded",
         Decision::Failed(..) => "failed",
+        Decision::OtherAlgorithm(..) => "other-algorithm",
         Decision::Refused(..) => "refused",
     }
 }
