@@ -1,0 +1,91 @@
+//! Whom the Agent tells about the device, and how: Evidence and SUIT Reports are encrypted to the TAM, where it
+//! has a key for that (draft sections 8.2, 13).
+
+use alloc::vec::Vec;
+
+use teep::SuitCoseProfile;
+use teep_cose::encrypt::{
+    ContentAlgorithm, EncryptError, Purpose, Recipient, RecipientKey, encrypt_attached,
+};
+use teep_cose::{Algorithm, Sign1};
+
+use crate::ports::Tee;
+use crate::{AgentError, TrustedTam};
+
+/// A TAM's keys for ECDH, and the algorithm that it can read.
+#[derive(Debug, Clone)]
+pub(crate) struct Confidant {
+    keys: Vec<RecipientKey>,
+    algorithm: ContentAlgorithm,
+}
+
+impl Confidant {
+    /// `profiles` are those that the TAM says it can read, `report_algorithm` what the Agent signs reports with.
+    // T-180 (8.2) the profiles of the report key: the first of the TAM's list. A TAM that lists none of them
+    // must be able to read all four all the same (T-179).
+    pub(crate) fn new(
+        tam: &TrustedTam,
+        profiles: &[SuitCoseProfile],
+        report_algorithm: Algorithm,
+    ) -> Self {
+        let own = |profile: &&SuitCoseProfile| {
+            profile.signature_algorithm() == Some(report_algorithm)
+        };
+        let of_request = profiles.iter().find(own);
+        let all = SuitCoseProfile::ALL;
+        let profile = of_request.or_else(|| all.iter().rev().find(own));
+        let [.., encryption] = profile.and_then(SuitCoseProfile::algorithms).unwrap_or_default();
+        Self {
+            keys: tam.encryption_keys.clone(),
+            algorithm: ContentAlgorithm::from_number(encryption)
+                .unwrap_or(ContentAlgorithm::A128Gcm),
+        }
+    }
+
+    /// An EAT as the TAM gets it.
+    ///
+    /// # Errors
+    /// [`AgentError::EncryptionKey`] if it cannot be encrypted; it is never given in the clear then.
+    pub(crate) fn eat(&self, eat: Vec<u8>, tee: &mut dyn Tee) -> Result<Vec<u8>, AgentError> {
+        // T-173, T-212 (8.2, 13) where the TAM has no key, its transport must do.
+        if self.keys.is_empty() {
+            return Ok(eat);
+        }
+        // T-178 (8.2) "EAT Encryption" is bound into the key: a report cannot be passed off as an EAT.
+        self.encrypt(Purpose::EatEncryption, &eat, tee)
+    }
+
+    /// A SUIT Report as the TAM gets it: encrypted to the TAM, then signed.
+    ///
+    /// # Errors
+    /// As [`Confidant::eat`].
+    pub(crate) fn report(&self, report: Vec<u8>, tee: &mut dyn Tee) -> Result<Vec<u8>, AgentError> {
+        // T-174, T-214 (8.2, 13) as for EATs; the message's own signature covers a report in the clear.
+        if self.keys.is_empty() {
+            return Ok(report);
+        }
+        // T-177 (8.2) "SUIT Report Encryption".
+        let encrypted = self.encrypt(Purpose::ReportEncryption, &report, tee)?;
+        // T-073, T-087 (4.5, 4.6) by a key of its own. The TAM learns it from the report's header, which the
+        // signature of the message vouches for.
+        let signed = Sign1::new(&encrypted).with_kid().with_key();
+        Ok(tee.sign_report(signed))
+    }
+
+    // T-175 (8.2) ECDH-ES with HKDF, AES Key Wrap, one recipient for each key of the TAM; T-176 (8.2) the
+    // ciphertext is in the message.
+    fn encrypt(
+        &self,
+        purpose: Purpose,
+        plaintext: &[u8],
+        tee: &mut dyn Tee,
+    ) -> Result<Vec<u8>, AgentError> {
+        let recipient = |key: &RecipientKey| {
+            Recipient::ecdh(key.clone()).with_kid(&key.thumbprint().0)
+        };
+        let recipients: Vec<_> = self.keys.iter().map(recipient).collect();
+        let random = tee.random();
+        encrypt_attached(self.algorithm, &recipients, purpose, plaintext, random)
+            .map_err(|_: EncryptError| AgentError::EncryptionKey)
+    }
+}
