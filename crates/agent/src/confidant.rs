@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 
 use teep::SuitCoseProfile;
 use teep_cose::encrypt::{
-    ContentAlgorithm, EncryptError, Purpose, Recipient, RecipientKey, encrypt_attached,
+    ContentAlgorithm, EncryptError, Encrypted, Purpose, Recipient, RecipientKey, encrypt_attached,
 };
 use teep_cose::{Algorithm, Sign1};
 
+use crate::handle::Sender;
 use crate::ports::Tee;
-use crate::{AgentError, TrustedTam};
+use crate::{Agent, AgentError, TrustedTam, bounds};
 
 /// A TAM's keys for ECDH, and the algorithm that it can read.
 #[derive(Debug, Clone)]
@@ -19,22 +20,50 @@ pub(crate) struct Confidant {
     algorithm: ContentAlgorithm,
 }
 
+impl Agent {
+    /// Whom to tell in an answer to this TAM, which says that it can read these profiles.
+    pub(crate) fn confide(
+        &mut self,
+        sender: &Sender,
+        profiles: &[SuitCoseProfile],
+        tee: &dyn Tee,
+    ) -> Confidant {
+        let confidant = Confidant::new(self.tam(sender), profiles, tee.report_key().algorithm());
+        let key = sender.key.thumbprint();
+        self.content_algorithms.retain(|(known, _)| *known != key);
+        if self.content_algorithms.len() >= MAX_REMEMBERED {
+            self.content_algorithms.remove(0);
+        }
+        self.content_algorithms.push((key, confidant.algorithm));
+        confidant
+    }
+
+    /// Whom to tell in an answer to an Update: as in the answer to the TAM's last QueryRequest.
+    pub(crate) fn confide_again(&self, sender: &Sender, tee: &dyn Tee) -> Confidant {
+        let confidant = Confidant::new(self.tam(sender), &[], tee.report_key().algorithm());
+        let key = sender.key.thumbprint();
+        let mut known = self.content_algorithms.iter();
+        let known = known.find(|(known, _)| *known == key);
+        Confidant {
+            algorithm: known.map_or(confidant.algorithm, |(_, algorithm)| *algorithm),
+            ..confidant
+        }
+    }
+}
+
 impl Confidant {
     /// `profiles` are those that the TAM says it can read, `report_algorithm` what the Agent signs reports with.
     // T-180 (8.2) the profiles of the report key: the first of the TAM's list. A TAM that lists none of them
     // must be able to read all four all the same (T-179).
-    pub(crate) fn new(
-        tam: &TrustedTam,
-        profiles: &[SuitCoseProfile],
-        report_algorithm: Algorithm,
-    ) -> Self {
-        let own = |profile: &&SuitCoseProfile| {
-            profile.signature_algorithm() == Some(report_algorithm)
-        };
+    fn new(tam: &TrustedTam, profiles: &[SuitCoseProfile], report_algorithm: Algorithm) -> Self {
+        let own =
+            |profile: &&SuitCoseProfile| profile.signature_algorithm() == Some(report_algorithm);
         let of_request = profiles.iter().find(own);
         let all = SuitCoseProfile::ALL;
         let profile = of_request.or_else(|| all.iter().rev().find(own));
-        let [.., encryption] = profile.and_then(SuitCoseProfile::algorithms).unwrap_or_default();
+        let [.., encryption] = profile
+            .and_then(SuitCoseProfile::algorithms)
+            .unwrap_or_default();
         Self {
             keys: tam.encryption_keys.clone(),
             algorithm: ContentAlgorithm::from_number(encryption)
@@ -80,12 +109,33 @@ impl Confidant {
         plaintext: &[u8],
         tee: &mut dyn Tee,
     ) -> Result<Vec<u8>, AgentError> {
-        let recipient = |key: &RecipientKey| {
-            Recipient::ecdh(key.clone()).with_kid(&key.thumbprint().0)
-        };
+        let recipient =
+            |key: &RecipientKey| Recipient::ecdh(key.clone()).with_kid(&key.thumbprint().0);
         let recipients: Vec<_> = self.keys.iter().map(recipient).collect();
         let random = tee.random();
         encrypt_attached(self.algorithm, &recipients, purpose, plaintext, random)
             .map_err(|_: EncryptError| AgentError::EncryptionKey)
     }
 }
+
+/// What a TAM sent, decrypted if it was encrypted to this TEE: a COSE_Encrypt, whose tag nothing else here has.
+///
+/// # Errors
+/// [`EncryptError`]: it is for others, for another purpose, or was altered.
+pub(crate) fn opened(
+    bytes: Vec<u8>,
+    purpose: Purpose,
+    tee: &dyn Tee,
+) -> Result<Vec<u8>, EncryptError> {
+    if !bytes.starts_with(&COSE_ENCRYPT_TAG) {
+        return Ok(bytes);
+    }
+    let received = Encrypted::decode(&bytes, &bounds::MESSAGE)?;
+    let plaintext = received.decrypt_attached_with(&tee.content_key(&received, purpose)?)?;
+    Ok(plaintext.to_vec())
+}
+
+/// TAMs whose algorithm is remembered: one key may have any number of certificates.
+const MAX_REMEMBERED: usize = 16;
+/// Tag 96.
+const COSE_ENCRYPT_TAG: [u8; 2] = [0xd8, 96];

@@ -3,7 +3,7 @@
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, Message, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{Sign1, SignedMessage, TrustAnchors};
+use teep_cose::{PublicKey, Sign1, SignedMessage, TrustAnchors};
 
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Provisioning, Step, TrustedTam, bounds, query, update};
@@ -18,7 +18,8 @@ pub(crate) fn process_teep_message(
     bytes: &[u8],
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    // A new message while a payload is awaited: the exchange it belonged to is gone.
+    // A new message while a payload or an Attestation Result is awaited: the exchange it belonged to is gone.
+    agent.tam_attestation.waiting = None;
     if let Some(running) = agent.update.take() {
         running.abandon(&mut agent.inventory, tee);
     }
@@ -29,10 +30,14 @@ pub(crate) fn process_teep_message(
         Ok(authenticated) => authenticated,
         Err(error) => return Ok(send(&Message::Error(*error), tee)),
     };
-    let Authenticated { digest, tam, .. } = authenticated;
-    match authenticated.message {
-        Message::QueryRequest(request) => query::answer(agent, &request, tam, tee),
-        Message::Update(update) => update::start(agent, update, digest, tee),
+    let Authenticated {
+        message,
+        digest,
+        sender,
+    } = authenticated;
+    match message {
+        Message::QueryRequest(request) => query::answer(agent, request, &sender, tee),
+        Message::Update(update) => update::start(agent, update, digest, &sender, tee),
         other => {
             let error = refusal(ErrorCode::PermanentError, None, wrong_direction(&other));
             Ok(send(&Message::Error(*error), tee))
@@ -41,21 +46,36 @@ pub(crate) fn process_teep_message(
 }
 
 /// A message that a trusted TAM signed.
-pub(crate) struct Authenticated<'a> {
+pub(crate) struct Authenticated {
     pub(crate) message: Message,
     /// Digest of what was signed. The rest of a message (tag, unprotected header, the signature's own
     /// encoding) can be changed by anybody.
     pub(crate) digest: [u8; 32],
-    /// The TAM that signed it.
-    pub(crate) tam: &'a TrustedTam,
+    pub(crate) sender: Sender,
+}
+
+/// The trusted TAM that a message is from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    /// Its place among the trusted TAMs.
+    tam: usize,
+    /// The key that signed the message.
+    pub(crate) key: PublicKey,
+}
+
+impl Agent {
+    /// What the Agent was told of the TAM that sent a message.
+    pub(crate) fn tam(&self, sender: &Sender) -> &TrustedTam {
+        &self.inventory.provisioning.tams[sender.tam]
+    }
 }
 
 /// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014).
-fn authenticate<'a>(
-    provisioning: &'a Provisioning,
+fn authenticate(
+    provisioning: &Provisioning,
     bytes: &[u8],
     tee: &dyn Tee,
-) -> Result<Authenticated<'a>, ErrorAnswer> {
+) -> Result<Authenticated, ErrorAnswer> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
     let received = SignedMessage::decode(bytes, &bounds::MESSAGE)
         .map_err(|_| refusal(ErrorCode::PermanentError, None, "not a signed TEEP message"))?;
@@ -89,8 +109,11 @@ fn authenticate<'a>(
         refusal(code, None, reason)
     })?;
     // The first that has the key: it says what the TAM must prove and where it is told in confidence.
-    let owned = provisioning.tams.iter().find(|tam| tam.has_key(key));
-    let tam = owned.expect("the key is one of a TAM's");
+    let owner = provisioning.tams.iter().position(|tam| tam.has_key(key));
+    let sender = Sender {
+        tam: owner.expect("the key is one of a TAM's"),
+        key: key.clone(),
+    };
     let message = Message::decode(payload, GENERATION, &bounds::MESSAGE)
         .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
     // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
@@ -102,7 +125,7 @@ fn authenticate<'a>(
     Ok(Authenticated {
         message,
         digest,
-        tam,
+        sender,
     })
 }
 

@@ -402,11 +402,7 @@ fn read_key(folder: &Path, root: &RootKey, name: &str) -> Result<SigningKey, Tee
 
 /// The key for SUIT Reports. A new one where there is none, in a folder made before there were any: each
 /// report carries the key, so nobody knows it beforehand.
-fn report_key(
-    folder: &Path,
-    root: &RootKey,
-    algorithm: Algorithm,
-) -> Result<SigningKey, TeeError> {
+fn report_key(folder: &Path, root: &RootKey, algorithm: Algorithm) -> Result<SigningKey, TeeError> {
     if folder.join(REPORT_KEY).exists() {
         return read_key(folder, root, REPORT_KEY);
     }
