@@ -37,7 +37,7 @@ fn report_on(
     token: Option<&Token>,
     tee: &mut dyn Tee,
 ) -> Result<Vec<u8>, AgentError> {
-    let mut staging = Staging::new(&agent.inventory);
+    let mut staging = Staging::new(agent);
     let invoked = invoke(agent, root, &mut staging, tee);
     // What a load section wrote is not kept: this is a trial.
     staging.discard(&mut agent.inventory, tee);

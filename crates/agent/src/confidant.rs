@@ -7,7 +7,7 @@ use teep::SuitCoseProfile;
 use teep_cose::encrypt::{
     ContentAlgorithm, EncryptError, Encrypted, Purpose, Recipient, RecipientKey, encrypt_attached,
 };
-use teep_cose::{Algorithm, Sign1};
+use teep_cose::{AlgorithmNumbers, Sign1};
 
 use crate::handle::Sender;
 use crate::ports::Tee;
@@ -18,6 +18,8 @@ use crate::{Agent, AgentError, TrustedTam, bounds};
 pub(crate) struct Confidant {
     keys: Vec<RecipientKey>,
     algorithm: ContentAlgorithm,
+    /// How a report names what it is signed with.
+    numbers: AlgorithmNumbers,
 }
 
 impl Agent {
@@ -28,7 +30,7 @@ impl Agent {
         profiles: &[SuitCoseProfile],
         tee: &dyn Tee,
     ) -> Confidant {
-        let confidant = Confidant::new(self.tam(sender), profiles, tee.report_key().algorithm());
+        let confidant = Confidant::new(self.tam(sender), sender, profiles, tee);
         let key = sender.key.thumbprint();
         self.content_algorithms.retain(|(known, _)| *known != key);
         if self.content_algorithms.len() >= MAX_REMEMBERED {
@@ -40,7 +42,7 @@ impl Agent {
 
     /// Whom to tell in an answer to an Update: as in the answer to the TAM's last QueryRequest.
     pub(crate) fn confide_again(&self, sender: &Sender, tee: &dyn Tee) -> Confidant {
-        let confidant = Confidant::new(self.tam(sender), &[], tee.report_key().algorithm());
+        let confidant = Confidant::new(self.tam(sender), sender, &[], tee);
         let key = sender.key.thumbprint();
         let mut known = self.content_algorithms.iter();
         let known = known.find(|(known, _)| *known == key);
@@ -52,10 +54,11 @@ impl Agent {
 }
 
 impl Confidant {
-    /// `profiles` are those that the TAM says it can read, `report_algorithm` what the Agent signs reports with.
-    // T-180 (8.2) the profiles of the report key: the first of the TAM's list. A TAM that lists none of them
-    // must be able to read all four all the same (T-179).
-    fn new(tam: &TrustedTam, profiles: &[SuitCoseProfile], report_algorithm: Algorithm) -> Self {
+    /// `profiles` are those that the TAM says it can read.
+    // T-180 (8.2) a profile of the report key's algorithm: the first of the TAM's list. A TAM that lists none must
+    // be able to read all four all the same (T-179).
+    fn new(tam: &TrustedTam, sender: &Sender, profiles: &[SuitCoseProfile], tee: &dyn Tee) -> Self {
+        let report_algorithm = tee.report_key().algorithm();
         let own =
             |profile: &&SuitCoseProfile| profile.signature_algorithm() == Some(report_algorithm);
         let of_request = profiles.iter().find(own);
@@ -68,6 +71,7 @@ impl Confidant {
             keys: tam.encryption_keys.clone(),
             algorithm: ContentAlgorithm::from_number(encryption)
                 .unwrap_or(ContentAlgorithm::A128Gcm),
+            numbers: sender.generation.algorithm_numbers,
         }
     }
 
@@ -97,8 +101,8 @@ impl Confidant {
         let encrypted = self.encrypt(Purpose::ReportEncryption, &report, tee)?;
         // T-073, T-087 (4.5, 4.6) by a key of its own. The TAM learns it from the report's header, which the
         // signature of the message vouches for.
-        let signed = Sign1::new(&encrypted).with_kid().with_key();
-        Ok(tee.sign_report(signed))
+        let signed = Sign1::new(&encrypted).numbered(self.numbers);
+        Ok(tee.sign_report(signed.with_kid().with_key()))
     }
 
     // T-175 (8.2) ECDH-ES with HKDF, AES Key Wrap, one recipient for each key of the TAM; T-176 (8.2) the

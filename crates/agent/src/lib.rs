@@ -51,6 +51,7 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod session;
 mod tam_attestation;
 mod tam_report;
 mod time;
@@ -75,6 +76,8 @@ use tam_attestation::TamAttestation;
 /// most an exchange under way.
 pub struct Agent {
     inventory: Inventory,
+    /// The exchange under way, or the last one.
+    session: Option<session::Session>,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
     /// How many TAMs the current round of policy checks has named.
@@ -205,6 +208,7 @@ impl Agent {
         install::clean_up(&inventory, tee)?;
         Ok(Self {
             inventory,
+            session: None,
             update: None,
             policy_checks: 0,
             tam_attestation: TamAttestation::default(),

@@ -20,11 +20,11 @@ pub(crate) fn answer(
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     if let Err(error) = check(&request, tee) {
-        return Ok(introduce(&Message::Error(*error), tee));
+        return Ok(introduce(&Message::Error(*error), sender.generation, tee));
     }
     match tam_attestation::check(agent, request, sender, tee)? {
         Verdict::GoOn(request) => attested(agent, &request, sender, tee),
-        Verdict::Refuse(error) => Ok(introduce(&Message::Error(*error), tee)),
+        Verdict::Refuse(error) => Ok(introduce(&Message::Error(*error), sender.generation, tee)),
         Verdict::Wait(step) => Ok(step),
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn attested(
         Ok(()) => Message::QueryResponse(respond(agent, request, sender, tee)?),
         Err(error) => Message::Error(*error),
     };
-    Ok(introduce(&message, tee))
+    Ok(introduce(&message, sender.generation, tee))
 }
 
 /// What the Agent must understand before it answers, in the order of section 7.2.1.
@@ -113,6 +113,8 @@ fn respond(
     // T-039, T-040 (4.3) the token comes back, if there was one.
     let mut response = QueryResponse {
         token: request.token.clone(),
+        // The suite that the COSE header says as well; left out where the generation infers it from there.
+        selected_teep_cipher_suite: Some(CipherSuite::Sign1(tee.public_key().algorithm())),
         ..QueryResponse::default()
     };
     // T-043 (4.3) Evidence where attestation is asked for; T-032 (4.2) it carries the challenge;

@@ -174,7 +174,7 @@ pub(crate) fn appraised(
         Ok(()) => query::attested(agent, &request, &sender, tee),
         Err(reason) => {
             let error = require(agent, request.token, &reason, &sender, tee)?;
-            Ok(introduce(&Message::Error(*error), tee))
+            Ok(introduce(&Message::Error(*error), sender.generation, tee))
         }
     }
 }

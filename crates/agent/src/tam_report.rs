@@ -45,7 +45,7 @@ enum Unreadable {
 
 fn read(report: &[u8], sender: &Sender, tee: &dyn Tee) -> Result<ReportOutcome, Unreadable> {
     let signed = match SignedMessage::decode(report, &bounds::MESSAGE) {
-        Ok(signed) => signed,
+        Ok(signed) => sender.generation.received(signed),
         // Not protected by itself; the message's signature covers it. Else it is nothing that can be read here,
         // as a COSE_Mac0.
         Err(Error::Signature(SignatureError::NotSigned)) => return content(report, tee),
