@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use eat::Profile;
+use eat::{Claims, Confirmation, EVIDENCE_MEDIA_TYPE, Evidence, Profile, SuitReference};
 use suit::ComponentIdentifier;
-use teep::{Message, Numbers, Token};
+use teep::{AttestationPayload, Message, Numbers, Token};
+use teep_cose::encrypt::{Curve, DecryptionKey, RecipientKey};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Policy, Published, Reply, SentUpdate, Snapshot, Tam,
+    Appraisal, Appraise, Authenticated, Change, Decision, Device, Dropped, FailedManifest,
+    Installed, Minter, Outcome, Policy, Prove, Published, Remedy, Reply, SentUpdate, Shortfall,
+    Snapshot, Tam,
 };
-use teep_verifier::{Endorsement, Verifier};
+use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
 use crate::{SeededRandom, TrustedComponent};
 
@@ -19,8 +21,15 @@ use crate::{SeededRandom, TrustedComponent};
 pub struct TamNode {
     /// The TAM's keys and settings.
     pub tam: Tam,
-    verifier: Verifier,
+    /// Its Verifier.
+    pub verifier: Verifier,
     endorsements: BTreeMap<Thumbprint, Endorsement>,
+    /// What the Verifier asks of each model.
+    pub reference_values: Vec<ReferenceValue>,
+    /// Which manifests are remedies, and for what: their names, models and software.
+    pub remedies: Vec<(ComponentIdentifier, Option<Vec<u8>>, Option<String>)>,
+    /// What attests the TAM itself.
+    pub attester: TamAttester,
     /// What the TAM remembers.
     pub store: TamStore,
     /// What is published, with the envelopes.
@@ -31,6 +40,15 @@ pub struct TamNode {
     pub honoured: Vec<Vec<u8>>,
     /// Why messages were dropped, in order.
     pub dropped: Vec<Dropped>,
+}
+
+/// What attests a TAM.
+pub struct TamAttester {
+    attestation_key: SigningKey,
+    /// Whether the Agent gets Evidence, for a Verifier of its own choice; else the TAM's Verifier's result.
+    pub shows_evidence: bool,
+    /// When set, the Attestation Result that is shown whatever the Agent asked.
+    pub shows_instead: Option<AttestationPayload>,
 }
 
 /// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
@@ -54,6 +72,9 @@ impl TamNode {
     /// A TAM with new keys and a Verifier of its own.
     pub fn new(random: &mut SeededRandom) -> Self {
         let verifier = SigningKey::generate(Algorithm::Esp256, random);
+        let attestation_key = SigningKey::generate(Algorithm::Ed25519, random);
+        let decryption_keys =
+            [Curve::P256, Curve::X25519].map(|curve| DecryptionKey::generate(curve, random));
         let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
         let mut mac_key = [0; 32];
         rand_core::Rng::fill_bytes(random, &mut mac_key);
@@ -64,10 +85,19 @@ impl TamNode {
                 minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
                 verifiers,
                 profile: Profile::default(),
+                decryption_keys: decryption_keys.to_vec(),
+                suit_reports: Vec::new(),
                 policy: Policy::default(),
             },
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),
+            reference_values: Vec::new(),
+            remedies: Vec::new(),
+            attester: TamAttester {
+                attestation_key,
+                shows_evidence: false,
+                shows_instead: None,
+            },
             store: TamStore::default(),
             published: Vec::new(),
             decisions: Vec::new(),
@@ -142,6 +172,13 @@ impl TamNode {
         }
     }
 
+    /// The keys that devices encrypt to.
+    #[must_use]
+    pub fn encryption_keys(&self) -> Vec<RecipientKey> {
+        let keys = self.tam.decryption_keys.iter();
+        keys.filter_map(DecryptionKey::public_key).collect()
+    }
+
     fn answer(
         &mut self,
         message: &[u8],
@@ -154,24 +191,105 @@ impl TamNode {
         let snapshot = self.snapshot(&authenticated);
         let done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
-            Outcome::Appraise(appraise) => {
-                let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
-                let result =
-                    self.verifier
-                        .appraise(&appraise.format, &appraise.evidence, lookup, now);
-                let refusal = result.as_ref().err().map(ToString::to_string);
-                let appraised = match (&result, &refusal) {
-                    (Ok(result), _) => Ok(&result[..]),
-                    (Err(_), reason) => Err(reason.as_deref().unwrap_or_default()),
+            Outcome::Appraise(Appraise {
+                format,
+                evidence,
+                then,
+            }) => {
+                let appraised = self.appraise(&format, &evidence, now);
+                let reason = appraised.as_ref().err().map(ToString::to_string);
+                let appraisal = match &appraised {
+                    Ok(appraised) => Appraisal::Passed {
+                        result: &appraised.result,
+                        ar4si: Some(&appraised.ar4si),
+                    },
+                    Err(refusal) => Appraisal::Failed {
+                        reason: reason.as_deref().unwrap_or_default(),
+                        shortfall: shortfall(refusal),
+                    },
                 };
-                self.tam
-                    .resume(appraise.then, appraised, &snapshot, now, random)?
+                self.tam.resume(then, &appraisal, &snapshot, now, random)?
+            }
+            Outcome::Prove(prove) => {
+                let payload = self.proof(&prove, now);
+                self.tam.prove(prove.then, payload, now, random)
             }
         };
         self.commit(&done.changes, now)?;
         self.decisions.extend(done.decisions);
         let reply = done.reply.map(|reply| self.seal(reply));
         Ok(reply.unwrap_or_default())
+    }
+
+    fn appraise(&self, format: &str, evidence: &[u8], now: u64) -> Result<Appraised, Refusal> {
+        let lookup = |key: &Thumbprint| {
+            let endorsement = self.endorsements.get(key)?.clone();
+            let mut values = self.reference_values.iter();
+            let of_model = |value: &&ReferenceValue| value.hwmodel == endorsement.hwmodel;
+            Some(Known {
+                reference_value: values.find(of_model).cloned(),
+                endorsement,
+            })
+        };
+        self.verifier.appraise(format, evidence, lookup, now)
+    }
+
+    /// What the TAM shows of itself.
+    fn proof(&self, prove: &Prove, now: u64) -> AttestationPayload {
+        if let Some(instead) = &self.attester.shows_instead {
+            return instead.clone();
+        }
+        let endorsement = self.own_endorsement();
+        let nonce = prove.challenge.as_deref();
+        let claims = Claims {
+            iat: Some(now),
+            eat_nonce: nonce.map(|nonce| nonce.try_into().expect("the core has checked the size")),
+            cnf: Some(Confirmation::of_key(prove.tam_key.clone())),
+            manifests: endorsement
+                .software
+                .iter()
+                .cloned()
+                .map(Into::into)
+                .collect(),
+            ..Claims::default()
+        };
+        let evidence = Evidence::sign(&claims, &self.attester.attestation_key);
+        if self.attester.shows_evidence {
+            return AttestationPayload {
+                format: Some(EVIDENCE_MEDIA_TYPE.into()),
+                bytes: evidence,
+            };
+        }
+        let known = Known {
+            endorsement,
+            reference_value: None,
+        };
+        let lookup = |_: &Thumbprint| Some(known);
+        let appraised = self
+            .verifier
+            .appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, now)
+            .expect("the TAM's own Evidence is good");
+        AttestationPayload {
+            format: None,
+            bytes: appraised.result,
+        }
+    }
+
+    /// What a Verifier must know of the TAM itself.
+    ///
+    /// # Panics
+    /// Never: the model's name has a size that fits.
+    #[must_use]
+    pub fn own_endorsement(&self) -> Endorsement {
+        let attestation_key = self.attester.attestation_key.public_key();
+        Endorsement {
+            ueid: eat::Ueid::from_random(&attestation_key.thumbprint().0),
+            attestation_key,
+            oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
+            hwmodel: b"TAM".as_slice().try_into().expect("3 bytes"),
+            hwversion: eat::Version::multipart("1.0"),
+            software: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32])],
+        }
     }
 
     fn snapshot(&self, authenticated: &Authenticated) -> Snapshot {
@@ -183,7 +301,24 @@ impl TamNode {
             sent: sent.cloned(),
             published: self.published.iter().map(|(p, _)| p.clone()).collect(),
             failed: known.map(|known| known.failed.clone()).unwrap_or_default(),
+            remedies: self.remedies(),
         }
+    }
+
+    fn remedies(&self) -> Vec<Remedy> {
+        let newest = |id: &ComponentIdentifier| {
+            let same = self.published.iter().map(|(published, _)| published);
+            let same = same.filter(|published| published.manifest_component_id == *id);
+            same.max_by_key(|published| published.sequence_number)
+        };
+        let remedies = self.remedies.iter().filter_map(|(id, hwmodel, software)| {
+            Some(Remedy {
+                published: newest(id)?.clone(),
+                hwmodel: hwmodel.clone(),
+                software: software.clone(),
+            })
+        });
+        remedies.collect()
     }
 
     fn seal(&self, reply: Reply) -> Vec<u8> {
@@ -300,4 +435,16 @@ impl TamNode {
             installed.push(component.clone());
         }
     }
+}
+
+fn shortfall(refusal: &Refusal) -> Option<Shortfall> {
+    let Refusal::SoftwareNotAccepted(shortfall) = refusal else {
+        return None;
+    };
+    Some(Shortfall {
+        nonce: shortfall.nonce.as_deref().map(<[u8]>::to_vec),
+        agent: shortfall.agent,
+        hwmodel: shortfall.hwmodel.to_vec(),
+        outdated: shortfall.outdated.clone(),
+    })
 }

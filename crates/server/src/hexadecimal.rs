@@ -9,20 +9,24 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Exactly 64 hexadecimal digits, of either case.
 pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
+    if text.len() != 64 {
         return None;
     }
+    decode(text)?.try_into().ok()
+}
+
+/// Any even number of hexadecimal digits, of either case.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let nibble = |digit: u8| {
         char::from(digit)
             .to_digit(16)
             .and_then(|n| u8::try_from(n).ok())
     };
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?));
+    rest.is_empty().then(|| bytes.collect())?
 }
 
 /// A thumbprint as [`Thumbprint`] shows itself.
@@ -46,5 +50,7 @@ mod tests {
         ] {
             assert_eq!(decode_32(wrong), None, "{wrong}");
         }
+        assert_eq!(decode("A5ff"), Some(vec![0xa5, 0xff]));
+        assert_eq!((decode("a5f"), decode("g0")), (None, None));
     }
 }

@@ -6,6 +6,8 @@ use suit::ComponentIdentifier;
 use teep::Token;
 use teep_cose::{PublicKey, Thumbprint};
 
+use crate::remedy::Remedy;
+
 /// What the server has loaded for one message.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -15,6 +17,8 @@ pub struct Snapshot {
     pub published: Vec<Published>,
     /// What the device could not install, lately; older failures are ignored.
     pub failed: Vec<FailedManifest>,
+    /// The newest manifests that are marked as remedies.
+    pub remedies: Vec<Remedy>,
 }
 
 /// A device that has proved itself before.

@@ -113,6 +113,7 @@ impl Device {
             oemid,
             hwmodel,
             hwversion,
+            software: vec![self.tee.software().clone()],
         }
     }
 

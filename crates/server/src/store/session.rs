@@ -8,7 +8,7 @@ use teep_cose::Thumbprint;
 use teep_tam::{Authenticated, Change, Device, Done, Installed, SentUpdate, Snapshot};
 
 use super::{Store, StoreError, integer, unsigned};
-use super::{components, decisions, decode_key, devices};
+use super::{components, decisions, decode_key, devices, remedies};
 use crate::hexadecimal;
 
 /// Why a decision was not committed. Nothing has changed.
@@ -49,6 +49,10 @@ impl Store {
             },
             published: components::newest(&mut transaction, &message.components()).await?,
             failed: devices::failed(&mut transaction, &message.agent()).await?,
+            remedies: match message.may_need_remedies() {
+                true => remedies::relayed(&mut transaction).await?,
+                false => Vec::new(),
+            },
         };
         // Nothing was written, so there is nothing that a failing rollback could lose.
         transaction.rollback().await?;

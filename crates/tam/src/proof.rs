@@ -1,0 +1,82 @@
+//! The TAM proves itself to an Agent that asks for it (draft sections 4.2, 4.6 and 7.1.2).
+
+use alloc::vec::Vec;
+
+use teep::{AttestationPayload, ErrorMessage, FreshnessMechanism};
+use teep_cose::{Algorithm, PublicKey};
+
+use crate::decision::{Decision, Done, Reply};
+use crate::open::Sender;
+use crate::{Outcome, Tam, query_request};
+
+/// What an Agent wants to see before it goes on: get an attestation payload of the TAM's and call
+/// [`Tam::prove`].
+#[derive(Debug)]
+pub struct Prove {
+    /// To be copied into `eat_nonce`; `None` if the Agent goes by time.
+    pub challenge: Option<Vec<u8>>,
+    /// The TAM's key that will sign the message: `cnf` must name it.
+    pub tam_key: PublicKey,
+    /// What waits.
+    pub then: Proving,
+}
+
+/// A QueryRequest that lacks the TAM's attestation payload.
+#[derive(Debug)]
+pub struct Proving {
+    algorithm: Algorithm,
+}
+
+/// An Error with ERR_ATTESTATION_REQUIRED that answers a QueryRequest.
+pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcome {
+    let challenge = error.challenge.as_ref().map(|c| c.as_bytes().to_vec());
+    let mechanisms = &error.supported_freshness_mechanisms;
+    let by_time = mechanisms.contains(&FreshnessMechanism::Timestamp);
+    // Absent means nonces, as in a QueryRequest (T-029).
+    let by_nonce = mechanisms.is_empty() || mechanisms.contains(&FreshnessMechanism::Nonce);
+    // T-085 (4.6) the Agent's challenge, where nonces are used; one that no EAT can hold cannot be answered.
+    let fits = |challenge: &Vec<u8>| eat::Nonce::try_from(&challenge[..]).is_ok();
+    let challenge = challenge.filter(|challenge| by_nonce && fits(challenge));
+    if challenge.is_none() && !by_time {
+        return Outcome::Done(Done {
+            decisions: alloc::vec![Decision::CannotProve],
+            ..Done::default()
+        });
+    }
+    Outcome::Prove(Prove {
+        challenge,
+        tam_key: tam.signing_key(sender.algorithm).public_key(),
+        then: Proving {
+            algorithm: sender.algorithm,
+        },
+    })
+}
+
+/// T-146 (7.1.2): another QueryRequest, with what proves the TAM.
+pub(crate) fn answer(
+    tam: &Tam,
+    Proving { algorithm }: Proving,
+    payload: AttestationPayload,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Done {
+    let mut request = query_request::request(tam, now, random);
+    // T-036 (4.2) in the TEEP profile it needs no format, since that is what none means; T-035 (4.2) whatever
+    // else it is, is said.
+    let format = payload
+        .format
+        .filter(|format| !eat::is_attestation_result(Some(format), &tam.profile));
+    request.attestation_payload = Some(AttestationPayload {
+        format,
+        bytes: payload.bytes,
+    });
+    request.suit_reports = tam.suit_reports.clone();
+    Done {
+        reply: Some(Reply::QueryRequest {
+            request: request.into(),
+            algorithm,
+        }),
+        changes: Vec::new(),
+        decisions: alloc::vec![Decision::Proved],
+    }
+}
