@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use eat::{Claims, Confirmation, EVIDENCE_MEDIA_TYPE, Evidence, Profile, SuitReference};
 use suit::ComponentIdentifier;
-use teep::{AttestationPayload, Message, Numbers, Token};
+use teep::{AttestationPayload, Generation, Message, Token};
 use teep_cose::encrypt::{Curve, DecryptionKey, RecipientKey};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
@@ -153,7 +153,7 @@ impl TamNode {
             // The other of `Algorithm::TEEP`.
             _ => &self.tam.esp256,
         };
-        Sign1::new(&message.encode(&Numbers::IANA))
+        Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .sign(key)
     }

@@ -64,9 +64,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep::{AttestationPayload, ErrorCode, Message, Numbers};
+use teep::{AttestationPayload, ErrorCode, Generation, Message};
 use teep_cose::encrypt::DecryptionKey;
-use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
@@ -261,11 +261,11 @@ impl Tam {
             }
         };
         let key = self.signing_key(algorithm);
-        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
+        GENERATION.sign1(&message.encode(GENERATION)).sign(key)
     }
 }
 
-const NUMBERS: &Numbers = &Numbers::IANA;
+const GENERATION: &Generation = &Generation::DRAFT_26;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
 use teep_cose::sign_with_each;
 
-use crate::{NUMBERS, Tam, attestation};
+use crate::{GENERATION, Tam, attestation};
 
 pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
     // T-169 (8) the Agent is unknown, so one signature for each suite.
-    let payload = Message::QueryRequest(request(tam, now, random)).encode(NUMBERS);
+    let payload = Message::QueryRequest(request(tam, now, random)).encode(GENERATION);
     sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
 }
 
