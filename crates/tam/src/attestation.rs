@@ -194,3 +194,6 @@ const EAT_CWT: &str = "application/eat+cwt";
 const COSE_ENCRYPT_TAG: [u8; 2] = [0xd8, 96];
 /// How far clocks may differ, on both ends of a time span.
 const SKEW_SECONDS: u64 = eat::freshness::CLOCK_SKEW;
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ pub(crate) fn answer(
         decisions: alloc::vec![Decision::Proved],
     }
 }
+
+#[cfg(test)]
+mod tests;

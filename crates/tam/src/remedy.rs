@@ -111,3 +111,6 @@ pub(crate) fn or_refuse(
     });
     done
 }
+
+#[cfg(test)]
+mod tests;

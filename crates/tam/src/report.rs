@@ -93,3 +93,6 @@ pub(crate) fn check_own(tam: &Tam, bytes: &[u8]) -> Result<(), OwnReportError> {
 
 /// Tag 18 in one byte.
 const COSE_SIGN1_TAG: u8 = 0xd2;
+
+#[cfg(test)]
+mod tests;

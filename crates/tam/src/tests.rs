@@ -1,5 +1,15 @@
 //! What the tests of this crate share.
 
+use alloc::vec::Vec;
+
+use teep::Message;
+use teep_cose::encrypt::{Curve, DecryptionKey};
+use teep_cose::mac::MacKey;
+use teep_cose::{Algorithm, Sign1, SigningKey};
+
+use crate::open::Sender;
+use crate::{GENERATION, Minter, Policy, Tam};
+
 /// A generator that never repeats itself, and is anything but random.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(u64);
@@ -32,3 +42,51 @@ impl rand_core::TryRng for Counter {
 }
 
 impl rand_core::TryCryptoRng for Counter {}
+
+/// A TAM with fixed keys, and the strictest policy.
+pub(crate) fn tam() -> Tam {
+    let decryption_key = |curve, seed| DecryptionKey::generate(curve, &mut Counter(seed));
+    Tam {
+        esp256: key(Algorithm::Esp256, 1000),
+        ed25519: key(Algorithm::Ed25519, 2000),
+        minter: Minter::new(MacKey::new([1; 32]), 1000),
+        verifiers: [verifier().public_key()].into_iter().collect(),
+        profile: eat::Profile::default(),
+        decryption_keys: alloc::vec![
+            decryption_key(Curve::P256, 3000),
+            decryption_key(Curve::X25519, 4000)
+        ],
+        suit_reports: Vec::new(),
+        policy: Policy::default(),
+    }
+}
+
+/// The Verifier that [`tam`] trusts.
+pub(crate) fn verifier() -> SigningKey {
+    key(Algorithm::Esp256, 5000)
+}
+
+/// The key of a device's Agent.
+pub(crate) fn agent() -> SigningKey {
+    key(Algorithm::Ed25519, 6000)
+}
+
+/// That Agent, as the one who signed a message.
+pub(crate) fn sender() -> Sender {
+    let bytes = sign(&Message::QueryResponse(teep::QueryResponse::default()));
+    let received = crate::open::open(&bytes).unwrap();
+    received.authenticate(None).unwrap().sender
+}
+
+/// A message of that Agent's.
+pub(crate) fn sign(message: &Message) -> Vec<u8> {
+    let payload = message.encode(GENERATION);
+    Sign1::new(&payload).with_kid().with_key().sign(&agent())
+}
+
+pub(crate) fn key(algorithm: Algorithm, seed: u64) -> SigningKey {
+    SigningKey::generate(algorithm, &mut Counter(seed))
+}
+
+/// The time of the stories.
+pub(crate) const NOW: u64 = 1_800_000_000;
