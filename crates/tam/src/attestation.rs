@@ -183,7 +183,7 @@ pub(crate) fn give_back(
             done.reply = Some(Reply::Update {
                 update: update.into(),
                 manifests: Vec::new(),
-                algorithm: sender.algorithm,
+                suite: sender.suite,
             });
         }
     }

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use teep::{AttestationPayload, ErrorMessage, FreshnessMechanism};
-use teep_cose::{Algorithm, PublicKey};
+use teep_cose::PublicKey;
 
 use crate::decision::{Decision, Done, Reply};
-use crate::open::Sender;
+use crate::open::{Sender, Suite};
 use crate::{Outcome, Tam, query_request};
 
 /// What an Agent wants to see before it goes on: get an attestation payload of the TAM's and call
@@ -24,7 +24,7 @@ pub struct Prove {
 /// A QueryRequest that lacks the TAM's attestation payload.
 #[derive(Debug)]
 pub struct Proving {
-    algorithm: Algorithm,
+    suite: Suite,
 }
 
 /// An Error with ERR_ATTESTATION_REQUIRED that answers a QueryRequest.
@@ -45,9 +45,9 @@ pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcom
     }
     Outcome::Prove(Prove {
         challenge,
-        tam_key: tam.signing_key(sender.algorithm).public_key(),
+        tam_key: tam.signing_key(sender.suite.algorithm).public_key(),
         then: Proving {
-            algorithm: sender.algorithm,
+            suite: sender.suite,
         },
     })
 }
@@ -55,12 +55,12 @@ pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcom
 /// T-146 (7.1.2): another QueryRequest, with what proves the TAM.
 pub(crate) fn answer(
     tam: &Tam,
-    Proving { algorithm }: Proving,
+    Proving { suite }: Proving,
     payload: AttestationPayload,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Done {
-    let mut request = query_request::request(tam, now, random);
+    let mut request = query_request::request(tam, suite.generation, now, random);
     // T-036 (4.2) in the TEEP profile it needs no format, since that is what none means; T-035 (4.2) whatever
     // else it is, is said.
     let format = payload
@@ -74,7 +74,7 @@ pub(crate) fn answer(
     Done {
         reply: Some(Reply::QueryRequest {
             request: request.into(),
-            algorithm,
+            suite,
         }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Proved],

@@ -2,19 +2,41 @@
 
 use alloc::vec::Vec;
 
-use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
+use teep::{
+    CipherSuite, DataItems, Generation, Message, PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
+};
 use teep_cose::sign_with_each;
 
-use crate::{GENERATION, Tam, attestation};
+use crate::{Tam, attestation};
 
-pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
-    // T-169 (8) the Agent is unknown, so one signature for each suite.
-    let payload = Message::QueryRequest(request(tam, now, random)).encode(GENERATION);
-    sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
+pub(crate) fn make(
+    tam: &Tam,
+    generation: &'static Generation,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Vec<u8> {
+    let request = request(tam, generation, now, random);
+    let payload = Message::QueryRequest(request).encode(generation);
+    match generation.query_request_is_signed_by_each {
+        // T-169 (8) the Agent is unknown, so one signature for each suite.
+        true => sign_with_each(&payload, &[&tam.esp256, &tam.ed25519]),
+        // Older Agents read a COSE_Sign1 only. One that has the other suite says so in an Error.
+        false => generation.sign1(&payload).sign(&tam.esp256),
+    }
 }
 
-pub(crate) fn request(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> QueryRequest {
+pub(crate) fn request(
+    tam: &Tam,
+    generation: &'static Generation,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> QueryRequest {
     let mut request = QueryRequest {
+        // T-034, P-26: only where it is usual, since version 0 need not be said.
+        versions: match generation.has_versions_in_query_request {
+            true => alloc::vec![PROTOCOL_VERSION],
+            false => Vec::new(),
+        },
         // T-026, T-164 (4.2, 8) both mandatory suites.
         supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
         // T-027, T-179 (4.2, 8.2) all four profiles.

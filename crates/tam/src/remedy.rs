@@ -107,7 +107,7 @@ pub(crate) fn or_refuse(
                 (id, published.sequence_number)
             })
             .collect(),
-        algorithm: sender.algorithm,
+        suite: sender.suite,
     });
     done
 }

@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use teep::Message;
+use teep::{Generation, Message};
 use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::mac::MacKey;
-use teep_cose::{Algorithm, Sign1, SigningKey};
+use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 
-use crate::open::Sender;
-use crate::{GENERATION, Minter, Policy, Tam};
+use crate::open::{Authenticated, Sender};
+use crate::{Minter, Policy, Tam};
 
 /// A generator that never repeats itself, and is anything but random.
 #[derive(Debug, Default)]
@@ -51,6 +51,7 @@ pub(crate) fn tam() -> Tam {
         ed25519: key(Algorithm::Ed25519, 2000),
         minter: Minter::new(MacKey::new([1; 32]), 1000),
         verifiers: [verifier().public_key()].into_iter().collect(),
+        agent_keys: TrustAnchors::new(),
         profile: eat::Profile::default(),
         decryption_keys: alloc::vec![
             decryption_key(Curve::P256, 3000),
@@ -74,13 +75,18 @@ pub(crate) fn agent() -> SigningKey {
 /// That Agent, as the one who signed a message.
 pub(crate) fn sender() -> Sender {
     let bytes = sign(&Message::QueryResponse(teep::QueryResponse::default()));
-    let received = crate::open::open(&bytes).unwrap();
-    received.authenticate(None).unwrap().sender
+    authenticated(&tam(), &bytes).sender
+}
+
+/// A stranger's message whose signature holds.
+pub(crate) fn authenticated(tam: &Tam, bytes: &[u8]) -> Authenticated {
+    let received = tam.open(bytes, &Generation::DRAFT_26).unwrap();
+    received.authenticate(tam, None).unwrap()
 }
 
 /// A message of that Agent's.
 pub(crate) fn sign(message: &Message) -> Vec<u8> {
-    let payload = message.encode(GENERATION);
+    let payload = message.encode(&Generation::DRAFT_26);
     Sign1::new(&payload).with_kid().with_key().sign(&agent())
 }
 

@@ -9,7 +9,7 @@ use teep_cose::{Algorithm, Thumbprint, TrustAnchors};
 
 use super::*;
 use crate::decision::Change;
-use crate::tests::{Counter, NOW, agent, key, sender, sign, tam, verifier};
+use crate::tests::{Counter, NOW, agent, authenticated, key, sender, sign, tam, verifier};
 use crate::{Appraise, Outcome, Snapshot};
 
 /// A good Attestation Result about [`agent`], made now.
@@ -268,7 +268,7 @@ fn evidence_of_any_format_goes_to_the_verifier_as_it_came() {
     let random = &mut Counter::default();
     let decide = |random: &mut Counter| {
         let bytes = sign(&Message::QueryResponse(response.clone()));
-        let authenticated = tam.open(&bytes).unwrap().authenticate(None).unwrap();
+        let authenticated = authenticated(&tam, &bytes);
         match tam.decide(authenticated, &snapshot, NOW, random) {
             Ok(Outcome::Appraise(appraise)) => appraise,
             other => panic!("{other:?}"),
@@ -370,7 +370,7 @@ fn it_goes_with_the_update_if_there_is_one() {
             }
             .into(),
             manifests: Vec::new(),
-            algorithm: Algorithm::Ed25519,
+            suite: sender().suite,
         }),
         ..Done::default()
     };
@@ -396,7 +396,7 @@ fn what_is_recorded_of_a_device_is_what_the_verifier_says() {
         ..QueryResponse::default()
     };
     let bytes = sign(&Message::QueryResponse(response));
-    let authenticated = tam.open(&bytes).unwrap().authenticate(None).unwrap();
+    let authenticated = authenticated(&tam, &bytes);
     let snapshot = Snapshot::default();
     let outcome = tam.decide(authenticated, &snapshot, NOW, &mut Counter::default());
     let Ok(Outcome::Done(done)) = outcome else {

@@ -3,7 +3,7 @@ use alloc::vec;
 use teep::{Challenge, DataItems, ErrorCode, Message, Token};
 
 use super::*;
-use crate::tests::{Counter, NOW, sender, sign, tam};
+use crate::tests::{Counter, NOW, authenticated, sender, sign, tam};
 use crate::{Dropped, Snapshot};
 
 fn asking(change: impl FnOnce(&mut ErrorMessage)) -> Result<Outcome, Dropped> {
@@ -12,8 +12,7 @@ fn asking(change: impl FnOnce(&mut ErrorMessage)) -> Result<Outcome, Dropped> {
     error.supported_freshness_mechanisms = vec![FreshnessMechanism::Nonce];
     change(&mut error);
     let tam = tam();
-    let received = tam.open(&sign(&Message::Error(error))).unwrap();
-    let authenticated = received.authenticate(None).unwrap();
+    let authenticated = authenticated(&tam, &sign(&Message::Error(error)));
     tam.decide(
         authenticated,
         &Snapshot::default(),
@@ -36,8 +35,8 @@ fn answered(payload: AttestationPayload) -> teep::QueryRequest {
     let done = tam.prove(then, payload, NOW, &mut Counter::default());
     assert_eq!(done.changes, []);
     match done.reply {
-        Some(Reply::QueryRequest { request, algorithm }) => {
-            assert_eq!(algorithm, sender().algorithm, "the Agent is known by now");
+        Some(Reply::QueryRequest { request, suite }) => {
+            assert_eq!(suite, sender().suite, "the Agent is known by now");
             *request
         }
         other => panic!("{other:?}"),
@@ -123,7 +122,12 @@ fn another_query_request_brings_the_proof() {
 /// Proves: T-201
 #[test]
 fn no_more_is_asked_than_the_decision_needs() {
-    let request = query_request::request(&tam(), NOW, &mut Counter::default());
+    let request = query_request::request(
+        &tam(),
+        &teep::Generation::DRAFT_26,
+        NOW,
+        &mut Counter::default(),
+    );
     let needed = DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS;
     assert_eq!(request.data_item_requested, needed);
 }
