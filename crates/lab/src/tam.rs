@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eat::{Claims, Confirmation, EVIDENCE_MEDIA_TYPE, Evidence, Profile, SuitReference};
+use eat::Profile;
 use suit::ComponentIdentifier;
 use teep::{AttestationPayload, Generation, Message, Token};
 use teep_cose::encrypt::{Curve, DecryptionKey, RecipientKey};
@@ -15,7 +15,7 @@ use teep_tam::{
 };
 use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
-use crate::{SeededRandom, TrustedComponent};
+use crate::{SeededRandom, TamVerifier, TrustedComponent};
 
 /// A TAM as a node of the world.
 pub struct TamNode {
@@ -30,8 +30,8 @@ pub struct TamNode {
     pub reference_values: Vec<ReferenceValue>,
     /// Which manifests are remedies, and for what: their names, models and software.
     pub remedies: Vec<(ComponentIdentifier, Option<Vec<u8>>, Option<String>)>,
-    /// What attests the TAM itself.
-    pub attester: TamAttester,
+    /// What an Agent gets that wants the TAM attested.
+    pub proof: Proof,
     /// What the TAM remembers.
     pub store: TamStore,
     /// What is published, with the envelopes.
@@ -44,13 +44,14 @@ pub struct TamNode {
     pub dropped: Vec<Dropped>,
 }
 
-/// What attests a TAM.
-pub struct TamAttester {
-    attestation_key: SigningKey,
-    /// Whether the Agent gets Evidence, for a Verifier of its own choice; else the TAM's Verifier's result.
-    pub shows_evidence: bool,
-    /// When set, the Attestation Result that is shown whatever the Agent asked.
-    pub shows_instead: Option<AttestationPayload>,
+/// How a TAM shows what it is.
+pub struct Proof {
+    /// The machine that it runs on, and the Verifier that devices trust with it.
+    verifier: TamVerifier,
+    /// Whether the Agent gets Evidence; else an Attestation Result.
+    pub is_evidence: bool,
+    /// When set, what is shown whatever the Agent asked.
+    pub instead: Option<AttestationPayload>,
 }
 
 /// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
@@ -72,9 +73,8 @@ struct KnownDevice {
 
 impl TamNode {
     /// A TAM with new keys and a Verifier of its own.
-    pub fn new(random: &mut SeededRandom) -> Self {
+    pub fn new(tam_verifier: TamVerifier, random: &mut SeededRandom) -> Self {
         let verifier = SigningKey::generate(Algorithm::Esp256, random);
-        let attestation_key = SigningKey::generate(Algorithm::Ed25519, random);
         let decryption_keys =
             [Curve::P256, Curve::X25519].map(|curve| DecryptionKey::generate(curve, random));
         let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
@@ -97,10 +97,10 @@ impl TamNode {
             endorsements: BTreeMap::new(),
             reference_values: Vec::new(),
             remedies: Vec::new(),
-            attester: TamAttester {
-                attestation_key,
-                shows_evidence: false,
-                shows_instead: None,
+            proof: Proof {
+                verifier: tam_verifier,
+                is_evidence: false,
+                instead: None,
             },
             store: TamStore::default(),
             published: Vec::new(),
@@ -239,59 +239,26 @@ impl TamNode {
 
     /// What the TAM shows of itself.
     fn proof(&self, prove: &Prove, now: u64) -> AttestationPayload {
-        if let Some(instead) = &self.attester.shows_instead {
+        let Proof {
+            verifier,
+            is_evidence,
+            instead,
+        } = &self.proof;
+        if let Some(instead) = instead {
             return instead.clone();
         }
-        let endorsement = self.own_endorsement();
-        let nonce = prove.challenge.as_deref();
-        let claims = Claims {
-            iat: Some(now),
-            eat_nonce: nonce.map(|nonce| nonce.try_into().expect("the core has checked the size")),
-            cnf: Some(Confirmation::of_key(prove.tam_key.clone())),
-            manifests: endorsement
-                .software
-                .iter()
-                .cloned()
-                .map(Into::into)
-                .collect(),
-            ..Claims::default()
-        };
-        let evidence = Evidence::sign(&claims, &self.attester.attestation_key);
-        if self.attester.shows_evidence {
+        let challenge = prove.challenge.as_deref().unwrap_or_default();
+        let (format, evidence) = verifier.evidence(challenge, &prove.tam_key);
+        if *is_evidence {
             return AttestationPayload {
-                format: Some(EVIDENCE_MEDIA_TYPE.into()),
+                format: Some(format.into()),
                 bytes: evidence,
             };
         }
-        let known = Known {
-            endorsement,
-            reference_value: None,
-        };
-        let lookup = |_: &Thumbprint| Some(known);
-        let appraised = self
-            .verifier
-            .appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, now)
-            .expect("the TAM's own Evidence is good");
+        let result = verifier.appraise(format, &evidence, now);
         AttestationPayload {
             format: None,
-            bytes: appraised.result,
-        }
-    }
-
-    /// What a Verifier must know of the TAM itself.
-    ///
-    /// # Panics
-    /// Never: the model's name has a size that fits.
-    #[must_use]
-    pub fn own_endorsement(&self) -> Endorsement {
-        let attestation_key = self.attester.attestation_key.public_key();
-        Endorsement {
-            ueid: eat::Ueid::from_random(&attestation_key.thumbprint().0),
-            attestation_key,
-            oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
-            hwmodel: b"TAM".as_slice().try_into().expect("3 bytes"),
-            hwversion: eat::Version::multipart("1.0"),
-            software: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32])],
+            bytes: result.expect("the TAM's own Evidence is good"),
         }
     }
 
