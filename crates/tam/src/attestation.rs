@@ -107,27 +107,30 @@ fn freshness(
     shown: &[u8],
     now: u64,
 ) -> Result<Option<(Vec<u8>, u64)>, String> {
+    let challenge = |nonce: &[u8]| tam.minter.check_challenge(nonce, now);
     let maximum_age = match tam.policy.attestation {
         // T-184 (9), P-02: nothing carries a nonce of ours into a passport; one of another party's may be in
-        // it (P-17). Its age counts.
+        // it (P-17). Its age counts. But an Agent that had no passport was sent a challenge.
         AttestationModel::Passport {
             maximum_age_seconds,
         } => {
-            if result.expires_at.is_none() || !result.is_recent(now, maximum_age_seconds) {
+            if result.expires_at.is_some() && result.is_recent(now, maximum_age_seconds) {
+                return Ok(None);
+            }
+            if !result.nonce().is_some_and(|nonce| challenge(nonce).is_ok()) {
                 return Err(alloc::format!(
                     "the Attestation Result must be at most {maximum_age_seconds} s old and say when it \
                      expires"
                 ));
             }
-            return Ok(None);
+            None
         }
         AttestationModel::BackgroundCheck => tam.policy.maximum_evidence_age_seconds,
     };
     match (result.nonce(), maximum_age) {
         // T-182, T-184 (9) it answers a challenge of ours that has not expired; single use.
         (Some(nonce), _) => {
-            let expires = tam.minter.check_challenge(nonce, now);
-            let expires = expires.map_err(|error| error.to_string())?;
+            let expires = challenge(nonce).map_err(|error| error.to_string())?;
             Ok(Some((nonce.to_vec(), expires)))
         }
         // T-183 (9) it is recent. The payload counts once: else an old message would do while it is.

@@ -60,6 +60,7 @@ mod remedy;
 mod report;
 mod success;
 mod token;
+mod update;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -70,15 +71,16 @@ use teep_cose::encrypt::DecryptionKey;
 use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
-pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
+pub use device::{
+    Attempts, Dependency, Device, FailedManifest, Installed, KnownComponent, Published,
+    SentManifest, SentUpdate, Snapshot, Withdrawn,
+};
 pub use open::{Authenticated, Received, Suite};
 pub use policy::{AttestationModel, KeyBinding, Policy, ReturnedResult};
 pub use proof::{Prove, Proving};
 pub use remedy::{Remedy, Shortfall};
 pub use report::OwnReportError;
-pub use token::{Minter, TokenError};
-
-pub(crate) use query_response::refuse;
+pub use token::{ChallengeForm, Minter, TokenError};
 
 /// A TAM's keys and settings. Every replica has the same.
 #[derive(Debug, Clone)]
@@ -202,10 +204,11 @@ impl Tam {
             Message::Error(error)
                 if error.err_code == ErrorCode::AttestationRequired && error.token.is_none() =>
             {
-                Ok(proof::decide(self, &error, &sender))
+                Ok(proof::decide(self, &error, &sender, snapshot, now))
             }
             Message::Error(error) => {
-                error_message::decide(self, &error, &sender, snapshot, now).map(Outcome::Done)
+                error_message::decide(self, &error, &sender, snapshot, now, random)
+                    .map(Outcome::Done)
             }
             Message::QueryRequest(_) | Message::Update(_) => Err(Dropped::WrongDirection),
         }?;
@@ -270,9 +273,16 @@ impl Tam {
             Reply::QueryRequest { request, suite } => (Message::QueryRequest(*request), suite),
             // T-172 (8) the suite that the Agent chose serves both directions.
             Reply::Update {
-                mut update, suite, ..
+                mut update,
+                manifests,
+                suite,
             } => {
-                update.manifest_list = envelopes;
+                let envelopes = manifests.iter().zip(envelopes);
+                let envelopes = envelopes.map(|(sent, envelope)| match sent.without_images {
+                    true => update::without_images(envelope),
+                    false => envelope,
+                });
+                update.manifest_list = envelopes.collect();
                 (Message::Update(*update), suite)
             }
         };

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use teep::{AttestationPayload, ErrorMessage, FreshnessMechanism};
 use teep_cose::PublicKey;
 
-use crate::decision::{Decision, Done, Reply};
+use crate::decision::{Change, Decision, Done, Reply};
+use crate::device::{Attempts, Snapshot};
 use crate::open::{Sender, Suite};
 use crate::{Outcome, Tam, query_request};
 
@@ -25,10 +26,29 @@ pub struct Prove {
 #[derive(Debug)]
 pub struct Proving {
     suite: Suite,
+    /// The count of Errors in a row, which ends the asking.
+    counted: Change,
 }
 
 /// An Error with ERR_ATTESTATION_REQUIRED that answers a QueryRequest.
-pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcome {
+pub(crate) fn decide(
+    tam: &Tam,
+    error: &ErrorMessage,
+    sender: &Sender,
+    snapshot: &Snapshot,
+    now: u64,
+) -> Outcome {
+    let ends = |decision| {
+        Outcome::Done(Done {
+            decisions: alloc::vec![decision],
+            ..Done::default()
+        })
+    };
+    // P-27 capped: a proof that the Agent does not take is no better the next time.
+    let attempt = snapshot.queries.count_at(now);
+    if attempt >= tam.policy.retries {
+        return ends(Decision::GiveUp(error.err_code));
+    }
     let challenge = error.challenge.as_ref().map(|c| c.as_bytes().to_vec());
     let mechanisms = &error.supported_freshness_mechanisms;
     let by_time = mechanisms.contains(&FreshnessMechanism::Timestamp);
@@ -38,16 +58,21 @@ pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcom
     let fits = |challenge: &Vec<u8>| eat::Nonce::try_from(&challenge[..]).is_ok();
     let challenge = challenge.filter(|challenge| by_nonce && fits(challenge));
     if challenge.is_none() && !by_time {
-        return Outcome::Done(Done {
-            decisions: alloc::vec![Decision::CannotProve],
-            ..Done::default()
-        });
+        return ends(Decision::CannotProve);
     }
     Outcome::Prove(Prove {
         challenge,
         tam_key: tam.signing_key(sender.suite.algorithm).public_key(),
         then: Proving {
             suite: sender.suite,
+            counted: Change::Queries {
+                agent: sender.agent,
+                is_known: sender.known,
+                attempts: Attempts {
+                    count: attempt + 1,
+                    until: now.saturating_add(tam.policy.hold_down_seconds),
+                },
+            },
         },
     })
 }
@@ -55,12 +80,12 @@ pub(crate) fn decide(tam: &Tam, error: &ErrorMessage, sender: &Sender) -> Outcom
 /// T-146 (7.1.2): another QueryRequest, with what proves the TAM.
 pub(crate) fn answer(
     tam: &Tam,
-    Proving { suite }: Proving,
+    Proving { suite, counted }: Proving,
     payload: AttestationPayload,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Done {
-    let mut request = query_request::request(tam, suite.generation, now, random);
+    let mut request = query_request::first(tam, suite.generation, now, random);
     // T-036 (4.2) in the TEEP profile it needs no format, since that is what none means; T-035 (4.2) whatever
     // else it is, is said.
     let format = payload
@@ -76,7 +101,7 @@ pub(crate) fn answer(
             request: request.into(),
             suite,
         }),
-        changes: Vec::new(),
+        changes: alloc::vec![counted],
         decisions: alloc::vec![Decision::Proved],
     }
 }

@@ -1,21 +1,26 @@
-//! The QueryRequest that answers an empty POST (draft section 4.2).
+//! The QueryRequests that go out (draft section 4.2): to whoever comes, and once more after an Error.
 
 use alloc::vec::Vec;
 
 use teep::{
-    CipherSuite, DataItems, Generation, Message, PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
+    CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Generation, Message,
+    PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
 };
-use teep_cose::sign_with_each;
+use teep_cose::{Algorithm, sign_with_each};
 
+use crate::decision::Reply;
+use crate::open::{Sender, Suite};
+use crate::token::ChallengeForm;
 use crate::{Tam, attestation};
 
+/// The answer to an empty POST.
 pub(crate) fn make(
     tam: &Tam,
     generation: &'static Generation,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Vec<u8> {
-    let request = request(tam, generation, now, random);
+    let request = first(tam, generation, now, random);
     let payload = Message::QueryRequest(request).encode(generation);
     match generation.query_request_is_signed_by_each {
         // T-169 (8) the Agent is unknown, so one signature for each suite.
@@ -25,18 +30,30 @@ pub(crate) fn make(
     }
 }
 
-pub(crate) fn request(
+/// The QueryRequest to begin with.
+pub(crate) fn first(
     tam: &Tam,
     generation: &'static Generation,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> QueryRequest {
-    let mut request = QueryRequest {
+    QueryRequest {
         // T-034, P-26: only where it is usual, since version 0 need not be said.
         versions: match generation.has_versions_in_query_request {
             true => alloc::vec![PROTOCOL_VERSION],
             false => Vec::new(),
         },
+        ..request(tam, ChallengeForm::Long, now, random)
+    }
+}
+
+fn request(
+    tam: &Tam,
+    form: ChallengeForm,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> QueryRequest {
+    let mut request = QueryRequest {
         // T-026, T-164 (4.2, 8) both mandatory suites.
         supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
         // T-027, T-179 (4.2, 8.2) all four profiles.
@@ -47,7 +64,73 @@ pub(crate) fn request(
     };
     // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
     attestation::ask(&tam.policy, &mut request, || {
-        tam.minter.challenge(now, random)
+        tam.minter.challenge(form, now, random)
     });
     request
+}
+
+/// The QueryRequest to try after an Agent answered one with this Error, the `attempt`th in a row, counted from
+/// 0; `None` if there is nothing else to offer.
+pub(crate) fn again(
+    tam: &Tam,
+    error: &ErrorMessage,
+    attempt: u32,
+    sender: &Sender,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Option<Reply> {
+    let is_first = attempt == 0;
+    let mut algorithm = sender.suite.algorithm;
+    let (mut challenge, mut mechanisms) = (None, Vec::new());
+    let mut versions = Vec::new();
+    match error.err_code {
+        // T-095 (4.6) without extensions; P-27 there is nothing more to leave out after that.
+        ErrorCode::UnsupportedExtension | ErrorCode::UnsupportedSuitReport if is_first => {}
+        // T-096, T-185 (4.6, 9) by the Agent's mechanism: a nonce, of another form than before, or time where
+        // that counts.
+        ErrorCode::UnsupportedFreshnessMechanisms if is_first => {
+            let theirs = &error.supported_freshness_mechanisms;
+            let by_time = tam.policy.maximum_evidence_age_seconds.is_some();
+            if theirs.contains(&FreshnessMechanism::Nonce) {
+                challenge = Some(tam.minter.challenge(ChallengeForm::Short, now, random));
+            } else if by_time && theirs.contains(&FreshnessMechanism::Timestamp) {
+                mechanisms.push(FreshnessMechanism::Timestamp);
+            } else {
+                return None;
+            }
+        }
+        // T-097 (4.6) with a version that both have, said outright.
+        ErrorCode::UnsupportedMsgVersion if is_first => {
+            if !error.versions.contains(&PROTOCOL_VERSION) {
+                return None;
+            }
+            versions.push(PROTOCOL_VERSION);
+        }
+        // T-098 (4.6) by the first of the Agent's suites that there is here, and no other.
+        ErrorCode::UnsupportedCipherSuites => {
+            let theirs = error.supported_teep_cipher_suites.iter();
+            algorithm = theirs
+                .filter_map(CipherSuite::algorithm)
+                .find(|algorithm| Algorithm::TEEP.contains(algorithm))?;
+        }
+        _ => return None,
+    }
+    let mut request = QueryRequest {
+        versions,
+        ..request(tam, ChallengeForm::Long, now, random)
+    };
+    if error.err_code == ErrorCode::UnsupportedFreshnessMechanisms {
+        request.challenge = challenge;
+        request.supported_freshness_mechanisms = mechanisms;
+    }
+    if error.err_code == ErrorCode::UnsupportedCipherSuites {
+        request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];
+    }
+    Some(Reply::QueryRequest {
+        request: request.into(),
+        suite: Suite {
+            algorithm,
+            ..sender.suite
+        },
+    })
 }

@@ -1,15 +1,13 @@
 //! A QueryResponse (draft sections 4.3, 7.1.1): attested? then what should this device have?
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use eat::AttestationResult;
-use teep::{AttestationPayload, ErrorCode, PROTOCOL_VERSION, QueryResponse, Text, Update};
+use teep::{AttestationPayload, ErrorCode, PROTOCOL_VERSION, QueryResponse};
 
 use crate::decision::{Change, Decision, Done, Dropped};
-use crate::device::{Installed, SentUpdate, Snapshot};
+use crate::device::{Attempts, Installed, Snapshot};
 use crate::open::Sender;
-use crate::{Appraisal, Appraise, Outcome, Reply, Tam, Waiting, attestation, plan, remedy, report};
+use crate::update::{self, Contents, refuse};
+use crate::{Appraisal, Appraise, Outcome, Tam, Waiting, attestation, plan, remedy, report};
 
 /// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
 #[derive(Debug)]
@@ -28,6 +26,10 @@ pub(crate) fn decide(
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Outcome, Dropped> {
+    // T-191, T-198 (11) what a device costs is bounded: a Verifier's work, and a row for each challenge.
+    if snapshot.honoured >= tam.policy.challenges_per_device {
+        return Err(Dropped::TooMany(snapshot.honoured));
+    }
     let refused = |code, reason| Ok(Outcome::Done(refuse(&sender, code, reason)));
     // T-041, P-26 (4.3) absent means 0, the only version that is offered.
     if response.version() != PROTOCOL_VERSION {
@@ -107,41 +109,33 @@ pub(crate) fn resume(
         ..Done::default()
     };
     if let Some((nonce, expires)) = attested.spend {
-        done.changes.push(Change::Spend { nonce, expires });
+        done.changes.push(Change::Spend {
+            agent: sender.agent,
+            nonce,
+            expires,
+        });
     }
     done.changes
         .push(seen(&response, &sender, &attested.result, now));
+    // What it could not answer before, it could this time.
+    if snapshot.queries != Attempts::default() {
+        done.changes.push(Change::Queries {
+            agent: sender.agent,
+            is_known: true,
+            attempts: Attempts::default(),
+        });
+    }
 
     // T-139, T-141 (7.1.1.1) install, update, unlink; nothing to do ends the exchange.
     let plan = plan::for_device(&response, snapshot, now);
     done.decisions.extend(plan.decisions);
     if !plan.manifests.is_empty() || !plan.unneeded.is_empty() {
-        let token = tam.minter.update_token(now, random);
-        let update = Update {
-            token: Some(token.clone()),
-            unneeded_manifest_list: plan.unneeded.clone(),
-            ..Update::default()
-        };
-        let names = plan.manifests.iter();
-        let names = names.map(|p| (p.manifest_component_id.clone(), p.sequence_number));
-        done.reply = Some(Reply::Update {
-            update: update.into(),
-            manifests: names.collect(),
-            suite: sender.suite,
-        });
-        // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
-        let expires = tam.minter.check_update_token(&token, now)?;
-        let manifests = plan.manifests.iter().map(|published| {
-            let id = published.manifest_component_id.clone();
-            (id, published.sequence_number, published.components.clone())
-        });
-        done.changes.push(Change::Sent(SentUpdate {
-            token,
-            agent: sender.agent,
-            manifests: manifests.collect(),
+        let contents = Contents {
+            manifests: plan.manifests,
             unneeded: plan.unneeded,
-            expires,
-        }));
+            is_bare: false,
+        };
+        update::send(tam, contents, &sender, &mut done, now, random)?;
     }
     attestation::give_back(&tam.policy, appraisal, &sender, &mut done);
     Ok(done)
@@ -164,24 +158,5 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
         generation: sender.suite.generation,
         installed: installed.collect(),
         at: now,
-    }
-}
-
-/// An Update that carries nothing but an error: the only way a TAM can tell one (section 4.4).
-// T-063 (4.4) never 0; T-064 (4.4) the reason in at most 128 bytes of UTF-8.
-pub(crate) fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
-    let update = Update {
-        err_code: Some(code),
-        err_msg: Text::new(reason),
-        ..Update::default()
-    };
-    Done {
-        reply: Some(Reply::Update {
-            update: update.into(),
-            manifests: Vec::new(),
-            suite: sender.suite,
-        }),
-        changes: Vec::new(),
-        decisions: alloc::vec![Decision::Refused(code, String::from(reason))],
     }
 }

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use teep::{ErrorCode, QueryResponse, Update};
 use teep_cose::Thumbprint;
 
+use crate::Tam;
 use crate::decision::{Change, Decision, Done, Reply};
-use crate::device::{Published, Snapshot};
+use crate::device::{Published, SentManifest, Snapshot};
 use crate::open::Sender;
-use crate::{Tam, refuse};
+use crate::update::refuse;
 
 /// A manifest that the operator has marked as one that brings devices up to date: it goes to those whose
 /// attestation fails, too.
@@ -57,6 +58,7 @@ pub(crate) fn or_refuse(
                 return refused();
             };
             done.changes.push(Change::Spend {
+                agent: sender.agent,
                 nonce: nonce.to_vec(),
                 expires,
             });
@@ -100,13 +102,7 @@ pub(crate) fn or_refuse(
     // shows at its next attestation.
     done.reply = Some(Reply::Update {
         update: Update::default().into(),
-        manifests: remedies
-            .iter()
-            .map(|published| {
-                let id = published.manifest_component_id.clone();
-                (id, published.sequence_number)
-            })
-            .collect(),
+        manifests: remedies.iter().copied().map(SentManifest::of).collect(),
         suite: sender.suite,
     });
     done

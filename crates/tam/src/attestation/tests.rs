@@ -28,7 +28,9 @@ fn result(nonce: Option<&[u8]>) -> AttestationResult {
 }
 
 fn challenge(tam: &Tam) -> Vec<u8> {
-    let challenge = tam.minter.challenge(NOW, &mut Counter::default());
+    let challenge = tam
+        .minter
+        .challenge(crate::ChallengeForm::Long, NOW, &mut Counter::default());
     challenge.as_bytes().to_vec()
 }
 
@@ -135,6 +137,58 @@ fn a_passport_counts_while_it_is_young_whatever_nonce_is_in_it() {
         ..result(None)
     };
     assert!(check_at(&tam, &undated, NOW).is_err());
+    // Who had none was sent a challenge, which counts once.
+    let nonce = challenge(&tam);
+    let answer = AttestationResult {
+        expires_at: None,
+        ..result(Some(&nonce))
+    };
+    assert_eq!(
+        check_at(&tam, &answer, NOW).unwrap().spend.unwrap().0,
+        nonce
+    );
+}
+
+/// Proves: T-096, T-185
+#[test]
+fn who_has_no_passport_is_sent_a_challenge_and_who_has_only_a_clock_none() {
+    let mut tam = tam();
+    let asked_again = |tam: &Tam, theirs: FreshnessMechanism| {
+        let mut error = teep::ErrorMessage::new(ErrorCode::UnsupportedFreshnessMechanisms);
+        error.supported_freshness_mechanisms = vec![theirs];
+        let authenticated = authenticated(tam, &sign(&Message::Error(error)));
+        let outcome = tam.decide(
+            authenticated,
+            &Snapshot::default(),
+            NOW,
+            &mut Counter::default(),
+        );
+        match outcome {
+            Ok(Outcome::Done(done)) => match done.reply {
+                Some(Reply::QueryRequest { request, .. }) => Some(request),
+                _ => None,
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(
+        asked_again(&tam, FreshnessMechanism::Timestamp).is_none(),
+        "not here"
+    );
+    tam.policy.maximum_evidence_age_seconds = Some(60);
+    let request = asked_again(&tam, FreshnessMechanism::Timestamp).unwrap();
+    assert_eq!(request.challenge, None);
+    let timestamp = [FreshnessMechanism::Timestamp];
+    assert_eq!(request.supported_freshness_mechanisms, timestamp);
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 60,
+    };
+    let request = asked_again(&tam, FreshnessMechanism::Nonce).unwrap();
+    assert!(request.challenge.is_some());
+    assert!(
+        request.supported_freshness_mechanisms.is_empty(),
+        "nonces only"
+    );
 }
 
 /// Proves: T-117, T-138

@@ -7,18 +7,25 @@ use crate::tests::{Counter, NOW, authenticated, sender, sign, tam};
 use crate::{Dropped, Snapshot};
 
 fn asking(change: impl FnOnce(&mut ErrorMessage)) -> Result<Outcome, Dropped> {
+    asking_after(0, change)
+}
+
+/// After so many Errors in a row.
+fn asking_after(count: u32, change: impl FnOnce(&mut ErrorMessage)) -> Result<Outcome, Dropped> {
     let mut error = ErrorMessage::new(ErrorCode::AttestationRequired);
     error.challenge = Some(Challenge::new([7; 32]).unwrap());
     error.supported_freshness_mechanisms = vec![FreshnessMechanism::Nonce];
     change(&mut error);
     let tam = tam();
     let authenticated = authenticated(&tam, &sign(&Message::Error(error)));
-    tam.decide(
-        authenticated,
-        &Snapshot::default(),
-        NOW,
-        &mut Counter::default(),
-    )
+    let snapshot = Snapshot {
+        queries: Attempts {
+            count,
+            until: NOW + 1,
+        },
+        ..Snapshot::default()
+    };
+    tam.decide(authenticated, &snapshot, NOW, &mut Counter::default())
 }
 
 fn prove(outcome: Result<Outcome, Dropped>) -> Prove {
@@ -33,7 +40,11 @@ fn answered(payload: AttestationPayload) -> teep::QueryRequest {
     tam.suit_reports = vec![b"report".to_vec()];
     let then = prove(asking(|_| {})).then;
     let done = tam.prove(then, payload, NOW, &mut Counter::default());
-    assert_eq!(done.changes, []);
+    // One more Error in a row that was answered by asking again.
+    let [Change::Queries { attempts, .. }] = &done.changes[..] else {
+        panic!("{:?}", done.changes)
+    };
+    assert_eq!(attempts.count, 1);
     match done.reply {
         Some(Reply::QueryRequest { request, suite }) => {
             assert_eq!(suite, sender().suite, "the Agent is known by now");
@@ -90,6 +101,22 @@ fn what_cannot_be_served_ends_the_exchange() {
     );
 }
 
+/// Proves: T-146
+#[test]
+fn a_proof_that_is_never_good_enough_is_not_given_for_ever() {
+    assert!(matches!(asking_after(2, |_| {}), Ok(Outcome::Prove(_))));
+    match asking_after(3, |_| {}) {
+        Ok(Outcome::Done(done)) => {
+            assert_eq!((done.reply, done.changes), (None, vec![]));
+            assert_eq!(
+                done.decisions,
+                [Decision::GiveUp(ErrorCode::AttestationRequired)]
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Proves: T-035, T-036, T-037, T-146
 #[test]
 fn another_query_request_brings_the_proof() {
@@ -122,7 +149,7 @@ fn another_query_request_brings_the_proof() {
 /// Proves: T-201
 #[test]
 fn no_more_is_asked_than_the_decision_needs() {
-    let request = query_request::request(
+    let request = query_request::first(
         &tam(),
         &teep::Generation::DRAFT_26,
         NOW,

@@ -16,6 +16,8 @@ fn remedy(name: &str, hwmodel: Option<&[u8]>, software: Option<&str>) -> Remedy 
         published: Published {
             manifest_component_id: id(name),
             sequence_number: 2,
+            digest: name.as_bytes().to_vec(),
+            dependencies: Vec::new(),
             components: vec![Installed {
                 component_id: id(&alloc::format!("{name} image")),
                 digest: vec![2; 32],
@@ -41,7 +43,9 @@ fn snapshot() -> Snapshot {
 }
 
 fn shortfall(tam: &Tam, outdated: &[&str]) -> Shortfall {
-    let challenge = tam.minter.challenge(NOW, &mut Counter::default());
+    let challenge = tam
+        .minter
+        .challenge(crate::ChallengeForm::Long, NOW, &mut Counter::default());
     Shortfall {
         nonce: Some(challenge.as_bytes().to_vec()),
         agent: sender().agent,
@@ -89,7 +93,12 @@ fn sent(
                 .iter()
                 .all(|c| matches!(c, Change::Spend { .. }));
             assert!(only_spends, "{:?}", done.changes);
-            Some(manifests.into_iter().map(|(id, _)| id).collect())
+            Some(
+                manifests
+                    .into_iter()
+                    .map(|sent| sent.manifest_component_id)
+                    .collect(),
+            )
         }
         Some(code) => {
             assert_eq!(code, ErrorCode::AttestationRequired);
@@ -137,7 +146,15 @@ fn the_challenge_of_a_device_that_is_remedied_counts_once() {
     );
     let nonce = shortfall.nonce.clone().unwrap();
     let expires = NOW + 1000;
-    assert_eq!(remedied.changes, [Change::Spend { nonce, expires }]);
+    let agent = sender().agent;
+    assert_eq!(
+        remedied.changes,
+        [Change::Spend {
+            agent,
+            nonce,
+            expires
+        }]
+    );
     let late = or_refuse(
         &tam,
         &response,
