@@ -20,7 +20,7 @@ pub struct Received {
     generation: &'static Generation,
     /// The key that the message claims to be signed with, if it names one.
     agent: Option<Thumbprint>,
-    /// A key that it carries: in its header or, if it names none there, in the `cnf` of its payload.
+    /// A key that it carries: in its header or, if there is none, in the `cnf` of its attestation payload.
     carried: Option<PublicKey>,
 }
 
@@ -89,6 +89,8 @@ pub(crate) fn open(
 ) -> Result<Received, Dropped> {
     // T-011, T-012, T-013 (4.1.2).
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
+    // P-28: by which numbers a signature counts is decided when its generation is known.
+    let signed = signed.accepting_older_numbers();
     // T-172 (8) the suites on offer are COSE_Sign1.
     if !signed.is_sign1() {
         return Err(Dropped::NotSign1);
@@ -98,8 +100,8 @@ pub(crate) fn open(
     // P-06: a kid that is no thumbprint (empty, text, a short number) names nothing.
     let named = header.thumbprint();
     let by_value = header.key;
-    let confirmed = match (&message, named.is_none() && by_value.is_none()) {
-        (Message::QueryResponse(response), true) => confirmed_key(response),
+    let confirmed = match (&message, &by_value) {
+        (Message::QueryResponse(response), None) => confirmed_key(response),
         _ => None,
     };
     let carried = by_value.or_else(|| confirmed.as_ref()?.key.clone());
@@ -117,7 +119,7 @@ pub(crate) fn open(
 }
 
 /// The key that Evidence or an Attestation Result is about, if it can be read here: where the message itself
-/// names no key, as in drafts up to 20, it is the first guess. The TAM needs none (T-056).
+/// carries no key, as in drafts up to 25, it is the first guess. The TAM needs none (T-056).
 fn confirmed_key(response: &QueryResponse) -> Option<Confirmation> {
     Confirmation::claimed_in(&response.attestation_payload.as_ref()?.bytes)
 }
@@ -151,7 +153,7 @@ impl Received {
         device: Option<&Device>,
     ) -> Result<Authenticated, Dropped> {
         let numbers = self.numbers(tam)?;
-        let signed = self.signed.accepting_older_numbers();
+        let signed = &self.signed;
         let known = device.map(|device| &device.agent);
         let told = tam.agent_keys.iter().take(MAX_AGENT_KEYS);
         let candidates = known.into_iter().chain(&self.carried).chain(told);
@@ -176,14 +178,18 @@ impl Received {
             let is_known = known == Some(key);
             // Generations are never mixed within a session: an Update is answered as it was written.
             let session = device.filter(|_| is_known && answered_token(&self.message).is_some());
-            if session.is_some_and(|device| device.generation != self.generation) {
-                return Err(Dropped::Generation(self.generation));
-            }
+            let generation = match session {
+                Some(device) if !self.fits(signed.unverified_payload(), device) => {
+                    return Err(Dropped::Generation(self.generation));
+                }
+                Some(device) => device.generation,
+                None => self.generation,
+            };
             let sender = Sender {
                 key: key.clone(),
                 agent: key.thumbprint(),
                 suite: Suite {
-                    generation: self.generation,
+                    generation,
                     algorithm: key.algorithm(),
                     numbers,
                 },
@@ -195,6 +201,15 @@ impl Received {
             });
         }
         Err(refused)
+    }
+
+    /// Whether the message says the same by the generation that the device spoke when it proved itself: nothing
+    /// in a Success tells some of them apart.
+    fn fits(&self, payload: Option<&[u8]>, device: &Device) -> bool {
+        let generation = device.generation;
+        let own = generation.algorithm_numbers == self.generation.algorithm_numbers;
+        let read = || Message::decode(payload?, generation, &Limits::MESSAGE).ok();
+        generation == self.generation || (own && read().as_ref() == Some(&self.message))
     }
 
     /// By which numbers the signature names its algorithm: the generation's, or others if policy allows.
