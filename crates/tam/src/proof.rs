@@ -8,7 +8,7 @@ use teep_cose::PublicKey;
 use crate::decision::{Change, Decision, Done, Reply};
 use crate::device::{Attempts, Snapshot};
 use crate::open::{Sender, Suite};
-use crate::{Outcome, Tam, query_request};
+use crate::{ChallengeForm, Outcome, Tam, query_request};
 
 /// What an Agent wants to see before it goes on: get an attestation payload of the TAM's and call
 /// [`Tam::prove`].
@@ -85,7 +85,8 @@ pub(crate) fn answer(
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Done {
-    let mut request = query_request::first(tam, suite.generation, now, random);
+    let mut request =
+        query_request::request(tam, suite.generation, ChallengeForm::Long, now, random);
     // T-036 (4.2) in the TEEP profile it needs no format, since that is what none means; T-035 (4.2) whatever
     // else it is, is said.
     let format = payload

@@ -149,9 +149,10 @@ fn another_query_request_brings_the_proof() {
 /// Proves: T-201
 #[test]
 fn no_more_is_asked_than_the_decision_needs() {
-    let request = query_request::first(
+    let request = query_request::request(
         &tam(),
         &teep::Generation::DRAFT_26,
+        ChallengeForm::Long,
         NOW,
         &mut Counter::default(),
     );
