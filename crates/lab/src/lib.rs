@@ -30,15 +30,17 @@
 //! Not yet here: conformance suites, a fleet, benchmarks.
 
 mod network;
+mod parcel;
 mod tam;
 mod tee;
 mod trusted_component;
 mod world;
 
 pub use network::{Fault, Network, Node, Recorded, read, reports};
+pub use parcel::Parcel;
 /// Randomness that repeats itself for the same seed, so that a story can be told again.
 pub type SeededRandom = chacha20::ChaCha20Rng;
-pub use tam::{TamNode, TamStore};
+pub use tam::{Decided, TamNode, TamStore};
 pub use tee::{MemoryTee, Storage};
 pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};
 pub use world::{Device, Interrupted, Payload, World};

@@ -8,8 +8,8 @@ use teep::{Message, Numbers, Token};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Policy, Published, Reply, SentUpdate, Snapshot, Tam,
+    Authenticated, Change, Decision, Device, Done, Dropped, FailedManifest, Installed, Minter,
+    Outcome, Policy, Published, Reply, SentUpdate, Snapshot, Tam,
 };
 use teep_verifier::{Endorsement, Verifier};
 
@@ -39,6 +39,13 @@ pub struct TamStore {
     devices: BTreeMap<Thumbprint, KnownDevice>,
     sent: Vec<SentUpdate>,
     spent: BTreeMap<Vec<u8>, u64>,
+}
+
+/// A decision on a message, whose reply may not leave before it is committed.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    done: Done,
+    reply: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +140,8 @@ impl TamNode {
         if message.is_empty() {
             return self.tam.connect(now, random);
         }
-        match self.answer(message, now, random) {
+        let decided = self.decide(message, now, random);
+        match decided.and_then(|decided| self.commit(decided, now)) {
             Ok(reply) => reply,
             Err(dropped) => {
                 self.dropped.push(dropped);
@@ -142,17 +150,21 @@ impl TamNode {
         }
     }
 
-    fn answer(
-        &mut self,
+    /// The first half of a POST: what one of the TAM's replicas decides on a message by what the store holds now.
+    ///
+    /// # Errors
+    /// [`Dropped`].
+    pub fn decide(
+        &self,
         message: &[u8],
         now: u64,
         random: &mut SeededRandom,
-    ) -> Result<Vec<u8>, Dropped> {
+    ) -> Result<Decided, Dropped> {
         let received = self.tam.open(message)?;
         let known = self.store.devices.get(&received.agent());
         let authenticated = received.authenticate(known.map(|known| &known.device))?;
         let snapshot = self.snapshot(&authenticated);
-        let done = match self.tam.decide(authenticated, &snapshot, now, random)? {
+        let mut done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
             Outcome::Appraise(appraise) => {
                 let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
@@ -168,10 +180,21 @@ impl TamNode {
                     .resume(appraise.then, appraised, &snapshot, now, random)?
             }
         };
-        self.commit(&done.changes, now)?;
-        self.decisions.extend(done.decisions);
-        let reply = done.reply.map(|reply| self.seal(reply));
-        Ok(reply.unwrap_or_default())
+        let reply = done.reply.take().map(|reply| self.seal(reply));
+        Ok(Decided {
+            done,
+            reply: reply.unwrap_or_default(),
+        })
+    }
+
+    /// The second half: the decision becomes part of the store, and the reply may leave.
+    ///
+    /// # Errors
+    /// [`Dropped`] if another replica has committed since what makes the decision void.
+    pub fn commit(&mut self, decided: Decided, now: u64) -> Result<Vec<u8>, Dropped> {
+        self.apply(&decided.done.changes, now)?;
+        self.decisions.extend(decided.done.decisions);
+        Ok(decided.reply)
     }
 
     fn snapshot(&self, authenticated: &Authenticated) -> Snapshot {
@@ -200,7 +223,7 @@ impl TamNode {
     }
 
     /// All changes or none.
-    fn commit(&mut self, changes: &[Change], now: u64) -> Result<(), Dropped> {
+    fn apply(&mut self, changes: &[Change], now: u64) -> Result<(), Dropped> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -212,6 +235,13 @@ impl TamNode {
         );
         if spends_twice {
             return Err(Dropped::Token(teep_tam::TokenError::NotOurs));
+        }
+        let outstanding = |token: &Token| self.store.sent.iter().any(|sent| sent.token == *token);
+        let answers_twice = changes
+            .iter()
+            .any(|change| matches!(change, Change::Answered { token, .. } if !outstanding(token)));
+        if answers_twice {
+            return Err(Dropped::NoSuchUpdate);
         }
         for change in changes {
             match change {
