@@ -55,7 +55,7 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
     }
 });
 
-/// Claims of Evidence and of a result, to be signed; and signed by others.
+/// Claims of Evidence and of a result, to be signed; and what is signed already, by somebody else.
 fn inputs() -> Vec<Vec<u8>> {
     let challenge: &[u8] = b"the TAM's challenge";
     let claims = Claims {
@@ -74,8 +74,9 @@ fn inputs() -> Vec<Vec<u8>> {
         [&[1][..], signed.unverified_payload().expect("attached")].concat()
     };
     let mut inputs: Vec<Vec<u8>> = tokens.iter().map(payload).collect();
+    let other_key = SigningKey::generate(Algorithm::Esp256, &mut World::new(8).random);
     for other in [
-        tokens[0].clone(),
+        Evidence::sign(&claims, &other_key),
         ENDORSEMENT.encode(),
         SuitReference::sha256("urn:example:agent", [7; 32]).encode(),
         EVIDENCE_MEDIA_TYPE.into(),

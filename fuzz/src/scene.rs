@@ -6,13 +6,13 @@ use teep::Message;
 use teep_agent::ports::Keys as _;
 use teep_agent::{Agent, Input, Step};
 use teep_cose::{Algorithm, Sign1, SigningKey};
-use teep_lab::{Fault, MemoryTee, TamStore, TrustedComponent, World, id, read};
+use teep_lab::{Fault, MemoryTee, Storage, TamStore, TrustedComponent, World, id, read};
 
 /// A device that has `counter` 1 and asks for `data`; a TAM that has published `counter` 2 and `data`, and waits for what the
 /// device says to a first Update.
 pub struct Scene {
     world: World,
-    tee: MemoryTee,
+    storage: Storage,
     store: TamStore,
     envelopes: BTreeSet<Vec<u8>>,
     stranger: SigningKey,
@@ -45,7 +45,7 @@ impl Scene {
             .request(0, &id("data"))
             .expect_err("the Update is lost");
         Self {
-            tee: world.devices[0].tee.clone(),
+            storage: world.devices[0].tee.storage().clone(),
             store: world.tams[0].store.clone(),
             stranger: SigningKey::generate(Algorithm::Ed25519, &mut world.random),
             envelopes: envelopes.into(),
@@ -94,7 +94,7 @@ impl Scene {
         if stranger {
             message.sign(&self.stranger)
         } else {
-            self.tee.sign(message)
+            self.world.devices[0].tee.sign(message)
         }
     }
 
@@ -103,13 +103,14 @@ impl Scene {
     /// # Panics
     /// If the device then has anything but what its signer signed, or a lower sequence number, or does not start again.
     pub fn to_device(&mut self, message: &[u8]) {
-        let mut tee = self.tee.clone();
-        let mut agent = Agent::start(&mut tee).expect("it started before");
-        let answer = answer(&mut agent, &mut tee, message);
+        let tee = &mut self.world.devices[0].tee;
+        tee.put_back(self.storage.clone());
+        let mut agent = Agent::start(tee).expect("it started before");
+        let answer = answer(&mut agent, tee, message);
         assert!(!answer.is_empty(), "T-153 the Agent answers whatever comes");
-        let expected = check(&agent, &tee);
-        let again = Agent::start(&mut tee).expect("what it has stored can be read");
-        assert_eq!(check(&again, &tee), expected, "a restart changes nothing");
+        let expected = check(&agent, tee);
+        let again = Agent::start(tee).expect("what it has stored can be read");
+        assert_eq!(check(&again, tee), expected, "a restart changes nothing");
     }
 
     /// Posts a message to the TAM, which has forgotten all that it was sent before.

@@ -26,6 +26,8 @@ pub enum Parcel {
         tam: usize,
         /// Who gets the reply.
         to: Node,
+        /// The message that it is about.
+        about: Vec<u8>,
         /// What was decided.
         decided: Box<Decided>,
     },
@@ -113,7 +115,9 @@ impl World {
                 let step = self.step(device, Input::Message(&bytes))?;
                 Ok(self.after(device, from, step, String::new(), 0))
             }
-            Parcel::Decision { tam, to, decided } => {
+            Parcel::Decision {
+                tam, to, decided, ..
+            } => {
                 let now = self.now;
                 let reply = self.tams[tam].commit(*decided, now);
                 let reply = reply.unwrap_or_else(|dropped| {
@@ -194,6 +198,7 @@ impl World {
             Ok(decided) => Some(Parcel::Decision {
                 tam,
                 to: from,
+                about: bytes.to_vec(),
                 decided: Box::new(decided),
             }),
             Err(dropped) => {

@@ -231,7 +231,7 @@ impl TamNode {
         // T-025, T-129 (4.2, 7.1) nothing waits for ever.
         self.store.sent.retain(|sent| sent.expires > now);
         let spends_twice = changes.iter().any(
-            |change| matches!(change, Change::Spend { nonce, .. } if self.store.spent.contains_key(nonce)),
+            |change| matches!(change, Change::Spend { nonce, expires } if *expires <= now || self.store.spent.contains_key(nonce)),
         );
         if spends_twice {
             return Err(Dropped::Token(teep_tam::TokenError::NotOurs));

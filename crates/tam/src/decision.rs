@@ -58,7 +58,8 @@ impl Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A token or challenge has been used: it must not be there yet, else the whole decision is void
-    /// (T-023, T-024). It may be forgotten after `expires`.
+    /// (T-023, T-024). It may be forgotten after `expires`, so a decision that is committed later than that is
+    /// void, too: the use may have been forgotten already.
     Spend {
         /// The token or challenge.
         nonce: Vec<u8>,
