@@ -237,11 +237,15 @@ impl Fleet {
     fn deliver_one(&mut self, parcel: Parcel) -> Option<Parcel> {
         let lost = parcel.clone();
         let before = self.world.tams[TAM].store.clone();
+        let dropped = self.world.tams[TAM].dropped.len();
         let next = self.world.deliver(parcel);
+        let tam = &self.world.tams[TAM];
+        // A refusal changes nothing, and may be given as often as asked for.
+        let changed = tam.store != before && tam.dropped.len() == dropped;
         if let Parcel::Decision {
             tam: TAM, about, ..
         } = &lost
-            && (before != self.world.tams[TAM].store || matches!(next, Ok(Some(_))))
+            && changed
         {
             self.honour(about);
         }

@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("TEEP_FLEET_CASES").map_or(12, |cases| cases.parse().unwrap()),
         max_shrink_iters: 2000,
-        max_shrink_time: 120_000,
+        max_shrink_time: 40_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
