@@ -145,6 +145,7 @@ fn answer(agent: &mut Agent, tee: &mut MemoryTee, message: &[u8]) -> Vec<u8> {
             Step::Fetch { uri } if uri == URI => Input::Payload(NEW),
             Step::Fetch { .. } => Input::PayloadFailed,
             Step::MorePayload => Input::PayloadEnd,
+            Step::Appraise { .. } => Input::AppraisalFailed,
             Step::Idle => return Vec::new(),
         };
         step = agent.handle(input, tee);

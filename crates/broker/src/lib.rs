@@ -22,6 +22,7 @@
 mod http;
 mod payload;
 mod session;
+mod verifier;
 
 pub use session::Traffic;
 pub use teep_agent::{Input, Step};
@@ -30,6 +31,8 @@ pub use teep_agent::{Input, Step};
 #[derive(Debug, Clone)]
 pub struct Broker {
     client: ureq::Agent,
+    /// Where the device's own Verifier is found.
+    verifier: Option<String>,
 }
 
 /// Why an exchange ended without the TAM's last word.
@@ -89,6 +92,7 @@ impl Broker {
     pub fn new() -> Self {
         Self {
             client: http::client(),
+            verifier: None,
         }
     }
 }

@@ -32,6 +32,7 @@
 mod network;
 mod parcel;
 mod tam;
+mod tam_verifier;
 mod tee;
 mod trusted_component;
 mod world;
@@ -41,6 +42,7 @@ pub use parcel::Parcel;
 /// Randomness that repeats itself for the same seed, so that a story can be told again.
 pub type SeededRandom = chacha20::ChaCha20Rng;
 pub use tam::{Decided, TamNode, TamStore};
+pub use tam_verifier::TamVerifier;
 pub use tee::{MemoryTee, Storage};
 pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};
 pub use world::{Device, Interrupted, Payload, World};

@@ -42,6 +42,17 @@ pub enum Parcel {
         /// How many bytes have been handed in.
         from: usize,
     },
+    /// A TAM's Evidence, on its way to the device's Verifier.
+    Appraisal {
+        /// The device.
+        device: usize,
+        /// The TAM that the Agent's answer goes to.
+        tam: Node,
+        /// The media type of the Evidence.
+        format: String,
+        /// The Evidence.
+        evidence: Vec<u8>,
+    },
 }
 
 impl World {
@@ -126,6 +137,18 @@ impl World {
                 });
                 Ok(self.reply(tam, to, reply))
             }
+            Parcel::Appraisal {
+                device,
+                tam,
+                format,
+                evidence,
+            } => {
+                let result = self.verifier.appraise(&format, &evidence, self.now);
+                let input = result
+                    .as_deref()
+                    .map_or(Input::AppraisalFailed, Input::AttestationResult);
+                self.fed(device, tam, String::new(), 0, input)
+            }
             Parcel::Payload {
                 device,
                 tam,
@@ -184,6 +207,12 @@ impl World {
                 tam,
                 uri,
                 from,
+            }),
+            Step::Appraise { format, evidence } => Some(Parcel::Appraisal {
+                device,
+                tam,
+                format,
+                evidence,
             }),
             Step::Idle => None,
         }

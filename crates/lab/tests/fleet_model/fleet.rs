@@ -284,6 +284,7 @@ impl Fleet {
                 to: Node::Device(device),
                 ..
             }
+            | Parcel::Appraisal { device, .. }
             | Parcel::Payload { device, .. } => device,
             _ => return,
         };
