@@ -7,7 +7,7 @@ use suit::{ComponentIdentifier, Envelope, Limits};
 use teep::{Generation, Message, Success};
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor;
-use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey};
+use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, Thumbprint};
 use teep_lab::{Interrupted, Node, Parcel, TrustedComponent, World, id, manifest_id, read};
 use teep_tam::Installed;
 
@@ -31,8 +31,8 @@ pub(crate) struct Fleet {
     versions: [u64; NAMES.len()],
     /// What each device's applications need; absent where a power cut left it open whether the Agent has heard of it.
     needed: BTreeMap<(usize, usize), Option<bool>>,
-    /// Every token and challenge that the TAM has honoured.
-    honoured: BTreeSet<Vec<u8>>,
+    /// Every token and challenge that the TAM has honoured, and of which Agent.
+    honoured: BTreeSet<(Thumbprint, Vec<u8>)>,
     /// How many of the recorded messages were looked at.
     looked_at: usize,
     /// The manifests that the trusted TAM has sent.
@@ -255,17 +255,22 @@ impl Fleet {
         })
     }
 
-    /// The trusted TAM has taken this message for an answer to what it sent.
+    /// The trusted TAM has taken this message for an answer to what it sent. One QueryRequest may have gone to many, so a
+    /// challenge may be honoured once for each Agent.
     fn honour(&mut self, answer: &[u8]) {
         let nonce = match read(answer).unwrap() {
             Message::QueryResponse(response) => {
                 let evidence = Evidence::decode(&response.attestation_payload.unwrap().bytes);
                 let claims = evidence.unwrap().unverified_claims().clone();
-                claims.eat_nonce.map(|nonce| nonce.to_vec())
+                Some(claims.eat_nonce.unwrap().to_vec())
             }
             message => message.token().map(|token| token.as_bytes().to_vec()),
         };
-        let first = self.honoured.insert(nonce.unwrap());
+        // The answer to a QueryRequest that an Agent could not read has neither, and may only lead to another QueryRequest.
+        let Some(nonce) = nonce else { return };
+        let signed = SignedMessage::decode(answer, &cbor::Limits::MESSAGE).unwrap();
+        let agent = signed.signatures()[0].thumbprint().unwrap();
+        let first = self.honoured.insert((agent, nonce));
         assert!(first, "a token or challenge was honoured twice");
     }
 
