@@ -7,10 +7,12 @@
 //! | 3 ERR_UNSUPPORTED_FRESHNESS_MECHANISMS | asked again with one of its mechanisms | as 1 |
 //! | 4 ERR_UNSUPPORTED_MSG_VERSION | asked again with one of its versions | as 1 |
 //! | 5 ERR_UNSUPPORTED_CIPHER_SUITES | asked again by one of its suites | as 1 |
+//! | 7 ERR_ATTESTATION_REQUIRED | asked again, with what proves the TAM (see `proof.rs`) | as 10 |
 //! | 8 ERR_UNSUPPORTED_SUIT_REPORT | asked again without reports, once | as 1 |
 //! | 10 ERR_TEMPORARY_ERROR | recorded: the next contact asks again | nothing is installed for a while that doubles each time |
 //! | 11 ERR_MANIFEST_PROCESSING_FAILED | recorded | what came after the failed manifest goes out at once |
 //! | any other | recorded | as 10 |
+//! | any, from an Agent of another generation than it was asked in | asked again in its own, once | |
 //!
 //! An Error after a QueryRequest has no token, since that had none. So it may be an old one, sent by anybody who
 //! saw it: it changes nothing but a count, which ends the asking after [`Policy::retries`] in a row.
