@@ -29,6 +29,25 @@ pub(super) struct Tams {
     /// drafts-16-20 or drafts-10-15. Without it the device recognises what a TAM speaks
     #[arg(long, value_name = "[URI=]NAME")]
     tam_generation: Vec<String>,
+    /// This TAM must prove what it is before the device tells it anything: by an Attestation Result of a Verifier
+    /// whose key --verifier gives
+    #[arg(long, value_name = "URI")]
+    attested_tam: Vec<String>,
+}
+
+/// The Verifiers.
+#[derive(Debug, Args)]
+pub(super) struct Verifiers {
+    /// The public key (PEM) of a Verifier whose word about a TAM counts
+    #[arg(long, value_name = "FILE")]
+    verifier: Vec<PathBuf>,
+}
+
+impl Verifiers {
+    pub(super) fn keys(&self) -> Result<TrustAnchors, Failure> {
+        let keys = self.verifier.iter().map(|file| key::read_public(file));
+        keys.collect()
+    }
 }
 
 /// The Trusted Component Signers.
@@ -50,9 +69,15 @@ impl Tams {
         let read = |file: &Path| read_recipient(file);
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
         let generations = self.files("--tam-generation", &self.tam_generation, generation)?;
+        if let Some(uri) = self.attested_tam.iter().find(|uri| !self.tam.contains(uri)) {
+            return Err(Failure::usage(format!(
+                "--attested-tam {uri}: no such TAM: give it with --tam, too"
+            )));
+        }
         let tam = |uri: &String| TrustedTam {
             generation: of(uri, &generations).next(),
             encryption_keys: of(uri, &encryption_keys).collect(),
+            must_attest: self.attested_tam.contains(uri),
             ..TrustedTam::new(uri, of(uri, &keys).collect())
         };
         Ok(self.tam.iter().map(tam).collect())
@@ -152,6 +177,7 @@ mod tests {
             tam_key: Vec::new(),
             tam_encryption_key: Vec::new(),
             tam_generation: given.iter().map(|given| (*given).into()).collect(),
+            attested_tam: Vec::new(),
         };
         let read = |given: &[&str]| tams(given).read().map(|tams| tams.into_iter());
         let of = |given| read(given).unwrap().map(|tam| tam.generation);

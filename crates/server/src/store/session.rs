@@ -10,7 +10,7 @@ use teep_tam::{
 };
 
 use super::{Store, StoreError, integer, unsigned};
-use super::{components, decisions, decode_key, devices};
+use super::{components, decisions, decode_key, devices, remedies};
 use crate::hexadecimal;
 
 /// Why a decision was not committed. Nothing has changed.
@@ -84,6 +84,10 @@ impl Store {
             withdrawn: components::withdrawn(&mut transaction, &named).await?,
             known: devices::known(&mut transaction, &agent).await?,
             failed: devices::failed(&mut transaction, &agent).await?,
+            remedies: match message.may_need_remedies() {
+                true => remedies::relayed(&mut transaction).await?,
+                false => Vec::new(),
+            },
             queries: devices::attempts(&mut transaction, &agent, devices::QUERY).await?,
             updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
             honoured: honoured(&mut transaction, &agent).await?,
@@ -123,7 +127,7 @@ impl Store {
         }
         let mut transaction = self.begin_write().await?;
         for change in &done.changes {
-            apply(&mut transaction, change).await?;
+            apply(&mut transaction, change, now).await?;
         }
         decisions::record(&mut transaction, agent, &done.decisions, now).await?;
         Ok(transaction.commit().await?)
@@ -133,6 +137,7 @@ impl Store {
 async fn apply(
     transaction: &mut Transaction<'static, Sqlite>,
     change: &Change,
+    now: u64,
 ) -> Result<(), CommitError> {
     match change {
         Change::Spend {
@@ -140,6 +145,11 @@ async fn apply(
             nonce,
             expires,
         } => {
+            // T-021 (4.2) a decision that waited so long may find that the row of the first is gone.
+            require(
+                u64::from(*expires > now),
+                "the token or challenge has expired since (T-021)",
+            )?;
             // T-023, T-024 (4.2) single use, across replicas too: the second finds the row.
             let spent = sqlx::query(
                 "INSERT INTO spent (agent, nonce, expires) SELECT ?1, ?2, ?3 \
