@@ -11,7 +11,7 @@ use suit::ComponentIdentifier;
 use teep_agent::Step;
 use teep_broker::Traffic;
 
-use super::{Device, DeviceError, Watch, decoded, init};
+use super::{Device, DeviceError, Watch, anchors, decoded, init};
 use crate::exit::Failure;
 use crate::output;
 use crate::output::{hex, unhex};
@@ -45,6 +45,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
     Init(init::Init),
+    /// Make a store of trust anchors, to be installed on devices in the field
+    Anchors(anchors::Anchors),
     /// An application needs a component: ask the TAM for it (RequestTA)
     Request(Request),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
@@ -123,6 +125,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut watch = Watch::new(verbose, record);
     match command {
         Command::Init(init) => init::create(&folder, &init, json),
+        Command::Anchors(anchors) => anchors::run(&anchors, json),
         Command::Request(Request { component, tam }) => {
             let mut device = Device::open(&folder)?;
             let mut note = |traffic: Traffic<'_>| watch.note(traffic);
