@@ -15,7 +15,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let config = teep_server::Config {
-//!     listen: ([127, 0, 0, 1], 0).into(),
+//!     listen: vec![([127, 0, 0, 1], 0).into()],
 //!     ..teep_server::Config::in_folder(folder.path())
 //! };
 //! let server = teep_server::open(config).await?;
@@ -24,11 +24,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Not yet here: TLS (put a proxy in front), PostgreSQL and object storage, outside Verifiers, operators with
+//! HTTP/1.1 and HTTP/2, over TCP and over TLS (rustls). Not yet here: PostgreSQL and object storage, outside Verifiers, operators with
 //! roles, a web console, OTrP.
 
 mod api;
 mod body;
+mod config;
+mod connection;
+mod head;
 mod hexadecimal;
 mod keys;
 mod listen;
@@ -38,6 +41,7 @@ mod publish;
 mod session;
 mod store;
 mod teep_http;
+mod tls;
 mod verifier;
 mod write_timeout;
 
@@ -52,77 +56,16 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep_tam::{Minter, Policy, Tam};
 use teep_verifier::Verifier;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+pub use crate::config::{ClientCertificates, Config, Limits, Tls};
 use crate::keys::Keys;
+use crate::listen::Listener;
 use crate::payloads::Payloads;
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
-
-/// How a TAM is run.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Address to listen on.
-    pub listen: SocketAddr,
-    /// Folder for keys, database and payloads; made if it is not there.
-    pub folder: PathBuf,
-    /// The TAM's URI as devices know it, if that is another than `http://ADDRESS/tam`.
-    pub tam_uri: Option<String>,
-    /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
-    /// at least are recommended. Whole seconds; what is below one refuses every answer.
-    pub token_lifetime: Duration,
-    /// Bounds on what clients may take up.
-    pub limits: Limits,
-}
-
-impl Config {
-    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, and the default limits.
-    #[must_use]
-    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            listen: ([127, 0, 0, 1], 8080).into(),
-            folder: folder.into(),
-            tam_uri: None,
-            token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// Bounds on what clients may take up, each against exhaustion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at the same time; more must wait. Against exhaustion of file descriptors.
-    pub connections: usize,
-    /// Requests at the same time; more get 503. Against memory exhaustion.
-    pub requests: usize,
-    /// Bytes of a TEEP message.
-    pub message_bytes: usize,
-    /// Bytes of a payload.
-    pub payload_bytes: u64,
-    /// For the head of a request, for a whole message, or for the next piece of a payload, to arrive; and
-    /// for the next piece of an answer to be taken. Against clients that hold on.
-    pub body_time: Duration,
-    /// For requests that are under way when the server is told to stop.
-    pub shutdown_time: Duration,
-}
-
-impl Default for Limits {
-    /// 900 connections, 512 requests, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
-    fn default() -> Self {
-        Self {
-            connections: 900,
-            requests: 512,
-            message_bytes: 1 << 20,
-            payload_bytes: 64 << 20,
-            body_time: Duration::from_secs(30),
-            shutdown_time: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Why the server does not start or had to stop, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +106,17 @@ pub enum ServerError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Nothing to listen on.
+    #[error("there is no address to listen on: give one for HTTP or HTTPS")]
+    NoListener,
+    /// A certificate, key or list of roots for TLS cannot be used.
+    #[error("{path}: {reason}")]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Serve(std::io::Error),
@@ -171,8 +125,7 @@ pub enum ServerError {
 /// A TAM that listens already and answers once it runs.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<Listener>,
     service: Arc<Service>,
     operator_token_file: PathBuf,
 }
@@ -206,14 +159,10 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         })?;
     let store = open_store(&folder.join("tam.sqlite")).await?;
 
-    let listen_failed = |source| ServerError::Listen {
-        address: config.listen,
-        source,
-    };
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(listen_failed)?;
-    let address = listener.local_addr().map_err(listen_failed)?;
+    let listeners = listen::bind(&config).await?;
+    let first = listeners.first().ok_or(ServerError::NoListener)?;
+    // H-05 (4) HTTPS is what devices should use, where there is any.
+    let preferred = listeners.iter().find(|one| one.is_tls()).unwrap_or(first);
     let service = Service {
         tam: Tam {
             esp256: keys.esp256,
@@ -230,14 +179,13 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         operator_token: keys.operator_token,
         tam_uri: config
             .tam_uri
-            .unwrap_or_else(|| format!("http://{address}/tam")),
+            .unwrap_or_else(|| format!("{}/tam", preferred.origin())),
         limits: config.limits,
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
     Ok(Server {
-        listener,
-        address,
+        listeners,
         service: Arc::new(service),
         operator_token_file,
     })
@@ -257,10 +205,17 @@ async fn open_store(file: &Path) -> Result<Store, ServerError> {
 }
 
 impl Server {
-    /// The address that is listened on; the port is the real one, even if 0 was asked for.
+    /// The first address that is listened on, HTTP before HTTPS; the port is the real one, even if 0 was
+    /// asked for.
     #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listeners[0].address()
+    }
+
+    /// All that is listened on: `http://ADDRESS` and `https://ADDRESS`, with the real ports.
+    #[must_use]
+    pub fn origins(&self) -> Vec<String> {
+        self.listeners.iter().map(Listener::origin).collect()
     }
 
     /// The URI by which devices reach the TAM.
@@ -286,14 +241,12 @@ impl Server {
     ) -> Result<(), ServerError> {
         let router = self.router();
         let Self {
-            listener,
-            service,
-            address,
-            ..
+            listeners, service, ..
         } = self;
-        tracing::info!(%address, tam_uri = %service.tam_uri, "the TAM listens");
+        let addresses: Vec<_> = listeners.iter().map(Listener::origin).collect();
+        tracing::info!(?addresses, tam_uri = %service.tam_uri, "the TAM listens");
         let janitor = tokio::spawn(forget_expired(Arc::clone(&service)));
-        let result = listen::serve(listener, router, &service.limits, stop).await;
+        let result = listen::serve(listeners, router, &service.limits, stop).await;
         janitor.abort();
         service.store.close().await;
         result.map_err(ServerError::Serve)

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use eat::MediaType;
 
@@ -67,15 +67,19 @@ pub(crate) async fn other_method() -> Problem {
 
 /// H-03 what a browser needs in order to do nothing with the response, however it got there.
 pub(crate) async fn harden(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'"),
-    );
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in HARDENING {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
     response
 }
+
+/// The headers of H-03 (6).
+pub(crate) const HARDENING: [(HeaderName, &str); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
+];
 
 /// Whether there is exactly one Content-Type and it is that of TEEP, whatever its case and parameters.
 fn has_teep_content(headers: &HeaderMap) -> bool {

@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq as _;
 use teep_cose::digest::sha256;
 use teep_cose::{PublicKey, Thumbprint};
 
-use crate::listen::Peer;
+use crate::connection::Peer;
 use crate::problem::Problem;
 use crate::{Service, hexadecimal};
 

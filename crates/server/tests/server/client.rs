@@ -36,7 +36,7 @@ impl TestServer {
         change: impl FnOnce(Config) -> Config,
     ) -> Self {
         let config = change(Config {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: vec![([127, 0, 0, 1], 0).into()],
             tam_uri: Some("http://tam.example/tam".into()),
             ..Config::in_folder(folder.path())
         });

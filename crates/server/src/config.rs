@@ -1,0 +1,97 @@
+//! How a TAM is run: where it listens, and what clients may take up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use teep_tam::Minter;
+
+/// How a TAM is run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses to listen on for HTTP without TLS.
+    pub listen: Vec<SocketAddr>,
+    /// HTTPS, beside HTTP or alone.
+    pub tls: Option<Tls>,
+    /// Folder for keys, database and payloads; made if it is not there.
+    pub folder: PathBuf,
+    /// The TAM's URI as devices know it, if that is another than `/tam` at the first address, HTTPS before HTTP.
+    pub tam_uri: Option<String>,
+    /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
+    /// at least are recommended. Whole seconds; what is below one refuses every answer.
+    pub token_lifetime: Duration,
+    /// Bounds on what clients may take up.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, and the default limits.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: vec![([127, 0, 0, 1], 8080).into()],
+            tls: None,
+            folder: folder.into(),
+            tam_uri: None,
+            token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where and how HTTPS is served (H-05, H-07): TLS 1.3 and 1.2 with the cipher suites of BCP 195.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// The server's certificate chain, its own certificate first (PEM).
+    pub certificate: PathBuf,
+    /// The certificate's private key (PEM: PKCS#8, SEC 1 or PKCS#1), which other users must not read.
+    pub key: PathBuf,
+    /// What is asked of clients.
+    pub clients: ClientCertificates,
+}
+
+/// Whether TLS clients show a certificate. It authenticates the connection only: a TEEP message counts by
+/// its own signature, whoever brings it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// None is asked for.
+    NotAsked,
+    /// One is asked for; one that is shown must come from these roots (PEM file).
+    Optional(PathBuf),
+    /// Who has none from these roots (PEM file) gets no connection.
+    Required(PathBuf),
+}
+
+/// Bounds on what clients may take up, each against exhaustion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at the same time; more must wait. Against exhaustion of file descriptors.
+    pub connections: usize,
+    /// Requests at the same time; more get 503. Against memory exhaustion.
+    pub requests: usize,
+    /// Bytes of a TEEP message.
+    pub message_bytes: usize,
+    /// Bytes of a payload.
+    pub payload_bytes: u64,
+    /// For a TLS handshake, the head of a request, a whole message, or the next piece of a payload to
+    /// arrive; and for the next piece of an answer to be taken. Against clients that hold on.
+    pub body_time: Duration,
+    /// For requests that are under way when the server is told to stop.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    /// 900 connections, 512 requests, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
+    fn default() -> Self {
+        Self {
+            connections: 900,
+            requests: 512,
+            message_bytes: 1 << 20,
+            payload_bytes: 64 << 20,
+            body_time: Duration::from_secs(30),
+            shutdown_time: Duration::from_secs(10),
+        }
+    }
+}
