@@ -1,6 +1,6 @@
 //! The TEEP Agent: installs, updates and removes Trusted Components inside a TEE.
 //!
-//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by four small
+//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by five small
 //! [`ports`], and what the normal world must do is returned as a [`Step`]. So the same Agent runs in a
 //! unit test, in the software TEE and in a real one.
 //!
@@ -48,12 +48,14 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod trusted_tam;
 mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
+pub use trusted_tam::TrustedTam;
 
 use inventory::Inventory;
 use ports::{PortError, Tee};

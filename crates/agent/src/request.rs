@@ -88,12 +88,8 @@ impl Agent {
     /// `RequestPolicyCheck`: one TAM to contact at each call, until `None` ends the round.
     // T-151 (7.2) one TAM URI per call until none is left.
     pub fn request_policy_check(&mut self) -> Option<String> {
-        let next = self
-            .inventory
-            .provisioning
-            .tam_uris
-            .get(self.policy_checks)
-            .cloned();
+        let mut uris = self.inventory.provisioning.tam_uris();
+        let next = uris.nth(self.policy_checks).map(String::from);
         self.policy_checks = if next.is_some() {
             self.policy_checks + 1
         } else {
@@ -114,12 +110,7 @@ impl Agent {
     fn choose_tam(&self, named: Option<&str>) -> Result<String, AgentError> {
         named
             .filter(|uri| uri.len() <= bounds::URI_BYTES)
-            .or(self
-                .inventory
-                .provisioning
-                .tam_uris
-                .first()
-                .map(String::as_str))
+            .or(self.inventory.provisioning.tam_uris().next())
             .map(String::from)
             .ok_or(AgentError::NoTam)
     }

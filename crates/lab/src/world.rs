@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use suit::process::Identity;
 use suit::{ComponentIdentifier, SuitDigest};
-use teep::{Message, Numbers};
+use teep::{Generation, Message};
 use teep_agent::ports::Keys as _;
-use teep_agent::{Agent, AgentError, Input, Permission, Provisioning, Step};
-use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
+use teep_agent::{Agent, AgentError, Input, Permission, Provisioning, Step, TrustedTam};
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::Installed;
 
 use crate::trusted_component::{CLASS, VENDOR};
@@ -155,13 +155,11 @@ impl World {
     /// What a device is provisioned with that trusts every TAM and signer there is.
     #[must_use]
     pub fn provisioning(&self) -> Provisioning {
+        let trusted =
+            |(index, tam): (usize, &TamNode)| TrustedTam::new(Self::tam_uri(index), tam.keys());
         Provisioning {
-            tam_uris: (0..self.tams.len()).map(Self::tam_uri).collect(),
-            tams: self
-                .tams
-                .iter()
-                .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
-                .collect(),
+            tams: (0..).zip(&self.tams).map(trusted).collect(),
+            verifiers: TrustAnchors::new(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
             permissions: self.permissions.clone(),
             identity: Identity {
@@ -334,7 +332,7 @@ impl World {
 
     /// Has a device's Agent say `message` to a TAM, past the network; returns what the TAM answers.
     pub fn tell(&mut self, device: usize, tam: usize, message: &Message) -> Option<Message> {
-        let payload = message.encode(&Numbers::IANA);
+        let payload = message.encode(&Generation::DRAFT_26);
         let signed = Sign1::new(&payload).with_kid().with_key();
         let signed = self.devices[device].tee.sign(signed);
         read(&self.post(tam, &signed))

@@ -150,7 +150,7 @@ fn process_error_frees_what_was_staged() {
     assert_eq!(world.devices[0].tee.slot_count(), 2);
 }
 
-/// Proves: T-023, T-024, T-126
+/// Proves: T-023, T-024, T-126, T-192
 #[test]
 fn a_token_serves_once() {
     let mut world = update_published();
@@ -243,7 +243,7 @@ fn a_report_about_something_else_is_no_answer() {
 #[test]
 fn a_success_signed_by_another_key_is_dropped() {
     let reason = dropped(|world, success| {
-        let payload = Message::Success(success).encode(&teep::Numbers::IANA);
+        let payload = Message::Success(success).encode(&teep::Generation::DRAFT_26);
         let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
         let signed = teep_cose::Sign1::new(&payload)
             .with_kid()
