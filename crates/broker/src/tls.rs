@@ -41,7 +41,9 @@ impl Tls {
         let mut store = RootCertStore::empty();
         let roots = certificates(pem)?;
         for root in &roots {
-            store.add(root.clone()).map_err(|_| TlsError::Certificates)?;
+            store
+                .add(root.clone())
+                .map_err(|_| TlsError::Certificates)?;
         }
         self.roots = Some(roots.iter().map(owned).collect());
         Ok(self)

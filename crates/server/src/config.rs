@@ -22,6 +22,8 @@ pub struct Config {
     pub token_lifetime: Duration,
     /// Bounds on what clients may take up.
     pub limits: Limits,
+    /// Whether whole HTTP exchanges go to the log, at level `info`.
+    pub trace_http: TraceHttp,
 }
 
 impl Config {
@@ -35,6 +37,7 @@ impl Config {
             tam_uri: None,
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
             limits: Limits::default(),
+            trace_http: TraceHttp::Off,
         }
     }
 }
@@ -64,6 +67,18 @@ pub enum ClientCertificates {
     Required(PathBuf),
 }
 
+/// How much of HTTP exchanges is told. Headers by which somebody proves who they are stay out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TraceHttp {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Lines, headers and sizes.
+    Heads,
+    /// And the bytes of messages, which name devices and what they have.
+    Bodies,
+}
+
 /// Bounds on what clients may take up, each against exhaustion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -71,6 +86,9 @@ pub struct Limits {
     pub connections: usize,
     /// Requests at the same time; more get 503. Against memory exhaustion.
     pub requests: usize,
+    /// QueryRequests in a second that are made for one device each; above that, all who begin in the same
+    /// second get one that is signed once. Against exhaustion by empty POSTs.
+    pub own_query_requests: u32,
     /// Bytes of a TEEP message.
     pub message_bytes: usize,
     /// Bytes of a payload.
@@ -83,11 +101,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 900 connections, 512 requests, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
+    /// 900 connections, 512 requests, 50 QueryRequests of their own in a second, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
     fn default() -> Self {
         Self {
             connections: 900,
             requests: 512,
+            own_query_requests: 50,
             message_bytes: 1 << 20,
             payload_bytes: 64 << 20,
             body_time: Duration::from_secs(30),

@@ -3,6 +3,7 @@
 //! | Path | For | What |
 //! |---|---|---|
 //! | `POST /tam` | devices | TEEP over HTTP |
+//! | `POST /verifier` | devices | Evidence to be appraised: an Attestation Result comes back |
 //! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
 //! | `/api/…` | the operator on the same machine, with the bearer token | signers, components, payloads, endorsements, devices |
 //!
@@ -31,6 +32,7 @@ mod api;
 mod body;
 mod config;
 mod connection;
+mod first_contact;
 mod head;
 mod hexadecimal;
 mod keys;
@@ -42,7 +44,9 @@ mod session;
 mod store;
 mod teep_http;
 mod tls;
+mod trace_http;
 mod verifier;
+mod verifier_http;
 mod write_timeout;
 
 use std::net::SocketAddr;
@@ -52,6 +56,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Version;
+use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep_tam::{Minter, Policy, Tam};
@@ -59,7 +65,8 @@ use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-pub use crate::config::{ClientCertificates, Config, Limits, Tls};
+pub use crate::config::{ClientCertificates, Config, Limits, Tls, TraceHttp};
+use crate::first_contact::FirstContact;
 use crate::keys::Keys;
 use crate::listen::Listener;
 use crate::payloads::Payloads;
@@ -139,6 +146,8 @@ pub(crate) struct Service {
     pub(crate) operator_token: Zeroizing<String>,
     pub(crate) tam_uri: String,
     pub(crate) limits: Limits,
+    pub(crate) trace_http: TraceHttp,
+    pub(crate) first_contact: FirstContact,
     requests: Semaphore,
 }
 
@@ -181,6 +190,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
             .tam_uri
             .unwrap_or_else(|| format!("{}/tam", preferred.origin())),
         limits: config.limits,
+        trace_http: config.trace_http,
+        first_contact: FirstContact::new(config.limits.own_query_requests),
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
@@ -260,17 +271,31 @@ impl Server {
                 "/tam",
                 axum::routing::post(teep_http::post).fallback(teep_http::other_method),
             )
+            .route(
+                "/verifier",
+                axum::routing::post(verifier_http::post)
+                    .fallback(async || Problem::method_not_allowed("POST")),
+            )
             .merge(api::router(service))
             .fallback(async || Problem::not_found("see the documentation for the paths that exist"))
             .layer(middleware::from_fn_with_state(Arc::clone(service), admit))
             // H-03 on every response, refusals included.
             .layer(middleware::map_response(teep_http::harden))
+            .layer(middleware::from_fn_with_state(
+                Arc::clone(service),
+                trace_http::trace,
+            ))
             .with_state(Arc::clone(service))
     }
 }
 
 /// Refuses at once what would be too much, rather than letting everybody wait.
 async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    // RFC 9112 section 3.2.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Problem::bad_request("HTTP/1.1 asks for the header Host, once").into_response();
+    }
     match service.requests.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => Problem::overloaded().into_response(),

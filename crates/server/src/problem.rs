@@ -91,6 +91,17 @@ impl Problem {
         }
     }
 
+    /// 411: HTTP/1 content whose end cannot be known.
+    pub(crate) fn length_required() -> Self {
+        let detail = "there is a Content-Type but no Content-Length, so nothing that follows is read as \
+                      content: send the header Content-Length with the number of bytes, 0 if there are none";
+        Self::new(
+            StatusCode::LENGTH_REQUIRED,
+            "The length of the content is needed",
+            detail,
+        )
+    }
+
     /// The whole response as HTTP/1.1, after which the connection is closed: for what is refused before
     /// there is a request.
     pub(crate) fn to_http1(&self) -> Vec<u8> {

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use eat::MediaType;
 
@@ -28,15 +30,20 @@ pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) 
     }
 }
 
-async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>, Problem> {
+async fn exchange(service: &Service, request: Request) -> Result<Option<Bytes>, Problem> {
     // H-21 a client that cannot read TEEP messages should learn so before anything is decided.
-    if !accepts_teep(request.headers()) {
+    if !accepts(request.headers(), teep::MEDIA_TYPE) {
         return Err(Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "The client must accept TEEP messages",
             "send the header Accept: application/teep+cbor",
         )
         .requirement("H-21"));
+    }
+    // H-12 content that is announced but has no length is none at all in HTTP/1 (RFC 9112 section 6.3): the
+    // client would get the answer to an empty request and never learn why.
+    if request.version() < Version::HTTP_2 && announces_without_length(request.headers()) {
+        return Err(Problem::length_required().requirement("H-12"));
     }
     let is_teep = has_teep_content(request.headers());
     let limits = &service.limits;
@@ -55,9 +62,14 @@ async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>
         .requirement("H-20"));
     }
     // H-25 only what is the TAM's own fault gives 5xx; the reason goes to the log.
-    session::answer(service, &bytes)
-        .await
-        .map_err(Problem::from)
+    let reply = session::answer(service, &bytes).await?;
+    Ok(reply.map(Bytes::from))
+}
+
+fn announces_without_length(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_TYPE)
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// H-04 (5) TAM resources know POST only.
@@ -94,9 +106,9 @@ fn has_teep_content(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether the most specific range of Accept that covers TEEP's media type has a weight above 0
+/// Whether the most specific range of Accept that covers `media_type` has a weight above 0
 /// (RFC 9110 section 12.5.1). Ranges that cannot be read count for nothing.
-fn accepts_teep(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let values = headers
         .get_all(ACCEPT)
         .iter()
@@ -109,7 +121,7 @@ fn accepts_teep(headers: &HeaderMap) -> bool {
             let specific = match range.essence() {
                 "*/*" => 0,
                 "application/*" => 1,
-                teep::MEDIA_TYPE => 2,
+                exact if exact == media_type => 2,
                 _ => return None,
             };
             let weight = range
@@ -135,7 +147,7 @@ mod tests {
     /// Proves: H-21
     #[test]
     fn accept_is_read_as_a_list_of_weighted_ranges() {
-        let accepts = |values: &[&str]| accepts_teep(&headers(ACCEPT, values));
+        let accepts = |values: &[&str]| super::accepts(&headers(ACCEPT, values), teep::MEDIA_TYPE);
         for suitable in [
             "application/teep+cbor",
             "APPLICATION/TEEP+CBOR",

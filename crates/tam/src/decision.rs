@@ -60,7 +60,7 @@ pub enum Change {
     /// A token or challenge has been used: it must not be there yet, else the whole decision is void
     /// (T-023, T-024). It may be forgotten after `expires`.
     Spend {
-        /// The token or challenge.
+        /// The token, or the challenge followed by the thumbprint of the Agent's key that answered it.
         nonce: Vec<u8>,
         /// Seconds since 1970.
         expires: u64,

@@ -97,8 +97,9 @@ pub(crate) fn resume(
         decisions: alloc::vec![Decision::Attested],
         ..Done::default()
     };
+    // T-024 (4.2) once for each key: in a rush, one QueryRequest serves all who begin within a second.
     done.changes.push(Change::Spend {
-        nonce: nonce.to_vec(),
+        nonce: [nonce, sender.agent.as_ref()].concat(),
         expires,
     });
     done.changes.push(seen(&response, &sender, &result, now));
