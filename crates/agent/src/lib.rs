@@ -48,6 +48,7 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod session;
 mod trusted_tam;
 mod update;
 
@@ -64,6 +65,8 @@ use ports::{PortError, Tee};
 /// most an exchange under way.
 pub struct Agent {
     inventory: Inventory,
+    /// The exchange under way, or the last one.
+    session: Option<session::Session>,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
     /// How many TAMs the current round of policy checks has named.
@@ -170,6 +173,7 @@ impl Agent {
         install::clean_up(&inventory, tee)?;
         Ok(Self {
             inventory,
+            session: None,
             update: None,
             policy_checks: 0,
         })
