@@ -39,6 +39,8 @@ enum Next {
     Head,
     /// So many bytes of a body, then a head.
     Body(u64),
+    /// Nothing of what the client sends: hyper is to see the end of a head that it will refuse.
+    EndOfFaulty,
     /// Chunks, HTTP/2, or something that hyper will refuse: nothing is looked at any more.
     Unknown,
 }
@@ -86,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
         let mut at = 0;
         while at < bytes.len() {
             match self.next {
-                Next::Unknown => return,
+                Next::Unknown | Next::EndOfFaulty => return,
                 Next::Body(left) => {
                     let taken = left.min((bytes.len() - at) as u64);
                     at += taken as usize;
@@ -114,12 +116,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
         if *byte == b'\n' && self.head.last() != Some(&b'\r') {
             let line = 1 + self.head.iter().filter(|byte| **byte == b'\n').count();
             self.fault = Some(Fault::LineFeedAlone { line });
-            self.next = Next::Unknown;
+            self.next = Next::EndOfFaulty;
             *byte = 0;
             return;
         }
         self.head.push(*byte);
-        if self.head.ends_with(b"\r\n\r\n") {
+        if self.head.ends_with(END_OF_HEAD) {
             (self.next, self.fault) = fault::framing(&self.head);
             self.head.clear();
         } else if self.head.len() >= MAX_HEAD {
@@ -141,16 +143,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
                 && bytes.ends_with(b"\r\n\r\n")
                 && contains(bytes, b"\r\ncontent-length: 0\r\n")
                 && !contains(bytes, b"\r\ncontent-type:");
+            if !is_bare {
+                return None;
+            }
             // A head that has not come to its end has its fault in what is there.
-            let fault = self.fault.take();
-            let fault = fault.or_else(|| fault::in_head(&self.head));
-            self.instead = match fault {
-                Some(fault) if is_bare => Some((fault.response(), 0)),
-                fault => {
-                    self.fault = fault;
-                    return None;
-                }
-            };
+            let fault = self.fault.take().or_else(|| fault::in_head(&self.head));
+            self.instead = Some((fault?.response(), 0));
         }
         let (instead, written) = self.instead.as_mut()?;
         while *written < instead.len() {
@@ -179,6 +177,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Heads<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.next == Next::EndOfFaulty {
+            self.next = Next::Unknown;
+            buffer.put_slice(&END_OF_HEAD[..END_OF_HEAD.len().min(buffer.remaining())]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         if self.prefix.is_empty() {
             ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -244,4 +247,5 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 /// Bytes of a request's head: a path and headers of several thousand bytes have room.
 pub(crate) const MAX_HEAD: usize = 16 << 10;
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -4,9 +4,10 @@
 //! ignored, and the client gets 204, as if there were nothing more to do (H-25, T-125). Messages of one
 //! device need not come over one connection, and no cookies are set (H-02).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
@@ -82,6 +83,11 @@ pub(crate) async fn harden(mut response: Response) -> Response {
     for (name, value) in HARDENING {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
+    }
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6: no Content-Length with 204; hyper adds one in HTTP/2 where it knows the size.
+        let nothing = futures_util::stream::empty::<Result<Bytes, Infallible>>();
+        *response.body_mut() = Body::from_stream(nothing);
     }
     response
 }

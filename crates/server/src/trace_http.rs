@@ -102,7 +102,7 @@ fn tell(
         }
     }
     let peer = peer.map(|Peer(address)| address.to_string());
-    tracing::info!(peer = peer.unwrap_or_default(), "{text}");
+    tracing::info!("{}\n{text}", peer.unwrap_or_default());
 }
 
 /// Paths whose bodies are messages of devices.

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,7 +20,12 @@ use crate::{Broker, BrokerError, Tls, TlsError};
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority() -> Authority {
+    named_authority("authority")
+}
+
+fn named_authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
@@ -98,7 +105,7 @@ fn a_server_with_a_certificate_for_its_name_is_trusted() {
 /// Proves: H-06
 #[test]
 fn other_servers_are_distrusted_and_the_reason_told() {
-    let (trusted, other) = (authority(), authority());
+    let (trusted, other) = (authority(), named_authority("other"));
     for (identity, reason) in [
         (certified(&trusted, "other.example", NOW), "another name"),
         (
@@ -153,11 +160,17 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
 
 #[test]
 fn plain_http_where_tls_is_expected_is_told_so() {
-    let tam = super::Script::start(&["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"]);
-    let uri = tam.uri.replace("http://", "https://");
-    // The script reads to the end of what comes; the client gives up by itself.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("https://{}/tam", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        let _end = std::io::copy(&mut stream, &mut std::io::sink());
+    });
     let error = exchange(&uri, Tls::default());
-    drop(tam);
+    server.join().unwrap();
     assert!(
         matches!(error, Err(BrokerError::Distrusted { .. })),
         "{error:?}"

@@ -26,6 +26,7 @@ pub(crate) use watch::{Watch, decoded, message, refusal};
 pub(crate) struct Device {
     tee: SoftwareTee,
     agent: Agent,
+    broker: Broker,
 }
 
 /// What a device is made with.
@@ -96,9 +97,15 @@ impl Device {
 
     fn start(mut tee: SoftwareTee) -> Result<Self, DeviceError> {
         let agent = Agent::start(&mut tee)?;
-        let mut device = Self { tee, agent };
+        let broker = Broker::new();
+        let mut device = Self { tee, agent, broker };
         device.forget_removed()?;
         Ok(device)
+    }
+
+    /// The same with another Broker beside its TEE.
+    pub(crate) fn with_broker(self, broker: Broker) -> Self {
+        Self { broker, ..self }
     }
 
     /// What a Verifier must know of this device.
@@ -218,8 +225,8 @@ impl Device {
         uri: &str,
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
-        let Self { tee, agent } = self;
-        let result = Broker::new().exchange(uri, &mut |input| agent.handle(input, tee), watch);
+        let Self { tee, agent, broker } = self;
+        let result = broker.exchange(uri, &mut |input| agent.handle(input, tee), watch);
         if result.is_err() {
             // H-18, H-19 (5.6) the Agent is told, and gives up what was under way.
             agent.process_error(tee);

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use teep_server::{ClientCertificates, Config, Tls};
+use teep_server::{ClientCertificates, Config, Tls, TraceHttp};
 
 use crate::exit::Failure;
+use crate::http::Trace;
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -44,6 +45,10 @@ pub(crate) struct Serve {
     /// The TAM's URI as devices know it, if a proxy stands before it
     #[arg(long, value_name = "URI")]
     uri: Option<String>,
+    /// Tell the log of whole HTTP exchanges: heads, or with =bodies the bytes of messages, too
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "heads")]
+    trace_http: Option<Trace>,
     /// How long a device may take to answer: the lifetime of challenges and tokens
     #[arg(long, value_name = "HOURS", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
@@ -86,6 +91,11 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
             tls: serve.tls(),
             listen: serve.http(),
             tam_uri: serve.uri,
+            trace_http: match serve.trace_http {
+                None => TraceHttp::Off,
+                Some(Trace::Heads) => TraceHttp::Heads,
+                Some(Trace::Bodies) => TraceHttp::Bodies,
+            },
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
             ..Config::in_folder(serve.folder)
         };

@@ -118,7 +118,7 @@ pub(super) fn framing(head: &[u8]) -> (Next, Option<Fault>) {
     }
 }
 
-/// The first thing that is wrong with the lines that are there.
+/// The first thing that is wrong with a head, of which only the beginning may be there.
 pub(super) fn in_head(head: &[u8]) -> Option<Fault> {
     if head.starts_with(&[0x16, 3]) {
         return Some(Fault::TlsOnHttpPort);
@@ -173,14 +173,9 @@ fn wrong_with(line: &[u8]) -> Option<&'static str> {
         .then_some("the value has a control character")
 }
 
-/// The lines that have come to their end, without it and without the empty one at the end.
+/// The lines, without their end and without the empty one at the end; the last may be there in part.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let complete = head
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    head[..complete]
-        .split_inclusive(|byte| *byte == b'\n')
+    head.split_inclusive(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r\n").unwrap_or(line))
         .filter(|line| !line.is_empty())
 }

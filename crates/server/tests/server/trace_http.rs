@@ -68,7 +68,7 @@ fn heads_and_sizes_are_told_and_secrets_are_not() {
         "\n> (5 bytes)\n",
         "< HTTP/1.1 204 No Content\n",
         "\n< x-content-type-options: nosniff\n",
-        "\n< (0 bytes)\n",
+        "\n< referrer-policy: no-referrer\n",
         "\n> (0 bytes)\n",
         "< HTTP/1.1 200 OK\n",
         "\n> authorization: (not shown)\n",
