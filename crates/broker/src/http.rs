@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use teep::Generation;
 use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
@@ -127,7 +128,15 @@ impl Broker {
         }
         // H-24 (6.4) content carries its type; a page of some proxy is no TEEP message.
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !answer.is_empty() && !essence.eq_ignore_ascii_case(accepted) {
+        let is_accepted = match accepted {
+            // Some TAMs of older drafts name it otherwise; the Agent sees what it is.
+            teep::MEDIA_TYPE => Generation::ALL
+                .iter()
+                .flat_map(|generation| generation.media_types)
+                .any(|media_type| essence.eq_ignore_ascii_case(media_type)),
+            accepted => essence.eq_ignore_ascii_case(accepted),
+        };
+        if !answer.is_empty() && !is_accepted {
             return Err(BrokerError::ContentType {
                 uri: uri.into(),
                 content_type,

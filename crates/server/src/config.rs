@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use teep::Generation;
+use teep_cose::TrustAnchors;
 use teep_tam::Minter;
 
 /// How a TAM is run.
@@ -17,6 +19,11 @@ pub struct Config {
     pub folder: PathBuf,
     /// The TAM's URI as devices know it, if that is another than `/tam` at the first address, HTTPS before HTTP.
     pub tam_uri: Option<String>,
+    /// The paths at which devices find the TAM, each with the generation of the protocol that those are asked
+    /// in who come there.
+    pub tam_paths: Vec<(String, &'static Generation)>,
+    /// Keys of Agents whose messages neither name nor carry them (see [`teep_tam::Tam::agent_keys`]).
+    pub agent_keys: TrustAnchors,
     /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
     /// at least are recommended. Whole seconds; what is below one refuses every answer.
     pub token_lifetime: Duration,
@@ -35,11 +42,22 @@ impl Config {
             tls: None,
             folder: folder.into(),
             tam_uri: None,
+            tam_paths: default_paths(),
+            agent_keys: TrustAnchors::new(),
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
             limits: Limits::default(),
             trace_http: TraceHttp::Off,
         }
     }
+}
+
+/// `/tam` for the newest generation, and `/tam/NAME` for each of the older.
+fn default_paths() -> Vec<(String, &'static Generation)> {
+    let path = |generation: &'static Generation| match generation == &Generation::DRAFT_26 {
+        true => ("/tam".into(), generation),
+        false => (format!("/tam/{generation}"), generation),
+    };
+    Generation::ALL.map(path).to_vec()
 }
 
 /// Where and how HTTPS is served (H-05, H-07): TLS 1.3 and 1.2 with the cipher suites of BCP 195.

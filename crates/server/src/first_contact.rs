@@ -9,6 +9,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
+use teep::Generation;
 
 /// What is remembered of this second.
 #[derive(Debug)]
@@ -22,7 +23,8 @@ pub(crate) struct FirstContact {
 struct Second {
     since_1970: u64,
     answered: u32,
-    shared: Option<Bytes>,
+    /// One for each generation of the protocol that is asked for.
+    shared: Vec<(&'static Generation, Bytes)>,
 }
 
 impl FirstContact {
@@ -34,7 +36,12 @@ impl FirstContact {
     }
 
     /// A QueryRequest by `make`: a new one, or the one that is shared in this second.
-    pub(crate) fn query_request(&self, now: u64, make: impl FnOnce() -> Vec<u8>) -> Bytes {
+    pub(crate) fn query_request(
+        &self,
+        generation: &'static Generation,
+        now: u64,
+        make: impl FnOnce() -> Vec<u8>,
+    ) -> Bytes {
         {
             let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
             if second.since_1970 != now {
@@ -45,7 +52,13 @@ impl FirstContact {
             }
             if second.answered >= self.of_their_own {
                 // Made while the others wait, so that it is made once.
-                return second.shared.get_or_insert_with(|| make().into()).clone();
+                let mut shared = second.shared.iter();
+                if let Some((_, made)) = shared.find(|(one, _)| *one == generation) {
+                    return made.clone();
+                }
+                let made = Bytes::from(make());
+                second.shared.push((generation, made.clone()));
+                return made;
             }
             second.answered += 1;
         }
@@ -62,7 +75,7 @@ mod tests {
         let contact = FirstContact::new(2);
         let mut made = 0;
         let mut at = |now| {
-            contact.query_request(now, || {
+            contact.query_request(&Generation::DRAFT_26, now, || {
                 made += 1;
                 vec![made]
             })
@@ -76,9 +89,13 @@ mod tests {
     #[test]
     fn what_is_shared_outlives_no_second_even_if_the_clock_goes_back() {
         let contact = FirstContact::new(0);
-        let shared = |now, byte| contact.query_request(now, || vec![byte])[0];
+        let shared =
+            |now, byte| contact.query_request(&Generation::DRAFT_26, now, || vec![byte])[0];
         assert_eq!([shared(9, 1), shared(9, 2)], [1, 1]);
         assert_eq!(shared(8, 3), 3);
         assert_eq!(shared(9, 4), 4);
+        // Those who are asked in another generation get one of their own.
+        let older = |byte| contact.query_request(Generation::ALL[1], 9, || vec![byte])[0];
+        assert_eq!([older(5), shared(9, 6), older(7)], [5, 4, 5]);
     }
 }

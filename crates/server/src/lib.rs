@@ -3,6 +3,7 @@
 //! | Path | For | What |
 //! |---|---|---|
 //! | `POST /tam` | devices | TEEP over HTTP |
+//! | `POST /tam/drafts-21-25` and two more | devices of [older drafts](Config::tam_paths) | the same |
 //! | `POST /verifier` | devices | Evidence to be appraised: an Attestation Result comes back |
 //! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
 //! | `/api/…` | the operator on the same machine, with the bearer token | signers, components, payloads, endorsements, devices |
@@ -60,6 +61,8 @@ use axum::http::Version;
 use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use teep::Generation;
+use teep_cose::TrustAnchors;
 use teep_tam::{Minter, Policy, Tam};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
@@ -145,6 +148,7 @@ pub(crate) struct Service {
     pub(crate) payloads: Payloads,
     pub(crate) operator_token: Zeroizing<String>,
     pub(crate) tam_uri: String,
+    tam_paths: Vec<(String, &'static Generation)>,
     pub(crate) limits: Limits,
     pub(crate) trace_http: TraceHttp,
     pub(crate) first_contact: FirstContact,
@@ -179,6 +183,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
             // T-130 (7.1) the timeout is configurable.
             minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
             verifiers: [keys.verifier.public_key()].into_iter().collect(),
+            agent_keys: config.agent_keys,
             profile: eat::Profile::default(),
             policy: Policy::default(),
         },
@@ -189,6 +194,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("{}/tam", preferred.origin())),
+        tam_paths: config.tam_paths,
         limits: config.limits,
         trace_http: config.trace_http,
         first_contact: FirstContact::new(config.limits.own_query_requests),
@@ -266,11 +272,12 @@ impl Server {
     /// All resources, as [`Server::run`] serves them.
     fn router(&self) -> Router {
         let service = &self.service;
-        Router::new()
-            .route(
-                "/tam",
-                axum::routing::post(teep_http::post).fallback(teep_http::other_method),
-            )
+        let mut router = Router::new();
+        for (path, _) in &service.tam_paths {
+            let tam = axum::routing::post(teep_http::post).fallback(teep_http::other_method);
+            router = router.route(path, tam);
+        }
+        router
             .route(
                 "/verifier",
                 axum::routing::post(verifier_http::post)
@@ -312,6 +319,14 @@ async fn forget_expired(service: Arc<Service>) {
                 tracing::warn!(%error, "could not forget what has expired; will try again")
             }
         }
+    }
+}
+
+impl Service {
+    /// What those speak who come to this path.
+    pub(crate) fn generation(&self, path: &str) -> &'static Generation {
+        let known = self.tam_paths.iter().find(|(known, _)| known == path);
+        known.map_or(&Generation::DRAFT_26, |(_, generation)| generation)
     }
 }
 

@@ -16,6 +16,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use eat::MediaType;
+use teep::Generation;
 
 use crate::problem::Problem;
 use crate::{Service, body, session};
@@ -24,34 +25,38 @@ use crate::{Service, body, session};
 pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) -> Response {
     match exchange(&service, request).await {
         // H-24 a message goes out with its media type.
-        Ok(Some(message)) => ([(CONTENT_TYPE, teep::MEDIA_TYPE)], message).into_response(),
+        Ok(Some((media_type, message))) => ([(CONTENT_TYPE, media_type)], message).into_response(),
         // H-23 nothing to say ends the exchange: no body at all.
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn exchange(service: &Service, request: Request) -> Result<Option<Bytes>, Problem> {
+/// A message and its media type, or nothing.
+type Reply = Option<(&'static str, Bytes)>;
+
+async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem> {
+    let generation = service.generation(request.uri().path());
     // H-21 a client that cannot read TEEP messages should learn so before anything is decided.
-    if !accepts(request.headers(), teep::MEDIA_TYPE) {
-        return Err(Problem::new(
+    let media_type = accepted_type(request.headers(), generation).ok_or_else(|| {
+        Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "The client must accept TEEP messages",
             "send the header Accept: application/teep+cbor",
         )
-        .requirement("H-21"));
-    }
+        .requirement("H-21")
+    })?;
     // H-12 content that is announced but has no length is none at all in HTTP/1 (RFC 9112 section 6.3): the
     // client would get the answer to an empty request and never learn why.
     if request.version() < Version::HTTP_2 && announces_without_length(request.headers()) {
         return Err(Problem::length_required().requirement("H-12"));
     }
-    let is_teep = has_teep_content(request.headers());
+    let is_teep = has_content_of(request.headers(), generation);
     let limits = &service.limits;
     let bytes = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // H-22, P-25 empty is what has no bytes, whatever the headers say; it has no Content-Type to be right.
     if bytes.is_empty() {
-        return Ok(Some(session::connect(service)));
+        return Ok(Some((media_type, session::connect(service, generation))));
     }
     // H-20.
     if !is_teep {
@@ -63,8 +68,18 @@ async fn exchange(service: &Service, request: Request) -> Result<Option<Bytes>, 
         .requirement("H-20"));
     }
     // H-25 only what is the TAM's own fault gives 5xx; the reason goes to the log.
-    let reply = session::answer(service, &bytes).await?;
-    Ok(reply.map(Bytes::from))
+    let reply = session::answer(service, generation, &bytes).await?;
+    Ok(reply.map(|reply| (media_type, Bytes::from(reply))))
+}
+
+/// What the answer's media type can be. Clients of older drafts leave Accept away, which means that they
+/// accept anything (RFC 9110 section 12.5.1); the newest is taken at its word.
+fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'static str> {
+    if generation != &Generation::DRAFT_26 && !headers.contains_key(ACCEPT) {
+        return Some(teep::MEDIA_TYPE);
+    }
+    let mut types = generation.media_types.iter().copied();
+    types.find(|media_type| accepts(headers, media_type))
 }
 
 fn announces_without_length(headers: &HeaderMap) -> bool {
@@ -99,15 +114,15 @@ pub(crate) const HARDENING: [(HeaderName, &str); 3] = [
     (REFERRER_POLICY, "no-referrer"),
 ];
 
-/// Whether there is exactly one Content-Type and it is that of TEEP, whatever its case and parameters.
-fn has_teep_content(headers: &HeaderMap) -> bool {
+/// Whether there is exactly one Content-Type and it is one of TEEP, whatever its case and parameters.
+fn has_content_of(headers: &HeaderMap, generation: &Generation) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value
             .to_str()
             .ok()
             .and_then(MediaType::parse)
-            .is_some_and(|media_type| media_type.essence() == teep::MEDIA_TYPE),
+            .is_some_and(|media_type| generation.media_types.contains(&media_type.essence())),
         _ => false,
     }
 }
@@ -179,10 +194,26 @@ mod tests {
         assert!(!accepts(&[]));
     }
 
+    /// What Agents of older drafts send, at the paths that are theirs and nowhere else.
+    #[test]
+    fn older_agents_are_taken_as_they_are() {
+        let older = Generation::ALL[3];
+        let cose = headers(CONTENT_TYPE, &["application/teep+cose"]);
+        assert!(has_content_of(&cose, older));
+        assert!(!has_content_of(&cose, &Generation::DRAFT_26));
+        let none = HeaderMap::new();
+        assert_eq!(accepted_type(&none, older), Some(teep::MEDIA_TYPE));
+        assert_eq!(accepted_type(&none, &Generation::DRAFT_26), None);
+        let accept = headers(ACCEPT, &["application/teep+cose"]);
+        assert_eq!(accepted_type(&accept, older), Some("application/teep+cose"));
+        assert_eq!(accepted_type(&headers(ACCEPT, &["text/html"]), older), None);
+    }
+
     /// Proves: H-20
     #[test]
     fn content_types_are_compared_by_meaning() {
-        let is_teep = |values: &[&str]| has_teep_content(&headers(CONTENT_TYPE, values));
+        let is_teep =
+            |values: &[&str]| has_content_of(&headers(CONTENT_TYPE, values), &Generation::DRAFT_26);
         assert!(is_teep(&["application/teep+cbor"]));
         assert!(is_teep(&[" Application/TEEP+CBOR ; v=\"1\""]));
         assert!(!is_teep(&["application/teep+cbor, text/plain"]));

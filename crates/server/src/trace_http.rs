@@ -26,7 +26,8 @@ pub(crate) async fn trace(
         TraceHttp::Bodies => true,
     };
     // What the operator uploads, and payloads, may be large; they are told by their size only.
-    let is_message = MESSAGES.contains(&request.uri().path());
+    let path = request.uri().path();
+    let is_message = path == "/verifier" || service.tam_paths.iter().any(|(tam, _)| tam == path);
     let peer = request.extensions().get().copied();
     let (parts, content) = request.into_parts();
     let line = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
@@ -105,8 +106,6 @@ fn tell(
     tracing::info!("{}\n{text}", peer.unwrap_or_default());
 }
 
-/// Paths whose bodies are messages of devices.
-const MESSAGES: [&str; 2] = ["/tam", "/verifier"];
 /// Headers by which somebody proves who they are.
 const SECRET: [axum::http::HeaderName; 4] =
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE];

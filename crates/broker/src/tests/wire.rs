@@ -67,7 +67,10 @@ fn media_types_are_compared_by_meaning() {
     let tam = Script::start(&[
         "HTTP/1.1 200 OK\r\nContent-Type: Application/TEEP+CBOR ; v=1\r\nContent-Length: 5\r\n\
          Connection: close\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/teep+cose\r\nContent-Length: 5\r\n\
+         Connection: close\r\n\r\nhello",
     ]);
+    exchange(&tam.uri, &mut idle).unwrap();
     exchange(&tam.uri, &mut idle).unwrap();
 }
 
