@@ -303,6 +303,11 @@ async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next
     if request.version() == Version::HTTP_11 && hosts != 1 {
         return Problem::bad_request("HTTP/1.1 asks for the header Host, once").into_response();
     }
+    // Section 3.2.1: `POST tam` names a host to a proxy, not a resource here.
+    if !request.uri().path().starts_with('/') {
+        return Problem::bad_request("the path in the first line must begin with /")
+            .into_response();
+    }
     match service.requests.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => Problem::overloaded().into_response(),

@@ -75,7 +75,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem>
 /// What the answer's media type can be. Clients of older drafts leave Accept away, which means that they
 /// accept anything (RFC 9110 section 12.5.1); the newest is taken at its word.
 fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'static str> {
-    if generation != &Generation::DRAFT_26 && !headers.contains_key(ACCEPT) {
+    if !generation.has_accept && !headers.contains_key(ACCEPT) {
         return Some(teep::MEDIA_TYPE);
     }
     let mut types = generation.media_types.iter().copied();

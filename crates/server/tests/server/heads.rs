@@ -45,7 +45,10 @@ async fn a_head_that_cannot_be_read_is_refused_with_the_reason() {
         ),
         ("POST /tam\r\n\r\n", "three parts"),
         ("POST /tam HTTP/3.0\r\n\r\n", "HTTP/1.1 or HTTP/1.0"),
-        ("POST tam HTTP/1.1\r\n\r\n", "no path"),
+        (
+            "POST tam HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            "begin with /",
+        ),
         ("{\"GetDeviceStateRequest\": {}}\r\n\r\n", "no HTTP request"),
         (
             "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}",
