@@ -101,6 +101,7 @@ impl Agent {
     /// `ProcessError`: the TAM could not be reached or the transport failed. The exchange is over; what
     /// was requested stays requested, so the next contact takes it up.
     pub fn process_error(&mut self, tee: &mut dyn Tee) {
+        self.tam_attestation.waiting = None;
         if let Some(running) = self.update.take() {
             running.abandon(&mut self.inventory, tee);
         }
@@ -116,7 +117,7 @@ impl Agent {
     }
 
     /// Changes the record; in memory only after it stands in storage.
-    fn change(
+    pub(crate) fn change(
         &mut self,
         tee: &mut dyn Tee,
         change: impl FnOnce(&mut Inventory),

@@ -12,11 +12,12 @@ use teep::{ErrorCode, Generation, Message, Success, Token, Update};
 
 use crate::authorize::{Obstacle, authorize};
 use crate::commit::{self, NotCommitted};
-use crate::handle::{refusal, send};
+use crate::confidant::Confidant;
+use crate::handle::{Sender, refusal, send};
 use crate::install::Staging;
 use crate::inventory::Inventory;
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Step, bounds, removal, report};
+use crate::{Agent, AgentError, Step, bounds, removal, report, tam_attestation};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -33,8 +34,17 @@ struct Running {
     digest: [u8; 32],
     /// Envelopes still to be processed, in the order of the manifest list.
     pending: VecDeque<Vec<u8>>,
-    /// SUIT Reports of those that are done, encoded.
+    /// SUIT Reports of those that are done, as the TAM gets them.
     reports: Vec<Vec<u8>>,
+    /// Whom they are for.
+    confidant: Confidant,
+}
+
+impl Running {
+    fn report(&mut self, report: Vec<u8>, tee: &mut dyn Tee) -> Result<(), AgentError> {
+        self.reports.push(self.confidant.report(report, tee)?);
+        Ok(())
+    }
 }
 
 /// The manifest that is being processed.
@@ -50,10 +60,14 @@ pub(crate) fn start(
     agent: &mut Agent,
     update: Update,
     digest: [u8; 32],
-    generation: &'static Generation,
+    sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let token = update.token;
+    let generation = sender.generation;
+    if let Err(error) = tam_attestation::check_update(agent, token.as_ref(), sender, tee)? {
+        return Ok(send(&Message::Error(*error), generation, tee));
+    }
     let refuse = |code, reason: &str, tee: &mut dyn Tee| {
         Ok(send(
             &Message::Error(*refusal(code, token.clone(), reason)),
@@ -85,7 +99,11 @@ pub(crate) fn start(
     // T-161 (7.2.2) unlink first; any failure ends the Update.
     for id in &update.unneeded_manifest_list {
         if let Err(error) = removal::remove(agent, id, tee) {
-            return refuse(ErrorCode::TemporaryError, &format!("{id}: {error}"), tee);
+            let code = match error {
+                AgentError::TrustAnchorsRemoved => ErrorCode::PermanentError,
+                _ => ErrorCode::TemporaryError,
+            };
+            return refuse(code, &format!("{id}: {error}"), tee);
         }
     }
     // T-068 (4.4) an Update that only reports an error, or only brings an Attestation Result, changes
@@ -96,6 +114,7 @@ pub(crate) fn start(
         digest,
         pending: manifests.into(),
         reports: Vec::new(),
+        confidant: agent.confide_again(sender, tee),
     };
     advance(agent, running, None, tee)
 }
@@ -116,7 +135,7 @@ pub(crate) fn payload(
             agent.update = Some(Waiting { running, current });
             Ok(Step::MorePayload)
         }
-        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
+        Err(failure) => fail(agent, running, current, failure, tee),
     }
 }
 
@@ -129,7 +148,7 @@ pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, 
     let mut store = current.staging.store(&agent.inventory, tee);
     match current.processor.payload_end(&mut store) {
         Ok(()) => advance(agent, running, Some(current), tee),
-        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
+        Err(failure) => fail(agent, running, current, failure, tee),
     }
 }
 
@@ -140,7 +159,7 @@ pub(crate) fn payload_failed(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Ste
         mut current,
     } = waiting(agent)?;
     let failure = current.processor.payload_failed();
-    Ok(fail(agent, running, current, failure, tee))
+    fail(agent, running, current, failure, tee)
 }
 
 impl Waiting {
@@ -172,7 +191,7 @@ fn advance(
                 };
                 match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
-                    Err(obstacle) => return Ok(answer_failure(agent, running, &obstacle, tee)),
+                    Err(obstacle) => return answer_failure(agent, running, &obstacle, tee),
                 }
             }
         };
@@ -185,7 +204,7 @@ fn advance(
                 return Ok(Step::Fetch { uri });
             }
             Ok(None) => {}
-            Err(failure) => return Ok(fail(agent, running, processing, failure, tee)),
+            Err(failure) => return fail(agent, running, processing, failure, tee),
         }
         let Current {
             processor,
@@ -195,11 +214,11 @@ fn advance(
         match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
                 let report = report::success(&processor, running.token.as_ref());
-                running.reports.push(report);
+                running.report(report, tee)?;
             }
             Err(NotCommitted::Failed(failure)) => {
                 let obstacle = obstacle(&processor, failure);
-                return Ok(answer_failure(agent, running, &obstacle, tee));
+                return answer_failure(agent, running, &obstacle, tee);
             }
             // T-103 (4.6) the TEE's own trouble may pass.
             Err(NotCommitted::Port(error)) => {
@@ -255,7 +274,7 @@ fn fail(
     current: Current,
     failure: Failure,
     tee: &mut dyn Tee,
-) -> Step {
+) -> Result<Step, AgentError> {
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
     answer_failure(agent, running, &obstacle, tee)
@@ -271,14 +290,19 @@ fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
 }
 
 /// T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
-fn answer_failure(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
+fn answer_failure(
+    agent: &Agent,
+    mut running: Running,
+    obstacle: &Obstacle,
+    tee: &mut dyn Tee,
+) -> Result<Step, AgentError> {
     let permissions = &agent.inventory.provisioning.permissions;
     let report = report::failure(obstacle, permissions, running.token.as_ref());
-    running.reports.push(report);
+    running.report(report, tee)?;
     let reason = format!("{obstacle}");
     let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
     error.suit_reports = running.reports;
-    send(&Message::Error(*error), running.generation, tee)
+    Ok(send(&Message::Error(*error), running.generation, tee))
 }
 
 /// T-070, T-071 (4.5) the token is the Update's, if it had one.

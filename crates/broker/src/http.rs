@@ -61,20 +61,8 @@ impl Broker {
         self.exchange_once(uri, (teep::MEDIA_TYPE, message), teep::MEDIA_TYPE)
     }
 
-    /// POSTs Evidence of a TAM to the device's Verifier and returns its Attestation Result (an EAT in CWT).
-    ///
-    /// # Errors
-    /// [`BrokerError`], in which "the TAM" is then the Verifier.
-    pub fn appraise<E>(
-        &self,
-        verifier_uri: &str,
-        format: &str,
-        evidence: &[u8],
-    ) -> Result<Vec<u8>, BrokerError<E>> {
-        self.exchange_once(verifier_uri, (format, evidence), ATTESTATION_RESULT)
-    }
-
-    fn exchange_once<E>(
+    /// POSTs content of this type, and returns the answer's content if it is of the type accepted.
+    pub(crate) fn exchange_once<E>(
         &self,
         uri: &str,
         (content_type, body): (&str, &[u8]),
@@ -186,8 +174,6 @@ fn printable(text: &[u8]) -> String {
 }
 
 const USER_AGENT_NAME: &str = concat!("teep-broker/", env!("CARGO_PKG_VERSION"));
-/// An EAT, whatever its profile.
-const ATTESTATION_RESULT: &str = "application/eat+cwt";
 const MAX_PROBLEM: usize = 500;
 /// The Agent refuses larger messages anyway; so the normal world need not hold them.
 const MAX_MESSAGE: u64 = 1 << 20;

@@ -25,6 +25,7 @@ mod payload;
 mod session;
 mod tls;
 mod trace;
+mod verifier;
 
 pub use session::Traffic;
 pub use teep_agent::{Input, Step};
@@ -35,6 +36,8 @@ pub use trace::HttpTrace;
 #[derive(Debug, Clone)]
 pub struct Broker {
     client: http::Client,
+    /// Where the device's own Verifier is found.
+    verifier: Option<String>,
 }
 
 /// Why an exchange ended without the TAM's last word.
@@ -108,6 +111,7 @@ impl Broker {
     pub fn with(tls: Tls, trace: Option<HttpTrace>) -> Self {
         Self {
             client: http::Client::new(tls, trace),
+            verifier: None,
         }
     }
 }

@@ -62,7 +62,6 @@ use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
-use teep_cose::TrustAnchors;
 use teep_tam::{Minter, Policy, Tam};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;

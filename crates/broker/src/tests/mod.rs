@@ -226,7 +226,7 @@ fn a_payload_is_fetched_relative_to_the_tam_and_fed_to_its_end() {
             Ok(Step::MorePayload)
         }
         Input::PayloadEnd => Ok(Step::Send(b"done".to_vec())),
-        Input::PayloadFailed => panic!("the payload is there"),
+        other => panic!("the payload is there: {other:?}"),
     })
     .unwrap();
     assert_eq!(payload, b"payload");

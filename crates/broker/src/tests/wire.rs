@@ -237,10 +237,14 @@ fn evidence_is_posted_to_a_verifier() {
         MESSAGE,
     ]);
     let broker = Broker::new();
-    let appraise =
-        || broker.appraise::<std::fmt::Error>(&verifier.uri, "text/x-evidence", b"evidence");
+    assert!(
+        broker.appraise("text/x-evidence", b"evidence").is_err(),
+        "none is configured"
+    );
+    let broker = broker.with_verifier(&verifier.uri);
+    let appraise = || broker.appraise("text/x-evidence", b"evidence");
     assert_eq!(appraise().unwrap(), b"result");
-    assert!(matches!(appraise(), Err(BrokerError::ContentType { .. })));
+    assert!(appraise().unwrap_err().contains("application/eat+cwt"));
     let request = &verifier.requests()[0];
     assert!(
         request.contains("content-type: text/x-evidence\r\n"),

@@ -76,7 +76,7 @@ async fn a_shared_challenge_is_single_use_for_each_key() {
     for device in &devices {
         let response = device.query_response(&challenge, &[]);
         let sent = update(&server.teep(&response).await);
-        assert_eq!(sent.manifest_list, [envelope.clone()]);
+        assert_eq!(sent.manifest_list, std::slice::from_ref(&envelope));
         // The same once more, and another answer to the same challenge.
         assert_eq!(server.teep(&response).await.status, 204);
         let again = device.query_response(&challenge, &[]);

@@ -424,7 +424,11 @@ async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
         .await
         .unwrap();
     for (key, ueid, last_seen) in [(1, 1, 10), (2, 1, 30), (3, 1, 20), (4, 2, 5)] {
-        sqlx::query("INSERT INTO devices VALUES (?, x'', ?, x'', '', 0, ?, NULL, NULL)")
+        // Columns by name: another connection may not have noticed yet that one is gone.
+        let insert = "INSERT INTO devices \
+                      (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen) \
+                      VALUES (?, x'', ?, x'', '', 0, ?)";
+        sqlx::query(insert)
             .bind(vec![key; 32])
             .bind(vec![ueid])
             .bind(last_seen)
