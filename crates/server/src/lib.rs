@@ -43,6 +43,7 @@ mod problem;
 mod publish;
 mod session;
 mod store;
+mod strangers;
 mod teep_http;
 mod tls;
 mod trace_http;
@@ -75,6 +76,7 @@ use crate::payloads::Payloads;
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
+use crate::strangers::Strangers;
 
 /// Why the server does not start or had to stop, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,7 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     pub(crate) trace_http: TraceHttp,
     pub(crate) first_contact: FirstContact,
+    pub(crate) strangers: Strangers,
     requests: Semaphore,
 }
 
@@ -190,6 +193,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         store,
         payloads,
         operator_token: keys.operator_token,
+        strangers: Strangers::new(STRANGERS),
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("{}/tam", preferred.origin())),
@@ -353,4 +357,6 @@ impl std::fmt::Debug for Service {
     }
 }
 
+/// About one megabyte.
+const STRANGERS: usize = 10_000;
 const JANITOR_PAUSE: Duration = Duration::from_secs(60);
