@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use teep::Generation;
 use teep_cose::TrustAnchors;
-use teep_tam::Minter;
+use teep_tam::{Minter, Policy};
 
 /// How a TAM is run.
 #[derive(Debug, Clone)]
@@ -27,14 +27,34 @@ pub struct Config {
     /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
     /// at least are recommended. Whole seconds; what is below one refuses every answer.
     pub token_lifetime: Duration,
+    /// What is asked of devices, and what they get.
+    pub policy: Policy,
+    /// The EAT profile of Attestation Results (T-106).
+    pub profile: eat::Profile,
+    /// Verifiers whose Attestation Results count, beside the built-in one.
+    pub verifiers: TrustAnchors,
+    /// What an Agent gets that wants the TAM attested.
+    pub proves_by: ProvesBy,
+    /// Files with SUIT Reports about the TAM, which such an Agent gets, too.
+    pub suit_reports: Vec<PathBuf>,
     /// Bounds on what clients may take up.
     pub limits: Limits,
     /// Whether whole HTTP exchanges go to the log, at level `info`.
     pub trace_http: TraceHttp,
 }
 
+/// What an Agent gets that wants the TAM attested (T-146).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvesBy {
+    /// An Attestation Result by the TAM's own Verifier: for devices that trust it.
+    AttestationResult,
+    /// Evidence, which the device has appraised by a Verifier of its own.
+    Evidence,
+}
+
 impl Config {
-    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, and the default limits.
+    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, the strictest policy, and the
+    /// default limits.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -45,6 +65,11 @@ impl Config {
             tam_paths: default_paths(),
             agent_keys: TrustAnchors::new(),
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
+            policy: Policy::default(),
+            profile: eat::Profile::default(),
+            verifiers: TrustAnchors::new(),
+            proves_by: ProvesBy::AttestationResult,
+            suit_reports: Vec::new(),
             limits: Limits::default(),
             trace_http: TraceHttp::Off,
         }

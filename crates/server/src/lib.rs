@@ -63,12 +63,13 @@ use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
-use teep_tam::{Minter, Policy, Tam};
+pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
+use teep_tam::{Minter, OwnReportError, Tam};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-pub use crate::config::{ClientCertificates, Config, Limits, Tls, TraceHttp};
+pub use crate::config::{ClientCertificates, Config, Limits, ProvesBy, Tls, TraceHttp};
 use crate::first_contact::FirstContact;
 use crate::keys::Keys;
 use crate::listen::Listener;
@@ -77,6 +78,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
 use crate::strangers::Strangers;
+use crate::verifier::TamAttester;
 
 /// Why the server does not start or had to stop, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,14 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong.
         source: StoreError,
+    },
+    /// A file does not hold a SUIT Report that the TAM may send.
+    #[error("{path}: {source}: choose another file, or have the report signed with another key")]
+    SuitReport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: OwnReportError,
     },
     /// The address cannot be listened on.
     #[error("{address}: {source}: stop what uses this address, or listen on another one")]
@@ -145,6 +155,7 @@ pub struct Server {
 pub(crate) struct Service {
     pub(crate) tam: Tam,
     pub(crate) verifier: Verifier,
+    pub(crate) attester: TamAttester,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
     pub(crate) operator_token: Zeroizing<String>,
@@ -178,18 +189,30 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let first = listeners.first().ok_or(ServerError::NoListener)?;
     // H-05 (4) HTTPS is what devices should use, where there is any.
     let preferred = listeners.iter().find(|one| one.is_tls()).unwrap_or(first);
+    let mut verifiers = config.verifiers;
+    verifiers.add(keys.verifier.public_key());
+    let mut tam = Tam {
+        esp256: keys.esp256,
+        ed25519: keys.ed25519,
+        // T-130 (7.1) the timeout is configurable.
+        minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
+        verifiers,
+        agent_keys: config.agent_keys,
+        profile: config.profile.clone(),
+        decryption_keys: keys.encryption.into(),
+        suit_reports: Vec::new(),
+        policy: config.policy,
+    };
+    tam.suit_reports = own_reports(&tam, &config.suit_reports)?;
+    let verifier = Verifier {
+        profile: config.profile,
+        maximum_evidence_age_seconds: tam.policy.maximum_evidence_age_seconds,
+        ..Verifier::new(keys.verifier)
+    };
     let service = Service {
-        tam: Tam {
-            esp256: keys.esp256,
-            ed25519: keys.ed25519,
-            // T-130 (7.1) the timeout is configurable.
-            minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
-            verifiers: [keys.verifier.public_key()].into_iter().collect(),
-            agent_keys: config.agent_keys,
-            profile: eat::Profile::default(),
-            policy: Policy::default(),
-        },
-        verifier: Verifier::new(keys.verifier),
+        tam,
+        verifier,
+        attester: TamAttester::new(keys.attestation, config.proves_by),
         store,
         payloads,
         operator_token: keys.operator_token,
@@ -209,6 +232,25 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         service: Arc::new(service),
         operator_token_file,
     })
+}
+
+fn own_reports(tam: &Tam, files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ServerError> {
+    let read = |path: &PathBuf| {
+        let folder = |source| ServerError::Folder {
+            path: path.clone(),
+            source,
+        };
+        let report = std::fs::read(path).map_err(folder)?;
+        // T-037, T-038 (4.2) before any Agent has to find out.
+        match tam.check_own_report(&report) {
+            Ok(()) => Ok(report),
+            Err(source) => Err(ServerError::SuitReport {
+                path: path.clone(),
+                source,
+            }),
+        }
+    };
+    files.iter().map(read).collect()
 }
 
 async fn open_store(file: &Path) -> Result<Store, ServerError> {

@@ -39,15 +39,15 @@ pub(crate) async fn post(
     let limits = &service.limits;
     let evidence = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     match verifier::appraise(&service, &format, &evidence).await? {
-        Ok(result) => {
+        Ok(appraised) => {
             let media_type = service.tam.profile.media_type().to_string();
-            Ok(([(CONTENT_TYPE, media_type)], result).into_response())
+            Ok(([(CONTENT_TYPE, media_type)], appraised.result).into_response())
         }
         // What the Verifier has against the Evidence is for the one who made it.
-        Err(reason) => Err(Problem::new(
+        Err(refused) => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The Evidence is not accepted",
-            reason,
+            refused.reason,
         )),
     }
 }

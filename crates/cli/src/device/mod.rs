@@ -123,6 +123,7 @@ impl Device {
             oemid,
             hwmodel,
             hwversion,
+            software: vec![self.tee.software().clone()],
         }
     }
 
