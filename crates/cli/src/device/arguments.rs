@@ -11,7 +11,7 @@ use suit::ComponentIdentifier;
 use teep_agent::Step;
 use teep_broker::{Broker, Traffic};
 
-use super::{Device, DeviceError, Watch, decoded, init};
+use super::{Device, DeviceError, Watch, anchors, decoded, init};
 use crate::exit::Failure;
 use crate::http::Http;
 use crate::output;
@@ -48,6 +48,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
     Init(init::Init),
+    /// Make a store of trust anchors, to be installed on devices in the field
+    Anchors(anchors::Anchors),
     /// An application needs a component: ask the TAM for it (RequestTA)
     Request(Request),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
@@ -127,6 +129,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut watch = Watch::new(verbose, record);
     match command {
         Command::Init(init) => init::create(&folder, &init, json),
+        Command::Anchors(anchors) => anchors::run(&anchors, json),
         Command::Request(Request { component, tam }) => {
             let mut device = Device::open(&folder)?.with_broker(http.broker()?);
             let mut note = |traffic: Traffic<'_>| watch.note(traffic);
