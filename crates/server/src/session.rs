@@ -1,5 +1,6 @@
 //! One message from a device, from its bytes to the bytes of the answer.
 
+use axum::body::Bytes;
 use teep::Generation;
 use teep_cose::{SignerUnavailable, Thumbprint};
 use teep_tam::{Appraisal, Appraise, Dropped, Outcome};
@@ -15,8 +16,10 @@ use crate::{Service, now, random, verifier};
 pub(crate) fn connect(
     service: &Service,
     generation: &'static Generation,
-) -> Result<Vec<u8>, SignerUnavailable> {
-    service.tam.connect(generation, now(), &mut random())
+) -> Result<Bytes, SignerUnavailable> {
+    let now = now();
+    let make = || service.tam.connect(generation, now, &mut random());
+    service.first_contact.query_request(generation, now, make)
 }
 
 /// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.
