@@ -5,5 +5,6 @@
 mod api;
 mod client;
 mod crash;
+mod generations;
 mod life;
 mod teep_http;
