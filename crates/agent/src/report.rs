@@ -40,6 +40,7 @@ pub(crate) fn failure(
             let reason = match bar {
                 Bar::TooMuch(_) => Reason::ComponentUnsupported,
                 Bar::Replayed => Reason::Unauthorised,
+                Bar::NotManaged => Reason::ComponentUnauthorised,
             };
             ((uri.clone(), digest.clone()), reason, Record::default())
         }

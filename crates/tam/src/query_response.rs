@@ -124,6 +124,7 @@ pub(crate) fn resume(
         manifests: plan.manifests,
         unneeded: plan.unneeded,
         is_bare: false,
+        attestation_result: bytes.to_vec(),
     };
     update::send(tam, contents, &sender, &mut done, now, random)?;
     Ok(done)
