@@ -11,6 +11,7 @@
 //! | 10 ERR_TEMPORARY_ERROR | recorded: the next contact asks again | nothing is installed for a while that doubles each time |
 //! | 11 ERR_MANIFEST_PROCESSING_FAILED | recorded | what came after the failed manifest goes out at once |
 //! | any other | recorded | as 10 |
+//! | any, from an Agent of another generation than it was asked in | asked again in its own, once | |
 //!
 //! An Error after a QueryRequest has no token, since that had none. So it may be an old one, sent by anybody who
 //! saw it: it changes nothing but a count, which ends the asking after [`Policy::retries`] in a row.

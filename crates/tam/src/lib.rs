@@ -137,7 +137,7 @@ impl Tam {
     /// # Errors
     /// [`Dropped`] for anything that is not a signed TEEP message an Agent may send (T-125).
     pub fn open(&self, bytes: &[u8], generation: &'static Generation) -> Result<Received, Dropped> {
-        open::open(bytes, Some(generation))
+        open::open(bytes, generation)
     }
 
     /// `ProcessTeepMessage`: decides what the message changes and what the device is answered.

@@ -18,6 +18,7 @@ pub struct Received {
     signed: SignedMessage,
     message: Message,
     generation: &'static Generation,
+    asked: &'static Generation,
     /// The key that the message claims to be signed with, if it names one.
     agent: Option<Thumbprint>,
     /// A key that it carries: in its header or, if there is none, in the `cnf` of its attestation payload.
@@ -42,6 +43,8 @@ pub(crate) struct Sender {
     pub(crate) agent: Thumbprint,
     /// How the Agent writes and signs.
     pub(crate) suite: Suite,
+    /// The generation that Agents are asked in who come where this one did.
+    pub(crate) asked: &'static Generation,
     /// Whether the device proved itself before.
     pub(crate) known: bool,
 }
@@ -83,10 +86,7 @@ impl Suite {
     }
 }
 
-pub(crate) fn open(
-    bytes: &[u8],
-    expected: Option<&'static Generation>,
-) -> Result<Received, Dropped> {
+pub(crate) fn open(bytes: &[u8], asked: &'static Generation) -> Result<Received, Dropped> {
     // T-011, T-012, T-013 (4.1.2).
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
     // P-28: by which numbers a signature counts is decided when its generation is known.
@@ -95,7 +95,7 @@ pub(crate) fn open(
     if !signed.is_sign1() {
         return Err(Dropped::NotSign1);
     }
-    let (generation, message) = recognise_generation(&signed, expected, &Limits::MESSAGE)?;
+    let (generation, message) = recognise_generation(&signed, Some(asked), &Limits::MESSAGE)?;
     let header = signed.signatures().pop().ok_or(Dropped::NoKey)?;
     // P-06: a kid that is no thumbprint (empty, text, a short number) names nothing.
     let named = header.thumbprint();
@@ -113,6 +113,7 @@ pub(crate) fn open(
         signed,
         message,
         generation,
+        asked,
         agent,
         carried,
     })
@@ -193,6 +194,7 @@ impl Received {
                     algorithm: key.algorithm(),
                     numbers,
                 },
+                asked: self.asked,
                 known: is_known,
             };
             return Ok(Authenticated {
@@ -311,7 +313,7 @@ mod tests {
         };
         let tam = tam();
         let authenticate = |bytes: &[u8], device: Option<Device>| {
-            let received = open(bytes, None).unwrap();
+            let received = open(bytes, &Generation::DRAFT_26).unwrap();
             let authenticated = received.authenticate(&tam, device.as_ref());
             authenticated.map(|authenticated| authenticated.sender.known)
         };
@@ -336,7 +338,7 @@ mod tests {
     #[test]
     fn a_key_of_no_suite_is_no_agents() {
         let key = SigningKey::generate(Algorithm::MlDsa44, &mut Counter::starting_at(1));
-        let received = open(&success(&key, true), None).unwrap();
+        let received = open(&success(&key, true), &Generation::DRAFT_26).unwrap();
         let refused = received.authenticate(&tam(), None).unwrap_err();
         assert_eq!(refused, Dropped::Algorithm(-48, &Generation::DRAFT_26));
     }

@@ -20,14 +20,7 @@ pub(crate) fn make(
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Vec<u8> {
-    let request = QueryRequest {
-        // T-034, P-26: only where it is usual, since version 0 need not be said.
-        versions: match generation.has_versions_in_query_request {
-            true => alloc::vec![PROTOCOL_VERSION],
-            false => Vec::new(),
-        },
-        ..request(tam, ChallengeForm::Long, now, random)
-    };
+    let request = request(tam, generation, ChallengeForm::Long, now, random);
     let payload = Message::QueryRequest(request).encode(generation);
     match generation.query_request_is_signed_by_each {
         // T-169 (8) the Agent is unknown, so one signature for each suite.
@@ -39,11 +32,17 @@ pub(crate) fn make(
 
 fn request(
     tam: &Tam,
+    generation: &Generation,
     form: ChallengeForm,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> QueryRequest {
     QueryRequest {
+        // T-034, P-26 (4.2) where it is usual: version 0 need not be said.
+        versions: match generation.has_versions_in_query_request {
+            true => alloc::vec![PROTOCOL_VERSION],
+            false => Vec::new(),
+        },
         // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
         challenge: Some(tam.minter.challenge(form, now, random)),
         // T-026, T-164 (4.2, 8) both mandatory suites.
@@ -68,7 +67,7 @@ pub(crate) fn again(
     let is_first = attempt == 0;
     let mut algorithm = sender.suite.algorithm;
     let mut form = ChallengeForm::Long;
-    let mut versions = Vec::new();
+    let mut says_version = false;
     match error.err_code {
         // T-095 (4.6) without extensions; P-27 there is nothing more to leave out after that.
         ErrorCode::UnsupportedExtension | ErrorCode::UnsupportedSuitReport if is_first => {}
@@ -85,7 +84,7 @@ pub(crate) fn again(
             if !error.versions.contains(&PROTOCOL_VERSION) {
                 return None;
             }
-            versions.push(PROTOCOL_VERSION);
+            says_version = true;
         }
         // T-098 (4.6) by the first of the Agent's suites that there is here, and no other.
         ErrorCode::UnsupportedCipherSuites => {
@@ -94,12 +93,14 @@ pub(crate) fn again(
                 .filter_map(CipherSuite::algorithm)
                 .find(|algorithm| Algorithm::TEEP.contains(algorithm))?;
         }
+        // P-28 whatever an Agent says of a message of another generation, it may like one of its own.
+        _ if is_first && sender.suite.generation != sender.asked => {}
         _ => return None,
     }
-    let mut request = QueryRequest {
-        versions,
-        ..request(tam, form, now, random)
-    };
+    let mut request = request(tam, sender.suite.generation, form, now, random);
+    if says_version {
+        request.versions = alloc::vec![PROTOCOL_VERSION];
+    }
     if error.err_code == ErrorCode::UnsupportedCipherSuites {
         request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];
     }

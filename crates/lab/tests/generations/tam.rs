@@ -92,6 +92,41 @@ fn a_key_told_beforehand_is_the_last_resort() {
     assert_eq!(world.tams[0].dropped.pop(), Some(Dropped::NoKey));
 }
 
+/// An older Agent that comes to the newest path cannot read what it is asked there; whatever it says of it, it
+/// is asked again in its own words, once.
+#[test]
+fn an_agent_asked_in_another_generation_is_asked_again_in_its_own() {
+    for generation in [DRAFTS_21_TO_25, DRAFTS_16_TO_20, DRAFTS_10_TO_15] {
+        for code in [
+            ErrorCode::PermanentError,
+            ErrorCode::UnsupportedMsgVersion,
+            ErrorCode::BadCertificate,
+        ] {
+            let mut world = world_of(generation);
+            world.tams[0].generation = DRAFT_26;
+            let own = world.devices[0].tee.public_key();
+            world.tams[0].tam.agent_keys = [own].into_iter().collect();
+            let error = Message::Error(ErrorMessage {
+                versions: vec![0],
+                ..ErrorMessage::new(code)
+            });
+            let error = signed(&world, 0, generation, &error);
+            let again = world.post(0, &error);
+            let signed = SignedMessage::decode(&again, &Limits::MESSAGE).unwrap();
+            assert!(signed.is_sign1(), "{generation}");
+            let algorithm = signed.signatures()[0].algorithm;
+            let number = generation.algorithm_numbers.number(Algorithm::Esp256);
+            assert_eq!(algorithm, Some(number));
+            let response = world.hand_in(0, &again).unwrap();
+            assert!(matches!(
+                clean(&response, generation),
+                Message::QueryResponse(_)
+            ));
+            assert!(world.post(0, &error).is_empty(), "but not for ever");
+        }
+    }
+}
+
 /// Drafts 10 to 15: an entry of tc-list has its component at 16, and a profile has two elements.
 #[test]
 fn drafts_10_to_15_key_tc_list_by_component_id() {
