@@ -32,7 +32,8 @@ pub struct TamNode {
     withdrawn: Vec<Withdrawn>,
     /// What was decided, in order.
     pub decisions: Vec<Decision>,
-    /// Every challenge and token that was honoured, in order: each stands here once at most.
+    /// Every challenge, after the name of the Agent's key, and every token that was honoured, in order: each stands
+    /// here once at most.
     pub honoured: Vec<Vec<u8>>,
     /// Why messages were dropped, in order.
     pub dropped: Vec<Dropped>,
@@ -79,7 +80,11 @@ impl TamNode {
                 verifiers,
                 agent_keys: TrustAnchors::new(),
                 profile: Profile::default(),
-                policy: Policy::default(),
+                policy: Policy {
+                    // Once a device has got a dated Update, stories could order nothing by hand any more.
+                    dates_updates: false,
+                    ..Policy::default()
+                },
             },
             generation: &Generation::DRAFT_26,
             verifier: Verifier::new(verifier),
@@ -273,7 +278,7 @@ impl TamNode {
                     nonce,
                     expires,
                 } => {
-                    self.honoured.push(nonce.clone());
+                    self.honoured.push([agent.as_ref(), nonce].concat());
                     self.store.spent.insert((*agent, nonce.clone()), *expires);
                 }
                 Change::Seen {

@@ -4,6 +4,7 @@
 use teep::{AttestationPayload, ErrorCode, Message, Update};
 use teep_cose::{Algorithm, Sign1, SigningKey};
 use teep_lab::{TrustedComponent, World, id, manifest_id};
+use teep_tam::Policy;
 
 /// An Attestation Result of which only the time counts here.
 fn dated(made: u64) -> Option<AttestationPayload> {
@@ -111,6 +112,7 @@ fn each_tam_has_an_order_of_its_own() {
 #[test]
 fn what_a_tam_withdraws_goes_and_does_not_come_back() {
     let mut world = World::with_one_device(1, Algorithm::Esp256);
+    world.tams[0].tam.policy = Policy::default();
     world.publish(0, 0, &TrustedComponent::new("ta", 1, b"malicious"));
     world.network.fault(3, teep_lab::Fault::Drop);
     assert!(world.request(0, &id("ta")).is_err());
