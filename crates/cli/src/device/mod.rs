@@ -116,6 +116,7 @@ impl Device {
             oemid,
             hwmodel,
             hwversion,
+            software: vec![self.tee.software().clone()],
         }
     }
 
