@@ -3,8 +3,9 @@
 //! Nothing in an Update says when it was made, except the Attestation Result that a TAM may give back with it
 //! (section 4.4): a Verifier made that for this very exchange. The Agent remembers for each TAM the time of the
 //! latest, and takes no Update that is older. So one that the normal world held back is worth nothing once
-//! another one has arrived, whatever that one does. A TAM that has dated one Update has to date all that install or
-//! remove something: else one from before it began to could still be handed in.
+//! another one has arrived, whatever that one does. Once a TAM has dated an Update, one without a date may only bring
+//! newer versions of what is installed (a remedy for a device whose attestation failed has no result to go with it):
+//! else one from before it began to date them could still be handed in.
 
 use teep::{AttestationPayload, Update};
 use teep_cose::cbor::Limits;
@@ -14,6 +15,15 @@ use crate::handle::Sender;
 use crate::ports::Tee;
 use crate::time::Time;
 use crate::{Agent, AgentError};
+
+/// What an Update may do, by its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Whatever its TAM may.
+    Anything,
+    /// Only replace what is installed by newer versions.
+    NewerVersions,
+}
 
 /// Checks that an Update is no older than what its TAM has ordered before, and remembers its time. `Err` has
 /// the reason for the TAM.
@@ -25,21 +35,20 @@ pub(crate) fn check(
     update: &Update,
     sender: &Sender,
     tee: &mut dyn Tee,
-) -> Result<Result<(), &'static str>, AgentError> {
-    let changes_something =
-        !update.manifest_list.is_empty() || !update.unneeded_manifest_list.is_empty();
+) -> Result<Result<Order, &'static str>, AgentError> {
     let made = update.attestation_payload.as_ref().and_then(issued_at);
     match (made, agent.last_order(sender)) {
         // T-187 (10), A-28 (A 9.7) an old order, held back until something that it brings was removed.
         (Some(made), Some(last)) if made < last => Ok(Err(OLD)),
-        (None, Some(_)) if changes_something => Ok(Err(UNDATED)),
+        (None, Some(_)) if !update.unneeded_manifest_list.is_empty() => Ok(Err(UNDATED)),
+        (None, Some(_)) => Ok(Ok(Order::NewerVersions)),
         // What is dated in the future would shut out the TAM until then.
         (Some(made), _) if is_to_come(made, agent.time(tee)) => Ok(Err(TO_COME)),
         (Some(made), last) if last.is_none_or(|last| last < made) => {
             agent.note_order(made, sender, tee)?;
-            Ok(Ok(()))
+            Ok(Ok(Order::Anything))
         }
-        _ => Ok(Ok(())),
+        _ => Ok(Ok(Order::Anything)),
     }
 }
 

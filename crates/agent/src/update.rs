@@ -17,6 +17,7 @@ use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
 use crate::install::Staging;
 use crate::inventory::Inventory;
+use crate::order::Order;
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Step, TrustedTam, bounds, order, removal, report, tam_attestation};
 
@@ -41,6 +42,8 @@ struct Running {
     confidant: Confidant,
     /// What the TAM may manage.
     manages: Vec<ComponentIdentifier>,
+    /// What it may do, by its age.
+    order: Order,
 }
 
 impl Running {
@@ -80,9 +83,10 @@ pub(crate) fn start(
         ))
     };
     // The TAM may send it again: what it makes then is newer.
-    if let Err(reason) = order {
-        return refuse(ErrorCode::TemporaryError, reason, tee);
-    }
+    let order = match order {
+        Ok(order) => order,
+        Err(reason) => return refuse(ErrorCode::TemporaryError, reason, tee),
+    };
     if let Some(label) = update.unknown_labels.first() {
         let reason = format!("option {label} is not supported");
         return refuse(ErrorCode::UnsupportedExtension, &reason, tee);
@@ -130,6 +134,7 @@ pub(crate) fn start(
         reports: Vec::new(),
         confidant: agent.confide_again(sender, tee),
         manages,
+        order,
     };
     advance(agent, running, None, tee)
 }
@@ -274,7 +279,13 @@ fn open(
 ) -> Result<Current, Obstacle> {
     let mut staging = Staging::new(agent);
     let store = staging.store(&agent.inventory, tee);
-    let (authorized, updates) = authorize(&store, envelope, &running.digest, &running.manages)?;
+    let (authorized, updates) = authorize(
+        &store,
+        envelope,
+        &running.digest,
+        &running.manages,
+        running.order,
+    )?;
     Ok(Current {
         processor: Processor::new(authorized, Procedure::Update),
         staging,

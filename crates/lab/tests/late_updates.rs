@@ -61,13 +61,25 @@ fn an_update_that_never_arrived_is_worth_nothing_once_a_later_one_did() {
     assert_eq!(refused, Some(ErrorCode::TemporaryError));
     assert_eq!(*world.devices[0].tee.storage(), storage);
     // Nor does one without a date pass for a new one, or for what never had one.
-    let undated = install(&world, 1, None);
-    assert_eq!(say(&mut world, &undated), Some(ErrorCode::TemporaryError));
-    assert_eq!(world.image(0, &id("ta")), None);
+    for undated in [install(&world, 1, None), install(&world, 2, None)] {
+        let refused = say(&mut world, &undated);
+        assert_eq!(refused, Some(ErrorCode::ManifestProcessingFailed));
+        assert_eq!(world.image(0, &id("ta")), None);
+    }
     // The TAM's own next order is none the worse for it.
     let again = install(&world, 1, Some(now + 30));
     assert_eq!(say(&mut world, &again), None);
     assert_eq!(world.image(0, &id("ta")), Some(&[1; 9][..]));
+    // What has no date may bring a newer version of what is there, and remove nothing.
+    assert_eq!(
+        say(&mut world, &remove(None)),
+        Some(ErrorCode::TemporaryError)
+    );
+    let same = install(&world, 1, None);
+    assert!(say(&mut world, &same).is_some());
+    let remedy = install(&world, 2, None);
+    assert_eq!(say(&mut world, &remedy), None);
+    assert_eq!(world.image(0, &id("ta")), Some(&[2; 9][..]));
 }
 
 /// Proves: T-187
