@@ -156,6 +156,14 @@ impl MemoryTee {
         self.storage.slots.get(&slot).map(|slot| &slot.bytes[..])
     }
 
+    /// Changes a byte of a slot behind the TEE's back.
+    pub fn damage(&mut self, slot: SlotNumber) {
+        let slot = self.storage.slots.get_mut(&slot);
+        if let Some(byte) = slot.and_then(|slot| slot.bytes.first_mut()) {
+            *byte ^= 1;
+        }
+    }
+
     fn write(&mut self) -> Result<(), PortError> {
         match &mut self.power_cut_after {
             Some(0) => self.off = true,

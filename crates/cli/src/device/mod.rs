@@ -2,6 +2,7 @@
 //!
 //! `teep device` works on it; the demo does too.
 
+mod anchors;
 mod arguments;
 mod init;
 mod trust;
@@ -26,6 +27,9 @@ pub(crate) use watch::{Watch, decoded, message, refusal};
 pub(crate) struct Device {
     tee: SoftwareTee,
     agent: Agent,
+    broker: Broker,
+    /// Where its Broker has the Evidence of TAMs appraised.
+    verifier_uri: Option<String>,
 }
 
 /// What a device is made with.
@@ -76,7 +80,7 @@ impl Device {
     pub(crate) fn create(folder: &Path, setup: Setup) -> Result<Self, DeviceError> {
         let mut tee = SoftwareTee::create(folder, &setup.provision, software(folder)?)?;
         Agent::provision(setup.provisioning, &mut tee)?;
-        Self::start(tee)
+        Self::start(folder, tee)
     }
 
     /// Opens the device in `folder`; waits a little if another command is just using it, as a policy check
@@ -89,16 +93,26 @@ impl Device {
                 Err(TeeError::InUse(_)) if Instant::now() < give_up => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                opened => return Self::start(opened?),
+                opened => return Self::start(folder, opened?),
             }
         }
     }
 
-    fn start(mut tee: SoftwareTee) -> Result<Self, DeviceError> {
+    fn start(folder: &Path, mut tee: SoftwareTee) -> Result<Self, DeviceError> {
         let agent = Agent::start(&mut tee)?;
-        let mut device = Self { tee, agent };
+        let mut device = Self {
+            tee,
+            agent,
+            broker: Broker::new(),
+            verifier_uri: verifier_uri(&folder.join(VERIFIER_URI))?,
+        };
         device.forget_removed()?;
         Ok(device)
+    }
+
+    /// The same with another Broker beside its TEE.
+    pub(crate) fn with_broker(self, broker: Broker) -> Self {
+        Self { broker, ..self }
     }
 
     /// What a Verifier must know of this device.
@@ -219,8 +233,17 @@ impl Device {
         uri: &str,
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
-        let Self { tee, agent } = self;
-        let result = Broker::new().exchange(uri, &mut |input| agent.handle(input, tee), watch);
+        let Self {
+            tee,
+            agent,
+            broker,
+            verifier_uri,
+        } = self;
+        let broker = match verifier_uri {
+            Some(uri) => broker.clone().with_verifier(uri),
+            None => broker.clone(),
+        };
+        let result = broker.exchange(uri, &mut |input| agent.handle(input, tee), watch);
         if result.is_err() {
             // H-18, H-19 (5.6) the Agent is told, and gives up what was under way.
             agent.process_error(tee);
@@ -261,5 +284,20 @@ fn software(folder: &Path) -> Result<eat::SuitReference, DeviceError> {
     )
 }
 
+/// The Broker's setting: it lies in the normal world, which can do no more with it than keep Evidence from being
+/// appraised.
+fn verifier_uri(path: &Path) -> Result<Option<String>, DeviceError> {
+    match std::fs::read_to_string(path) {
+        Ok(uri) => Ok(Some(uri)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DeviceError::File {
+            path: path.into(),
+            error,
+        }),
+    }
+}
+
+/// The file with the Broker's setting, in the device's folder.
+pub(crate) const VERIFIER_URI: &str = "verifier-uri";
 /// How long a command waits for another one to be done with the device.
 const PATIENCE: Duration = Duration::from_secs(5);
