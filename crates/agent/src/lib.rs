@@ -44,6 +44,7 @@ mod device;
 mod handle;
 mod install;
 mod inventory;
+mod order;
 pub mod ports;
 mod query;
 mod record;

@@ -109,7 +109,11 @@ impl TamNode {
                 profile: Profile::default(),
                 decryption_keys: decryption_keys.to_vec(),
                 suit_reports: Vec::new(),
-                policy: Policy::default(),
+                policy: Policy {
+                    // Once a device has got a dated Update, stories could order nothing by hand any more.
+                    dates_updates: false,
+                    ..Policy::default()
+                },
             },
             generation: &Generation::DRAFT_26,
             verifier: Verifier::new(verifier),
