@@ -364,7 +364,7 @@ fn a_tam_that_reports_its_own_failure_is_not_trusted() {
     *forged.last_mut().unwrap() ^= 1;
     let no_key = Sign1::new(&good).sign(&key);
     // T-038: one key for reports, another for messages.
-    let same_key = Sign1::new(&good).with_key().sign(&world.tams[0].tam.esp256);
+    let same_key = Sign1::new(&good).with_key().sign(&world.tams[0].esp256);
     let mut for_others = Vec::new();
     for purpose in [Purpose::EatEncryption, Purpose::ReportEncryption] {
         let to = match purpose {

@@ -86,11 +86,10 @@ pub(crate) fn check_own(tam: &Tam, bytes: &[u8]) -> Result<(), OwnReportError> {
         return Err(OwnReportError::NotAReport);
     }
     // T-038 (4.2) a key distinct from that of the TEEP message.
-    let by_teep_key = teep_cose::Algorithm::TEEP.into_iter().any(|algorithm| {
-        signed
-            .verify(&tam.signing_key(algorithm).public_key())
-            .is_ok()
-    });
+    let by_teep_key = tam
+        .keys
+        .iter()
+        .any(|key| signed.verify(&key.signer.public_key()).is_ok());
     if by_teep_key {
         return Err(OwnReportError::TeepKey);
     }
