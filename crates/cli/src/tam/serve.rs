@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use teep_server::Config;
 
+use super::attestation::Options;
 use crate::exit::Failure;
 use crate::output;
 
@@ -31,6 +32,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOURS", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
     token_lifetime: u64,
+    #[command(flatten)]
+    attestation: Options,
 }
 
 /// Runs until interrupted.
@@ -40,12 +43,13 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::own(format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let config = Config {
+        let mut config = Config {
             listen: serve.listen,
             tam_uri: serve.uri,
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
             ..Config::in_folder(serve.folder)
         };
+        serve.attestation.apply(&mut config)?;
         let server = teep_server::open(config).await.map_err(Failure::own)?;
         output::print(&format!("TAM at {}", server.tam_uri()))?;
         server.run(interrupted()).await.map_err(Failure::own)

@@ -14,13 +14,13 @@ use crate::api::{authorize, hello, id, key};
 use crate::client::{Answer, TestServer};
 
 /// The TEE of a device, as far as a TAM can see it.
-struct Device {
-    agent: SigningKey,
-    attestation: SigningKey,
+pub(crate) struct Device {
+    pub(crate) agent: SigningKey,
+    pub(crate) attestation: SigningKey,
 }
 
 impl Device {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             agent: key(),
             attestation: key(),
@@ -28,6 +28,10 @@ impl Device {
     }
 
     fn endorsement(&self) -> Vec<u8> {
+        self.endorsed().encode()
+    }
+
+    pub(crate) fn endorsed(&self) -> Endorsement {
         Endorsement {
             attestation_key: self.attestation.public_key(),
             ueid: eat::Ueid::from_random(&[5; 32]),
@@ -36,10 +40,9 @@ impl Device {
             hwversion: eat::Version::multipart("1.3.4"),
             software: vec![SuitReference::sha256("urn:example:agent", [7; 32])],
         }
-        .encode()
     }
 
-    fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
+    pub(crate) fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
         let claims = Claims {
             eat_nonce: Some(challenge.try_into().unwrap()),
             cnf: Some(Confirmation::of_key(self.agent.public_key())),
@@ -49,7 +52,7 @@ impl Device {
         Evidence::sign(&claims, &self.attestation)
     }
 
-    fn sign(&self, message: &Message) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &Message) -> Vec<u8> {
         Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .with_key()
@@ -57,7 +60,7 @@ impl Device {
     }
 
     /// Answers a QueryRequest with this challenge, asking for `hello/ta`.
-    fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
+    pub(crate) fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
         let response = QueryResponse {
             attestation_payload: Some(AttestationPayload {
                 format: Some(eat::EVIDENCE_MEDIA_TYPE.into()),
@@ -75,7 +78,7 @@ impl Device {
     }
 }
 
-fn payload(answer: &Answer) -> Message {
+pub(crate) fn payload(answer: &Answer) -> Message {
     assert_eq!(answer.status, 200, "{answer:?}");
     let signed = SignedMessage::decode(&answer.body, &Limits::MESSAGE).unwrap();
     Message::decode(
@@ -86,14 +89,14 @@ fn payload(answer: &Answer) -> Message {
     .unwrap()
 }
 
-async fn challenge(server: &TestServer) -> Vec<u8> {
+pub(crate) async fn challenge(server: &TestServer) -> Vec<u8> {
     match payload(&server.teep(b"").await) {
         Message::QueryRequest(request) => request.challenge.unwrap().as_bytes().to_vec(),
         other => panic!("{other:?}"),
     }
 }
 
-fn update(answer: &Answer) -> Update {
+pub(crate) fn update(answer: &Answer) -> Update {
     match payload(answer) {
         Message::Update(update) => update,
         other => panic!("{other:?}"),
