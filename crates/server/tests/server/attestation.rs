@@ -324,10 +324,11 @@ async fn a_tam_does_not_start_with_a_report_that_no_agent_would_take() {
         capability_report: None,
     };
     let file = folder.path().join("report.cbor");
+    let tam_folder = folder.path().join("tam");
     let config = || Config {
         listen: ([127, 0, 0, 1], 0).into(),
         suit_reports: vec![file.clone()],
-        ..Config::in_folder(folder.path().join("tam"))
+        ..Config::in_folder(tam_folder.clone())
     };
     std::fs::write(&file, b"no report").unwrap();
     let refused = teep_server::open(config()).await.unwrap_err();
@@ -336,7 +337,7 @@ async fn a_tam_does_not_start_with_a_report_that_no_agent_would_take() {
         "{refused}"
     );
     // Signed with the key that the first start has made.
-    let pem = std::fs::read_to_string(folder.path().join("tam/keys/ed25519.pem")).unwrap();
+    let pem = std::fs::read_to_string(tam_folder.join("keys/ed25519.pem")).unwrap();
     let own = SigningKey::from_pem(&pem).unwrap();
     std::fs::write(&file, protect::sign(&report.encode(), &own)).unwrap();
     let refused = teep_server::open(config()).await.unwrap_err();
