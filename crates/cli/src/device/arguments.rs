@@ -9,10 +9,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_agent::Step;
-use teep_broker::Traffic;
+use teep_broker::{Broker, Traffic};
 
 use super::{Device, DeviceError, Watch, anchors, decoded, init};
 use crate::exit::Failure;
+use crate::http::Http;
 use crate::output;
 use crate::output::{hex, unhex};
 
@@ -37,6 +38,8 @@ pub(crate) struct Arguments {
     /// Write every message that passes into this folder
     #[arg(long, value_name = "FOLDER", global = true)]
     record: Option<PathBuf>,
+    #[command(flatten)]
+    http: Http,
     #[command(subcommand)]
     command: Command,
 }
@@ -120,6 +123,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         json,
         verbose,
         record,
+        http,
         command,
     } = arguments;
     let mut watch = Watch::new(verbose, record);
@@ -127,7 +131,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Init(init) => init::create(&folder, &init, json),
         Command::Anchors(anchors) => anchors::run(&anchors, json),
         Command::Request(Request { component, tam }) => {
-            let mut device = Device::open(&folder)?;
+            let mut device = Device::open(&folder)?.with_broker(http.broker()?);
             let mut note = |traffic: Traffic<'_>| watch.note(traffic);
             let asked = device.request(&component, tam.as_deref(), &mut note)?;
             match (device.provides(&component), asked) {
@@ -143,7 +147,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
         Command::Unrequest(Component { component }) => {
-            let mut device = Device::open(&folder)?;
+            let mut device = Device::open(&folder)?.with_broker(http.broker()?);
             let asked = device.unrequest(&component, &mut |traffic| watch.note(traffic))?;
             match (device.provides(&component), asked) {
                 (false, true) => say(&component, "removed", json),
@@ -157,12 +161,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 }
             }
         }
-        Command::Poll(Poll { every: None }) => poll(&folder, &mut watch, json),
+        Command::Poll(Poll { every: None }) => poll(&folder, &http.broker()?, &mut watch, json),
         Command::Poll(Poll {
             every: Some(seconds),
         }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(failure) = poll(&folder, &mut watch, json) {
+            if let Err(failure) = poll(&folder, &http.broker()?, &mut watch, json) {
                 output::note(&format!("policy check: {failure}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
@@ -193,8 +197,8 @@ fn say(component: &ComponentIdentifier, outcome: &str, json: bool) -> Result<(),
 }
 
 /// One policy check, and what it changed.
-fn poll(folder: &Path, watch: &mut Watch, json: bool) -> Result<(), Failure> {
-    let mut device = Device::open(folder)?;
+fn poll(folder: &Path, broker: &Broker, watch: &mut Watch, json: bool) -> Result<(), Failure> {
+    let mut device = Device::open(folder)?.with_broker(broker.clone());
     let before = images(&device);
     device.poll(&mut |traffic| watch.note(traffic))?;
     let after = images(&device);

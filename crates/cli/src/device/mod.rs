@@ -27,6 +27,7 @@ pub(crate) use watch::{Watch, decoded, message, refusal};
 pub(crate) struct Device {
     tee: SoftwareTee,
     agent: Agent,
+    broker: Broker,
     /// Where its Broker has the Evidence of TAMs appraised.
     verifier_uri: Option<String>,
 }
@@ -102,10 +103,16 @@ impl Device {
         let mut device = Self {
             tee,
             agent,
+            broker: Broker::new(),
             verifier_uri: verifier_uri(&folder.join(VERIFIER_URI))?,
         };
         device.forget_removed()?;
         Ok(device)
+    }
+
+    /// The same with another Broker beside its TEE.
+    pub(crate) fn with_broker(self, broker: Broker) -> Self {
+        Self { broker, ..self }
     }
 
     /// What a Verifier must know of this device.
@@ -229,11 +236,12 @@ impl Device {
         let Self {
             tee,
             agent,
+            broker,
             verifier_uri,
         } = self;
         let broker = match verifier_uri {
-            Some(uri) => Broker::new().with_verifier(uri),
-            None => Broker::new(),
+            Some(uri) => broker.clone().with_verifier(uri),
+            None => broker.clone(),
         };
         let result = broker.exchange(uri, &mut |input| agent.handle(input, tee), watch);
         if result.is_err() {

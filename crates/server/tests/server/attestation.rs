@@ -326,7 +326,7 @@ async fn a_tam_does_not_start_with_a_report_that_no_agent_would_take() {
     let file = folder.path().join("report.cbor");
     let tam_folder = folder.path().join("tam");
     let config = || Config {
-        listen: ([127, 0, 0, 1], 0).into(),
+        listen: vec![([127, 0, 0, 1], 0).into()],
         suit_reports: vec![file.clone()],
         ..Config::in_folder(tam_folder.clone())
     };

@@ -17,24 +17,30 @@ use crate::client::{Answer, TestServer};
 pub(crate) struct Device {
     pub(crate) agent: SigningKey,
     pub(crate) attestation: SigningKey,
+    pub(crate) ueid: u8,
 }
 
 impl Device {
     pub(crate) fn new() -> Self {
+        Self::with_ueid(5)
+    }
+
+    pub(crate) fn with_ueid(ueid: u8) -> Self {
         Self {
             agent: key(),
             attestation: key(),
+            ueid,
         }
     }
 
-    fn endorsement(&self) -> Vec<u8> {
+    pub(crate) fn endorsement(&self) -> Vec<u8> {
         self.endorsed().encode()
     }
 
     pub(crate) fn endorsed(&self) -> Endorsement {
         Endorsement {
             attestation_key: self.attestation.public_key(),
-            ueid: eat::Ueid::from_random(&[5; 32]),
+            ueid: eat::Ueid::from_random(&[self.ueid; 32]),
             oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
             hwmodel: b"model 1".as_slice().try_into().unwrap(),
             hwversion: eat::Version::multipart("1.3.4"),
@@ -61,10 +67,19 @@ impl Device {
 
     /// Answers a QueryRequest with this challenge, asking for `hello/ta`.
     pub(crate) fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
+        self.response(self.evidence(challenge), has)
+    }
+
+    /// The same with this Evidence.
+    pub(crate) fn query_response_with(&self, evidence: Vec<u8>) -> Vec<u8> {
+        self.response(evidence, &[])
+    }
+
+    fn response(&self, evidence: Vec<u8>, has: &[SystemPropertyClaims]) -> Vec<u8> {
         let response = QueryResponse {
             attestation_payload: Some(AttestationPayload {
                 format: Some(eat::EVIDENCE_MEDIA_TYPE.into()),
-                bytes: self.evidence(challenge),
+                bytes: evidence,
             }),
             tc_list: Some(has.to_vec()),
             requested_tc_list: vec![RequestedTrustedComponent {
