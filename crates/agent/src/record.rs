@@ -16,6 +16,7 @@
 //! | 16 | trust anchors of Verifiers |
 //! | 17 | a time that is past for certain |
 //! | 18 | the EAT profile of Attestation Results |
+//! | 21 | the latest order of each TAM: [[key, time]] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
@@ -61,7 +62,7 @@ impl Inventory {
             permissions,
             identity,
         } = &self.provisioning;
-        e.map(16)?.u8(1)?.u64(FORMAT)?;
+        e.map(17)?.u8(1)?.u64(FORMAT)?;
         e.u8(4)?.bytes(&signers.encode())?;
         for (key, ids) in [
             (5, &identity.vendor),
@@ -105,6 +106,10 @@ impl Inventory {
         e.u8(16)?.bytes(&verifiers.encode())?;
         e.u8(17)?.u64(self.earliest_time)?;
         e.u8(18)?.str(&profile.uri)?;
+        e.u8(21)?.array(self.orders.len() as u64)?;
+        for (key, made) in &self.orders {
+            e.array(2)?.bytes(&key.0)?.u64(*made)?;
+        }
         Ok(())
     }
 
@@ -161,7 +166,13 @@ impl Inventory {
                 }
                 17 => inventory.earliest_time = r.uint("earliest time")?,
                 18 => inventory.provisioning.profile.uri = r.text("EAT profile")?.into(),
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 20")).into()),
+                21 => {
+                    inventory.orders = list(&mut r, "orders", |r| {
+                        r.array_of("order", 2, "an array of 2")?;
+                        Ok((Thumbprint(fixed(r, "key")?), r.uint("time")?))
+                    })?;
+                }
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 21")).into()),
             }
         }
         let (uris, keys) = before_format_3;
@@ -316,6 +327,7 @@ mod tests {
         let mut inventory = Inventory {
             next_slot: 9,
             earliest_time: 1_800_000_000,
+            orders: vec![(Thumbprint([7; 32]), 1_800_000_001)],
             ..Inventory::default()
         };
         let provisioning = &mut inventory.provisioning;

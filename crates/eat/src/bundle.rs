@@ -120,7 +120,8 @@ impl Submodule {
                 Kind::Array => {
                     let mut digest = Reader::new(raw, "submods", &LIMITS)?;
                     digest.array_of("submods", 2, "[algorithm, digest]")?;
-                    if digest.kind("submods")? == Kind::Integer && digest.int("submods")? == SHA_256 {
+                    if digest.kind("submods")? == Kind::Integer && digest.int("submods")? == SHA_256
+                    {
                         let digest = digest.bytes("submods")?.try_into().map_err(|_| fault)?;
                         submodules.push((name, Self::Detached(digest)));
                     }
@@ -184,7 +185,10 @@ mod tests {
     fn a_token_is_a_bundle_of_nothing() {
         let token = [0x84, 0x40, 0xa0, 0x40, 0x40];
         let bundle = Bundle::decode(&token).unwrap();
-        assert_eq!((&bundle.main_token[..], bundle.detached), (&token[..], vec![]));
+        assert_eq!(
+            (&bundle.main_token[..], bundle.detached),
+            (&token[..], vec![])
+        );
     }
 
     proptest! {

@@ -7,9 +7,9 @@ use core::fmt;
 use teep_cose::cbor::{Encoder, INFALLIBLE, Kind, Limits, Problem, Reader};
 use teep_cose::{Error, Malformed};
 
+use crate::bundle::Submodule;
 use crate::byte_string::{ByteString, HardwareModel, Nonce, Ueid};
 use crate::confirmation::Confirmation;
-use crate::bundle::Submodule;
 use crate::manifest::{Manifest, SuitReference};
 
 /// A set of claims; which of them must be there is said by the profile, not here.

@@ -70,8 +70,8 @@ pub mod profile;
 pub mod result;
 mod token;
 
-pub use bundle::{Bundle, Submodule};
 pub use ar4si::{AR4SI_MEDIA_TYPE, Ear, TrustworthinessVector};
+pub use bundle::{Bundle, Submodule};
 pub use byte_string::{HardwareModel, Nonce, Ueid};
 pub use claims::{Claims, OemId, Version};
 pub use confirmation::Confirmation;

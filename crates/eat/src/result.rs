@@ -3,11 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep_cose::{SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Purpose, SigningKey, Thumbprint, Time, TrustAnchors};
 
 use crate::{
-    Bundle, Submodule, Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Ueid, Version,
-    freshness, token,
+    Bundle, Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Submodule,
+    Ueid, Version, freshness, token,
 };
 
 /// What a Verifier found, complete as the profile demands.
@@ -80,7 +80,7 @@ impl AttestationResult {
         let bundle = Bundle::decode(bytes)?;
         let message = token::open(&bundle.main_token)?;
         // T-137 (7.1.1.1) signed by a trusted Verifier: else any device could vouch for itself.
-        trusted_verifiers.verify(&message)?;
+        trusted_verifiers.verify(&message, Time::Is(now), Purpose::Message)?;
         let mut claims = Claims::decode(message.unverified_payload().ok_or(Error::NotSign1)?)?;
         bundle.resolve(&mut claims)?;
         // T-106 (5) this profile and no other: the same key may sign tokens of other meaning.

@@ -7,6 +7,7 @@ mod attestation;
 mod client;
 mod crash;
 mod first_contact;
+mod generations;
 mod heads;
 mod http2;
 mod life;
