@@ -180,7 +180,8 @@ async fn a_device_gets_its_result_back_in_the_profile_that_the_operator_chose() 
         match returned_result {
             ReturnedResult::Ar4si => {
                 assert_eq!(returned.format.as_deref(), Some(eat::AR4SI_MEDIA_TYPE));
-                let ear = eat::Ear::verify(&returned.bytes, &trusted, now()).unwrap();
+                let ear = eat::Ear::verify(&returned.bytes, &trusted, teep_cose::Time::Is(now()))
+                    .unwrap();
                 assert!(ear.cnf.unwrap().confirms(&agent));
             }
             _ => {
