@@ -84,14 +84,14 @@ const PROFILES: [(Algorithm, ContentAlgorithm); 4] = [
     (Algorithm::Ed25519, ContentAlgorithm::ChaCha20Poly1305),
 ];
 
-/// Proves: T-173, T-175, T-176, T-178, T-212, A-23
+/// Proves: T-044, T-173, T-175, T-176, T-178, T-212, A-23
 #[test]
 fn evidence_is_for_the_tam_alone() {
     for (profile, (algorithm, content)) in SuitCoseProfile::ALL.into_iter().zip(PROFILES) {
         let (mut world, keys) = world(algorithm);
         let payload = respond(&mut world, query_request(&[profile])).attestation_payload;
         let AttestationPayload { format, bytes } = payload.unwrap();
-        // T-042: what it is once it is decrypted.
+        // T-042, T-044: what it is once it is decrypted; without a format it would be an EAT in the TEEP profile.
         assert_eq!(format.as_deref(), Some(EVIDENCE_MEDIA_TYPE));
         let ueid = world.devices[0].tee.endorsement().ueid.to_vec();
         assert!(!bytes.windows(ueid.len()).any(|window| window == ueid));
