@@ -55,7 +55,7 @@ pub(crate) fn check(
 impl Agent {
     /// When the latest order of a TAM was made, by whichever of its keys.
     fn last_order(&self, sender: &Sender) -> Option<u64> {
-        let keys = self.tam(sender).keys.iter().map(PublicKey::thumbprint);
+        let keys = self.tam(sender).keys.keys().map(PublicKey::thumbprint);
         let orders = &self.inventory.orders;
         let last = keys.filter_map(|key| orders.iter().find(|(known, _)| *known == key));
         last.map(|(_, made)| *made).max()

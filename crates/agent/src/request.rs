@@ -12,7 +12,7 @@ use suit::ComponentIdentifier;
 use crate::authorize::id_fits;
 use crate::inventory::Inventory;
 use crate::ports::Tee;
-use crate::{Agent, AgentError, bounds};
+use crate::{Agent, AgentError, bounds, trust_anchors};
 
 impl Agent {
     /// `RequestTA`: an application needs `component`; its installer may have named a TAM.
@@ -75,6 +75,10 @@ impl Agent {
         };
         // T-048 (4.3) the list names manifests, not components.
         let manifest = provider.manifest_component_id.clone();
+        // A-18 no TAM could remove the device's trust anchors.
+        if trust_anchors::is_held_by(&self.inventory, &manifest) {
+            return Err(AgentError::TrustAnchorsRemoved);
+        }
         let uri = self.choose_tam(None)?;
         if !self.inventory.unneeded.contains(&manifest) {
             if self.inventory.unneeded.len() >= bounds::REQUESTS {

@@ -43,10 +43,10 @@ impl TrustedTam {
         }
     }
 
-    /// Whether this is one of the TAM's keys.
+    /// Whether this is one of the TAM's raw keys.
     #[must_use]
     pub fn has_key(&self, key: &PublicKey) -> bool {
-        self.keys.iter().any(|own| own == key)
+        self.keys.keys().any(|own| own == key)
     }
 
     /// Whether all these names are among those that it manages.
