@@ -11,7 +11,7 @@
 //!    TAM is to be contacted, and where.
 //! 2. The Broker POSTs an empty body there and hands the answer in as [`Input::Message`].
 //! 3. [`Step::Send`]: POST these bytes, hand the answer in as [`Input::Message`].
-//! 4. [`Step::Fetch`]: fetch this URI, hand its bytes in as [`Input::Payload`] in pieces of any size; at
+//! 4. [`Step::Fetch`]: fetch this URI (or take the binary that an application brought), hand its bytes in as [`Input::Payload`] in pieces of any size; at
 //!    each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
 //!    [`Input::PayloadFailed`].
 //! 5. [`Step::Idle`], or an empty answer of the TAM: done.
@@ -20,13 +20,13 @@
 //! encryption, number tables other than the registry's.
 //!
 //! ```
-//! # use teep_agent::{Agent, Provisioning, ports::Tee};
+//! # use teep_agent::{Agent, Provisioning, Request, ports::Tee};
 //! # fn example(tee: &mut dyn Tee, provisioning: Provisioning) -> Result<(), teep_agent::AgentError> {
 //! Agent::provision(provisioning, tee)?; // once, by the manufacturer
 //! let mut agent = Agent::start(tee)?;
 //! let component = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/ta".parse().unwrap();
-//! if let Some(tam_uri) = agent.request_ta(&component, None, tee)? {
-//!     println!("POST an empty body to {tam_uri}");
+//! if let Some(contact) = agent.request_ta(&Request::new(component), tee)? {
+//!     println!("POST an empty body to {}", contact.tam_uri);
 //! }
 //! # Ok(()) }
 //! ```
@@ -37,6 +37,7 @@ extern crate alloc;
 mod authorize;
 mod bounds;
 mod commit;
+mod contact;
 mod device;
 mod handle;
 mod install;
@@ -53,8 +54,14 @@ mod update;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use suit::ComponentIdentifier;
+
+pub use contact::Contact;
 pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
 
+pub use request::Request;
+
+use contact::Contacts;
 use inventory::Inventory;
 use ports::{PortError, Tee};
 
@@ -66,6 +73,7 @@ pub struct Agent {
     update: Option<update::Waiting>,
     /// How many TAMs the current round of policy checks has named.
     policy_checks: usize,
+    contacts: Contacts,
 }
 
 /// What the Broker hands in.
@@ -90,6 +98,8 @@ pub enum Step {
     Fetch {
         /// As it stands in the manifest.
         uri: String,
+        /// The component that it is for. Where the caller of RequestTA has its binary, that is handed in.
+        component: ComponentIdentifier,
     },
     /// Hand in the next piece of the payload.
     MorePayload,
@@ -170,6 +180,7 @@ impl Agent {
             inventory,
             update: None,
             policy_checks: 0,
+            contacts: Contacts::default(),
         })
     }
 

@@ -8,6 +8,7 @@ use teep::{
     Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
+use crate::inventory::Requested;
 use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
 use crate::ports::{PortError, Tee};
 use crate::{Agent, AgentError, Step, bounds};
@@ -109,16 +110,20 @@ fn respond(
         response.ext_list = Some(Vec::new());
     }
     // T-047, T-048 (4.3) what applications asked for since.
-    let requested = agent.inventory.requested.iter().cloned();
-    response.requested_tc_list = requested
-        .map(|component_id| RequestedTrustedComponent {
-            component_id,
-            tc_manifest_sequence_number: None,
-            have_binary: false,
-        })
-        .collect();
+    let requested = agent.inventory.requested.iter();
+    response.requested_tc_list = requested.map(requested_tc_info).collect();
     response.unneeded_manifest_list = agent.inventory.unneeded.clone();
     Ok(response)
+}
+
+// T-051 (4.3) who has the binary says from which number on; 0 is any.
+fn requested_tc_info(requested: &Requested) -> RequestedTrustedComponent {
+    let any = requested.have_binary.then_some(0);
+    RequestedTrustedComponent {
+        component_id: requested.component_id.clone(),
+        tc_manifest_sequence_number: requested.minimum_sequence_number.or(any),
+        have_binary: requested.have_binary,
+    }
 }
 
 fn installed_components(agent: &Agent) -> Vec<SystemPropertyClaims> {

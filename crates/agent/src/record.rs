@@ -9,21 +9,24 @@
 //! | 8 | the next slot number |
 //! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update], [dependency], whether it is a root] |
 //! | 10 | removed manifests, and names that installed ones had before, against rollback, replay and takeover: [id, sequence number, signer, [component], [Update]] |
-//! | 11, 12 | requested components, unneeded manifests |
+//! | 11 | formats 1 and 2 only: requested components |
+//! | 12 | unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
+//! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Malformed, Problem, Reader};
+use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::AgentError;
 use crate::inventory::{
     InstalledComponent, InstalledManifest, Inventory, Permission, Provisioning, RemovedManifest,
+    Requested,
 };
 use crate::ports::PortError;
 
@@ -90,12 +93,8 @@ impl Inventory {
                 .for_each(|component| component.encode(e));
             write_digests(&removed.updates, e)?;
         }
-        for (key, ids) in [(11, &self.requested), (12, &self.unneeded)] {
-            e.u8(key)?.array(ids.len() as u64)?;
-            for id in ids {
-                id.encode(e);
-            }
-        }
+        e.u8(12)?.array(self.unneeded.len() as u64)?;
+        self.unneeded.iter().for_each(|id| id.encode(e));
         e.u8(13)?.array(permissions.len() as u64)?;
         for permission in permissions {
             e.array(2)?.bytes(&permission.signer.0)?;
@@ -105,7 +104,8 @@ impl Inventory {
         for number in &identity.enterprise_number {
             e.bytes(number)?;
         }
-        Ok(())
+        e.u8(20)?.array(self.requested.len() as u64)?;
+        self.requested.iter().try_for_each(|one| one.write(e))
     }
 
     /// Reads a record that [`Inventory::encode`] wrote.
@@ -142,7 +142,7 @@ impl Inventory {
                     })?;
                 }
                 11 => {
-                    inventory.requested = list(&mut r, "requested", ComponentIdentifier::decode)?;
+                    inventory.requested = list(&mut r, "requested", Requested::read_format_1)?;
                 }
                 12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
                 13 => {
@@ -160,7 +160,8 @@ impl Inventory {
                             Ok(r.bytes("enterprise number")?.to_vec())
                         })?;
                 }
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 14")).into()),
+                20 => inventory.requested = list(&mut r, "requested", Requested::read)?,
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 20")).into()),
             }
         }
         Ok(inventory)
@@ -233,6 +234,40 @@ impl InstalledManifest {
     }
 }
 
+impl Requested {
+    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+        e.array(3)?;
+        self.component_id.encode(e);
+        match self.minimum_sequence_number {
+            Some(number) => e.u64(number)?,
+            None => e.null()?,
+        };
+        e.bool(self.have_binary)?;
+        Ok(())
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        r.array_of("requested component", 3, "an array of 3")?;
+        Ok(Self {
+            component_id: ComponentIdentifier::decode(r)?,
+            minimum_sequence_number: match r.kind("minimum sequence number")? {
+                Kind::Null => r.null("minimum sequence number").map(|()| None)?,
+                _ => Some(r.uint("minimum sequence number")?),
+            },
+            have_binary: r.bool("whether the caller has the binary")?,
+        })
+    }
+
+    /// Of before there was more to a request than the component.
+    fn read_format_1(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            component_id: ComponentIdentifier::decode(r)?,
+            minimum_sequence_number: None,
+            have_binary: false,
+        })
+    }
+}
+
 fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
     e.array(digests.len() as u64)?;
     for digest in digests {
@@ -282,6 +317,14 @@ mod tests {
         }
     }
 
+    fn requested(component_id: ComponentIdentifier) -> Requested {
+        Requested {
+            component_id,
+            minimum_sequence_number: Some(7),
+            have_binary: true,
+        }
+    }
+
     #[test]
     fn the_record_survives_storage() {
         let mut inventory = Inventory {
@@ -301,7 +344,7 @@ mod tests {
         inventory.install(installed("a"));
         inventory.install(installed("b"));
         inventory.remove(&id("b")).unwrap();
-        inventory.requested.push(id("other"));
+        inventory.requested.push(requested(id("other")));
         assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
     }
 
@@ -328,7 +371,7 @@ mod tests {
         assert!(inventory.record().is_ok());
         inventory
             .requested
-            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
+            .push(requested(ComponentIdentifier::new(vec![vec![0; 5 << 20]])));
         assert_eq!(inventory.record(), Err(PortError::Full));
     }
 

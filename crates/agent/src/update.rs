@@ -4,7 +4,6 @@
 
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::process::{Failure, Procedure, Processor, Progress};
@@ -172,12 +171,12 @@ fn advance(
             }
         };
         match run(agent, &mut processing, tee) {
-            Ok(Some(uri)) => {
+            Ok(Some(fetch)) => {
                 agent.update = Some(Waiting {
                     running,
                     current: processing,
                 });
-                return Ok(Step::Fetch { uri });
+                return Ok(fetch);
             }
             Ok(None) => {}
             Err(failure) => return Ok(fail(agent, running, processing, failure, tee)),
@@ -207,14 +206,18 @@ fn advance(
     }
 }
 
-/// Runs until a payload is needed, whose URI it gives; `None` when all is staged.
-fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<String>, Failure> {
+/// Runs until a payload is needed; `None` when all is staged.
+fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<Step>, Failure> {
     let mut store = current.staging.store(&agent.inventory, tee);
     let processor = &mut current.processor;
     loop {
         match processor.run(&mut store)? {
             Progress::Done => return Ok(None),
-            Progress::Fetch { uri, arguments, .. } if arguments.is_empty() => return Ok(Some(uri)),
+            Progress::Fetch {
+                uri,
+                arguments,
+                component,
+            } if arguments.is_empty() => return Ok(Some(Step::Fetch { uri, component })),
             // What is fetched here goes by HTTP, for which no arguments are defined.
             Progress::Fetch { .. } => return Err(processor.payload_failed()),
             // S-112 nobody is there to ask, so nobody agrees.

@@ -11,7 +11,7 @@ use crate::session::Traffic;
 /// Without a byte for so long, a payload counts as failed.
 const STALLED: Duration = Duration::from_secs(60);
 /// Pieces that are handed to the Agent.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 impl Broker {
     /// Fetches `reference`, relative to the TAM's URI (S-115), and gives its bytes to `chunk`.

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use crate::{Broker, BrokerError, Input, Step, Traffic};
+use crate::{Binaries, Broker, BrokerError, Contact, Input, Step, Traffic};
 
 /// A server that answers one connection after another from a script and keeps the requests.
 struct Script {
@@ -61,11 +61,25 @@ fn exchange(
     uri: &str,
     agent: &mut dyn FnMut(Input<'_>) -> Result<Step, std::fmt::Error>,
 ) -> Result<(), BrokerError<std::fmt::Error>> {
-    Broker::new().exchange(uri, agent, &mut |_| {})
+    Broker::new().exchange(&contact(uri), &Binaries::new(), agent, &mut |_| {})
+}
+
+fn contact(tam_uri: &str) -> Contact {
+    Contact {
+        tam_uri: tam_uri.into(),
+        message: None,
+    }
 }
 
 fn idle(_: Input<'_>) -> Result<Step, std::fmt::Error> {
     Ok(Step::Idle)
+}
+
+fn fetch(uri: &str) -> Step {
+    Step::Fetch {
+        uri: uri.into(),
+        component: Default::default(),
+    }
 }
 
 const EMPTY: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
@@ -215,9 +229,7 @@ fn a_payload_is_fetched_relative_to_the_tam_and_fed_to_its_end() {
     ]);
     let mut payload = Vec::new();
     exchange(&tam.uri, &mut |input| match input {
-        Input::Message(_) => Ok(Step::Fetch {
-            uri: "/payloads/1".into(),
-        }),
+        Input::Message(_) => Ok(fetch("/payloads/1")),
         Input::Payload(bytes) => {
             payload.extend_from_slice(bytes);
             Ok(Step::MorePayload)
@@ -243,9 +255,10 @@ fn a_payload_that_cannot_be_had_is_told_to_the_agent() {
         let mut failed = 0;
         Broker::new()
             .exchange(
-                &tam.uri,
+                &contact(&tam.uri),
+                &Binaries::new(),
                 &mut |input| match input {
-                    Input::Message(_) => Ok::<_, std::fmt::Error>(Step::Fetch { uri: uri.into() }),
+                    Input::Message(_) => Ok::<_, std::fmt::Error>(fetch(uri)),
                     Input::PayloadFailed => {
                         failed += 1;
                         Ok(Step::Send(b"failed".to_vec()))
