@@ -14,7 +14,7 @@ fuzz: ## look for inputs that break the SUIT envelope and processor, SECONDS=60 
 	cargo xtask fuzz --seconds $(or $(SECONDS),60)
 bench: ## what a SUIT manifest costs beyond its cryptography; fails over the bounds
 	cargo bench --package suit --bench cost
-requirements: ## how far the specifications are covered; writes docs/requirements.txt
+requirements: ## each requirement with the tests that prove it; fails where none does; writes docs/requirements.txt
 	cargo xtask requirements
 doc: ## the documentation of every crate, in target/doc
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps

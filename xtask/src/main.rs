@@ -57,8 +57,9 @@ Usage: cargo xtask COMMAND
   ta                        build the examples' Trusted Applications into target/ta
   ta PATH [--features LIST] [--name NAME] [--out DIR]
                             build one Trusted Application as a WebAssembly component, DIR/NAME.wasm
-  requirements [--all]      print how far each specification is covered; write docs/requirements.txt
-  requirements --check      fail where docs/requirements.txt is not what the code says
+  requirements              print each requirement with the tests that prove it; write docs/requirements.txt; fail where none does
+  requirements --missing    print those that no test proves, write nothing
+  requirements --check      fail where docs/requirements.txt is not what the code says, too
   fuzz [--seconds N] [TARGET]
                             run the fuzz targets in fuzz/, or one, for a time (60 s)
   test                      set-up, format check, lints, Trusted Applications, tests, fuzzing, requirements";

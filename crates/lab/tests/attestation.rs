@@ -184,7 +184,7 @@ fn a_device_that_lies_about_its_version_gets_nothing() {
     assert_eq!(world.tams[0].store, before);
 }
 
-/// Proves: T-023, T-024, T-126
+/// Proves: T-023, T-024, T-126, T-192
 #[test]
 fn a_replayed_response_is_ignored() {
     let mut world = world();

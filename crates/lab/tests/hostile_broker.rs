@@ -154,7 +154,7 @@ fn process_error_frees_what_was_staged() {
     assert_eq!(world.devices[0].tee.slot_count(), 2);
 }
 
-/// Proves: T-023, T-024, T-126
+/// Proves: T-023, T-024, T-126, T-192
 #[test]
 fn a_token_serves_once() {
     let mut world = update_published();

@@ -149,7 +149,7 @@ mod tests {
         );
     }
 
-    /// Proves: T-019
+    /// Proves: T-019, T-127
     #[test]
     fn a_token_serves_only_what_it_was_made_for() {
         let challenge = minter().challenge(1000, &mut Counter::default());

@@ -1,7 +1,7 @@
 //! The committed snapshot: one line a requirement, so that a review shows what a change did to the coverage.
 
-use super::Requirement;
-use std::collections::BTreeMap;
+use super::{Requirement, State};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The snapshot's text.
 pub(super) fn write(requirements: &[Requirement]) -> String {
@@ -40,6 +40,16 @@ pub(super) fn changes(committed: &str, now: &str) -> Vec<String> {
         .collect()
 }
 
+/// The numbers of what was tested when the snapshot was written.
+pub(super) fn tested(snapshot: &str) -> BTreeSet<&str> {
+    let lines = by_number(snapshot).into_iter();
+    let tested = State::Tested.name();
+    lines
+        .filter(|(_, rest)| rest.split(' ').next() == Some(tested))
+        .map(|(number, _)| number)
+        .collect()
+}
+
 fn by_number(snapshot: &str) -> BTreeMap<&str, &str> {
     snapshot
         .lines()
@@ -50,7 +60,6 @@ fn by_number(snapshot: &str) -> BTreeMap<&str, &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::*;
 
     #[test]
@@ -69,6 +78,7 @@ mod tests {
             ["  T-001: tested         a::b -> missing"]
         );
         assert!(changes(&after, &after).is_empty());
+        assert_eq!(tested(&before), BTreeSet::from(["T-001"]));
     }
 
     fn requirement(number: &str, state: State, tests: &[&str]) -> Requirement {

@@ -3,8 +3,8 @@
 use super::{FAMILIES, Requirement, State};
 use std::io::IsTerminal;
 
-/// Every requirement with its state and gist.
-pub(super) fn print_rows(requirements: &[Requirement]) {
+/// Each requirement with its state and gist, and below it the tests that prove it.
+pub(super) fn print_rows(requirements: &[&Requirement]) {
     for requirement in requirements {
         let gist: String = requirement.gist.chars().take(GIST_WIDTH).collect();
         println!(
@@ -15,6 +15,9 @@ pub(super) fn print_rows(requirements: &[Requirement]) {
                 &format!("{:<14}", requirement.state.name())
             )
         );
+        for test in &requirement.tests {
+            println!("{:<22}{test}", "");
+        }
     }
     println!();
 }
