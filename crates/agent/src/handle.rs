@@ -6,7 +6,7 @@ use teep_cose::sign::SignatureHeader;
 use teep_cose::{Sign1, SignedMessage, TrustAnchors};
 
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Step, bounds, query, update};
+use crate::{Agent, AgentError, Provisioning, Step, TrustedTam, bounds, query, update};
 
 pub(crate) const NUMBERS: &Numbers = &Numbers::IANA;
 
@@ -24,25 +24,42 @@ pub(crate) fn process_teep_message(
     }
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
-    match authenticate(agent, bytes, tee) {
-        Ok((Message::QueryRequest(request), _)) => query::answer(agent, &request, tee),
-        Ok((Message::Update(update), digest)) => update::start(agent, update, digest, tee),
-        Ok((other, _)) => {
+    let provisioning = &agent.inventory.provisioning;
+    let authenticated = match authenticate(provisioning, bytes, tee) {
+        Ok(authenticated) => authenticated,
+        // T-198 (11) but not without end: a signature costs the TEE more than its sender.
+        Err(_) if !agent.patience.has_error(tee.clock()) => return Ok(Step::Idle),
+        Err(error) => return Ok(send(&Message::Error(*error), tee)),
+    };
+    agent.contacts.responded();
+    let Authenticated { digest, tam, .. } = authenticated;
+    match authenticated.message {
+        Message::QueryRequest(_) if !agent.patience.has_answer(digest) => Ok(Step::Idle),
+        Message::QueryRequest(request) => query::answer(agent, &request, tam, tee),
+        Message::Update(update) => update::start(agent, update, digest, tee),
+        other => {
             let error = refusal(ErrorCode::PermanentError, None, wrong_direction(&other));
             Ok(send(&Message::Error(*error), tee))
         }
-        Err(error) => Ok(send(&Message::Error(*error), tee)),
     }
 }
 
-/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014). Gives the digest
-/// of what was signed, too: the rest of a message (tag, unprotected header, the signature's own
-/// encoding) can be changed by anybody.
-fn authenticate(
-    agent: &Agent,
+/// A message that a trusted TAM signed.
+pub(crate) struct Authenticated<'a> {
+    pub(crate) message: Message,
+    /// Digest of what was signed. The rest of a message (tag, unprotected header, the signature's own
+    /// encoding) can be changed by anybody.
+    pub(crate) digest: [u8; 32],
+    /// The TAM that signed it.
+    pub(crate) tam: &'a TrustedTam,
+}
+
+/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014).
+fn authenticate<'a>(
+    provisioning: &'a Provisioning,
     bytes: &[u8],
     tee: &dyn Tee,
-) -> Result<(Message, [u8; 32]), ErrorAnswer> {
+) -> Result<Authenticated<'a>, ErrorAnswer> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
     let received = SignedMessage::decode(bytes, &bounds::MESSAGE)
         .map_err(|_| refusal(ErrorCode::PermanentError, None, "not a signed TEEP message"))?;
@@ -56,14 +73,14 @@ fn authenticate(
         return Err(unsupported_cipher_suites(None, tee));
     }
     // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
-    let tams = agent.inventory.provisioning.tams.iter();
-    let tams: TrustAnchors = tams
+    let keys = provisioning.tams.iter().flat_map(|tam| tam.keys.iter());
+    let keys: TrustAnchors = keys
         .filter(|key| key.algorithm() == tee.public_key().algorithm())
         .cloned()
         .collect();
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
-    let (_, payload) = tams.verify(&received).map_err(|_| {
-        let known = |kid| tams.find(&kid).is_some();
+    let (key, payload) = keys.verify(&received).map_err(|_| {
+        let known = |kid| keys.find(&kid).is_some();
         let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
         let (code, reason) = if named.any(known) {
             (ErrorCode::PermanentError, "the signature is not the TAM's")
@@ -75,6 +92,9 @@ fn authenticate(
         };
         refusal(code, None, reason)
     })?;
+    // The first that has the key: it says what the TAM must prove and where it is told in confidence.
+    let owned = provisioning.tams.iter().find(|tam| tam.has_key(key));
+    let tam = owned.expect("the key is one of a TAM's");
     let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
         .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
     // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
@@ -82,7 +102,12 @@ fn authenticate(
     if !received.is_sign1() && !matches!(message, Message::QueryRequest(_)) {
         return Err(unsupported_cipher_suites(None, tee));
     }
-    Ok((message, sha256(payload)))
+    let digest = sha256(payload);
+    Ok(Authenticated {
+        message,
+        digest,
+        tam,
+    })
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.

@@ -9,22 +9,31 @@ use alloc::vec::Vec;
 use suit::ComponentIdentifier;
 use teep_cose::{Thumbprint, TrustAnchors};
 
+use crate::TrustedTam;
 use crate::ports::SlotNumber;
 
 /// What the device manufacturer or Device Administrator puts into the Agent before it is first started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provisioning {
-    /// Where TAMs are found, in order of preference.
-    pub tam_uris: Vec<String>,
-    /// Keys of the TAMs that may manage this device: trust is in the key, never in the address.
-    pub tams: TrustAnchors,
+    /// The TAMs that may manage this device, in order of preference.
+    pub tams: Vec<TrustedTam>,
     /// Keys of the signers whose Trusted Components may be installed.
     pub signers: TrustAnchors,
+    /// Keys of the Verifiers whose word about a TAM counts.
+    pub verifiers: TrustAnchors,
     /// Which signer may touch which components (S-028). While the table is empty, each may touch what no
     /// other has installed before; with one entry it is complete: what it does not give, nobody may.
     pub permissions: Vec<Permission>,
     /// What the device asserts to be (SUIT vendor, class and device identifiers: UUIDs).
     pub identity: suit::process::Identity,
+}
+
+impl Provisioning {
+    /// Where TAMs are found, in order of preference.
+    pub fn tam_uris(&self) -> impl Iterator<Item = &str> {
+        let uris = self.tams.iter().flat_map(|tam| &tam.uris);
+        uris.map(String::as_str)
+    }
 }
 
 /// A right: the signer may install components and manifests whose names begin with the prefix.

@@ -1,6 +1,6 @@
 //! The TEEP Agent: installs, updates and removes Trusted Components inside a TEE.
 //!
-//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by four small
+//! The Agent performs no I/O. It takes bytes and gives bytes; the TEE serves it by five small
 //! [`ports`], and what the normal world must do is returned as a [`Step`]. So the same Agent runs in a
 //! unit test, in the software TEE and in a real one.
 //!
@@ -49,19 +49,24 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod strangers;
+mod trusted_tam;
 mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
+use teep::{ErrorCode, LanguageTag, Text};
 
 pub use contact::Contact;
 pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
+pub use trusted_tam::TrustedTam;
 
 pub use request::Request;
 
 use contact::Contacts;
+use strangers::Patience;
 use inventory::Inventory;
 use ports::{PortError, Tee};
 
@@ -71,9 +76,10 @@ pub struct Agent {
     inventory: Inventory,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
-    /// How many TAMs the current round of policy checks has named.
-    policy_checks: usize,
     contacts: Contacts,
+    patience: Patience,
+    /// The error that a TAM reported last, if nobody has taken note of it.
+    reported_error: Option<ReportedError>,
 }
 
 /// What the Broker hands in.
@@ -105,6 +111,19 @@ pub enum Step {
     MorePayload,
     /// Nothing: the exchange is over.
     Idle,
+}
+
+/// What a TAM says went wrong with what the Agent sent it (draft section 4.4), for a person to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedError {
+    /// Where the TAM is found; `None` if the Agent had named no address.
+    pub tam_uri: Option<String>,
+    /// What the Agent goes by.
+    pub code: ErrorCode,
+    /// The same for a person, in whatever language: the Agent itself reads nothing of it.
+    pub message: Option<Text>,
+    /// The language of `message`, where the TAM says it; any tag, also of a language that nobody here knows.
+    pub language: Option<LanguageTag>,
 }
 
 /// Why the Agent could not do its work. Whatever a TAM or manifest does wrong is no such error: it is
@@ -179,8 +198,9 @@ impl Agent {
         Ok(Self {
             inventory,
             update: None,
-            policy_checks: 0,
             contacts: Contacts::default(),
+            patience: Patience::new(),
+            reported_error: None,
         })
     }
 
@@ -206,6 +226,13 @@ impl Agent {
     #[must_use]
     pub fn provider(&self, id: &suit::ComponentIdentifier) -> Option<&InstalledManifest> {
         self.inventory.provider(id)
+    }
+
+    /// The error that a TAM reported last; it is given once.
+    // T-065 (4.4) with the language of its message, so that whoever shows it can say what it is, or have it
+    // translated; T-067 a language that nobody knows changes nothing.
+    pub const fn take_reported_error(&mut self) -> Option<ReportedError> {
+        self.reported_error.take()
     }
 
     /// Hands in what the Broker has and learns what it must do next; see the crate documentation.

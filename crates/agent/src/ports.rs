@@ -1,4 +1,4 @@
-//! What the Agent asks of the TEE that it runs in: four small ports.
+//! What the Agent asks of the TEE that it runs in: five small ports.
 //!
 //! A port is what the TEE does by itself and at once (its storage, its keys). What the normal world must
 //! do (sending, fetching) is never a port: a Trusted Application cannot wait for the network, so the
@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use rand_core::CryptoRng;
 use teep_cose::PublicKey;
 use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted, Purpose, RecipientKey};
 
@@ -136,7 +137,21 @@ pub trait Attester {
     ) -> Result<Evidence, PortError>;
 }
 
-/// A whole TEE, as the Agent sees it.
-pub trait Tee: StateStore + Slots + Keys + Attester {}
+/// What only the hardware has.
+pub trait Hardware {
+    /// The TEE's generator of random bytes, which must be cryptographically secure.
+    fn random(&mut self) -> &mut dyn CryptoRng;
 
-impl<T: StateStore + Slots + Keys + Attester> Tee for T {}
+    /// The time by a clock that the normal world cannot set, in seconds since 1970.
+    ///
+    /// `None`, which is the default, where there is no such clock: certificates are then judged by the latest
+    /// time that the Agent has proof of (T-190).
+    fn clock(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+/// A whole TEE, as the Agent sees it.
+pub trait Tee: StateStore + Slots + Keys + Attester + Hardware {}
+
+impl<T: StateStore + Slots + Keys + Attester + Hardware> Tee for T {}

@@ -11,14 +11,15 @@ use teep::{
 use crate::inventory::Requested;
 use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
 use crate::ports::{PortError, Tee};
-use crate::{Agent, AgentError, Step, bounds};
+use crate::{Agent, AgentError, Step, TrustedTam, bounds};
 
 pub(crate) fn answer(
     agent: &Agent,
     request: &QueryRequest,
+    tam: &TrustedTam,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let message = match check(request, tee) {
+    let message = match check(request, tam, tee) {
         Ok(()) => Message::QueryResponse(respond(agent, request, tee)?),
         Err(error) => Message::Error(*error),
     };
@@ -26,7 +27,7 @@ pub(crate) fn answer(
 }
 
 /// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
-fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
+fn check(request: &QueryRequest, tam: &TrustedTam, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
     let token = || request.token.clone();
     // T-034 (4.2) no versions means version 0; T-086 (4.6) the Error names those that would do.
     if !request.offered_versions().contains(&PROTOCOL_VERSION) {
@@ -55,6 +56,15 @@ fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
                 &alloc::format!("{other}"),
             ));
         }
+    }
+    // T-154 (7.2.1) a TAM that must prove what it is learns nothing before it does.
+    if tam.must_attest && request.attestation_payload.is_none() {
+        let code = ErrorCode::AttestationRequired;
+        let mut error = refusal(code, token(), "this device asks its TAM for attestation");
+        error
+            .supported_freshness_mechanisms
+            .push(FreshnessMechanism::Nonce);
+        return Err(error);
     }
     // T-158 (7.2.1) what Evidence cannot carry is not understood. P-17: a nonce has one place.
     let challenge = request

@@ -2,8 +2,8 @@
 //!
 //! | Key | Holds |
 //! |---|---|
-//! | 1 | format of the record: 2 (1, of before there were dependencies, is read, too) |
-//! | 2, 3 | URIs and trust anchors of TAMs |
+//! | 1 | format of the record: 3 (1, of before there were dependencies, and 2, of before TAMs were told apart, are read, too) |
+//! | 2, 3 | formats 1 and 2 only: URIs and trust anchors of all TAMs |
 //! | 4 | trust anchors of Trusted Component Signers |
 //! | 5, 6, 7 | vendor, class and device identifiers that the device asserts |
 //! | 8 | the next slot number |
@@ -13,22 +13,25 @@
 //! | 12 | unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
+//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest}] |
+//! | 16 | trust anchors of Verifiers |
 //! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
 use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Malformed, Problem, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
-use crate::AgentError;
 use crate::inventory::{
     InstalledComponent, InstalledManifest, Inventory, Permission, Provisioning, RemovedManifest,
     Requested,
 };
 use crate::ports::PortError;
+use crate::{AgentError, TrustedTam};
 
 impl Inventory {
     /// The record as it is stored.
@@ -51,21 +54,14 @@ impl Inventory {
 
     fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
         let Provisioning {
-            tam_uris,
             tams,
             signers,
+            verifiers,
             permissions,
             identity,
         } = &self.provisioning;
         e.map(14)?.u8(1)?.u64(FORMAT)?;
-        e.u8(2)?.array(tam_uris.len() as u64)?;
-        for uri in tam_uris {
-            e.str(uri)?;
-        }
-        e.u8(3)?
-            .bytes(&tams.encode())?
-            .u8(4)?
-            .bytes(&signers.encode())?;
+        e.u8(4)?.bytes(&signers.encode())?;
         for (key, ids) in [
             (5, &identity.vendor),
             (6, &identity.class),
@@ -104,6 +100,9 @@ impl Inventory {
         for number in &identity.enterprise_number {
             e.bytes(number)?;
         }
+        e.u8(15)?.array(tams.len() as u64)?;
+        tams.iter().try_for_each(|tam| tam.write(e))?;
+        e.u8(16)?.bytes(&verifiers.encode())?;
         e.u8(20)?.array(self.requested.len() as u64)?;
         self.requested.iter().try_for_each(|one| one.write(e))
     }
@@ -112,17 +111,17 @@ impl Inventory {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, AgentError> {
         let mut r = Reader::new(bytes, "Agent record", &RECORD_LIMITS)?;
         let mut inventory = Self::default();
+        let mut before_format_3 = (Vec::new(), TrustAnchors::new());
         for _ in 0..r.map("Agent record")? {
             match r.uint("record key")? {
                 1 => match r.uint("format")? {
                     1..=FORMAT => {}
-                    _ => return Err(r.fault("format", Problem::Expected("format 1 or 2")).into()),
+                    _ => return Err(r.fault("format", Problem::Expected("format 1 to 3")).into()),
                 },
                 2 => {
-                    inventory.provisioning.tam_uris =
-                        list(&mut r, "TAM URIs", |r| Ok(r.text("TAM URI")?.into()))?;
+                    before_format_3.0 = list(&mut r, "TAM URIs", |r| Ok(r.text("TAM URI")?.into()))?
                 }
-                3 => inventory.provisioning.tams = TrustAnchors::decode(r.bytes("TAM anchors")?)?,
+                3 => before_format_3.1 = TrustAnchors::decode(r.bytes("TAM anchors")?)?,
                 4 => inventory.provisioning.signers = TrustAnchors::decode(r.bytes("signers")?)?,
                 5 => inventory.provisioning.identity.vendor = list(&mut r, "vendor ids", uuid)?,
                 6 => inventory.provisioning.identity.class = list(&mut r, "class ids", uuid)?,
@@ -160,10 +159,23 @@ impl Inventory {
                             Ok(r.bytes("enterprise number")?.to_vec())
                         })?;
                 }
+                15 => {
+                    for _ in 0..r.array("TAMs")? {
+                        inventory.provisioning.tams.push(TrustedTam::read(&mut r)?);
+                    }
+                }
+                16 => {
+                    inventory.provisioning.verifiers = TrustAnchors::decode(r.bytes("Verifiers")?)?
+                }
                 20 => inventory.requested = list(&mut r, "requested", Requested::read)?,
                 _ => return Err(r.fault("record key", Problem::Expected("1 to 20")).into()),
             }
         }
+        let (uris, keys) = before_format_3;
+        let tams = uris
+            .into_iter()
+            .map(|uri: String| TrustedTam::new(uri, keys.clone()));
+        inventory.provisioning.tams.extend(tams);
         Ok(inventory)
     }
 }
@@ -293,7 +305,7 @@ fn fixed<const N: usize>(r: &mut Reader<'_>, field: &'static str) -> Result<[u8;
     r.bytes(field)?.try_into().map_err(|_| fault)
 }
 
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// The record is the TEE's own, but it is read with the same care as anything else. Its bytes bound its items:
 /// else a few manifests whose names have many short segments would fill it for good.
 const RECORD_LIMITS: Limits = Limits {
@@ -307,6 +319,9 @@ mod tests {
     use super::*;
     use crate::inventory::{self, tests::id};
     use alloc::vec;
+    use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
+    use teep_cose::encrypt::{Curve, DecryptionKey};
+    use teep_cose::{Algorithm, SigningKey};
 
     fn installed(name: &str) -> InstalledManifest {
         InstalledManifest {
@@ -332,9 +347,16 @@ mod tests {
             ..Inventory::default()
         };
         let provisioning = &mut inventory.provisioning;
-        provisioning
-            .tam_uris
-            .push("http://127.0.0.1:8080/tam".into());
+        let key = DecryptionKey::generate(Curve::X25519, &mut random(4));
+        let uri = "http://127.0.0.1:8080/tam";
+        provisioning.tams.push(TrustedTam {
+            encryption_keys: vec![key.public_key().unwrap()],
+            must_attest: true,
+            ..TrustedTam::new(uri, anchors(1))
+        });
+        provisioning.tams.push(TrustedTam::default());
+        provisioning.signers = anchors(2);
+        provisioning.verifiers = anchors(3);
         provisioning.permissions.push(Permission {
             signer: Thumbprint([2; 32]),
             prefix: id("prefix"),
@@ -346,6 +368,31 @@ mod tests {
         inventory.remove(&id("b")).unwrap();
         inventory.requested.push(requested(id("other")));
         assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
+    }
+
+    fn random(seed: u64) -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(seed)
+    }
+
+    fn anchors(seed: u64) -> TrustAnchors {
+        let key = SigningKey::generate(Algorithm::Ed25519, &mut random(seed));
+        TrustAnchors::from_iter([key.public_key()])
+    }
+
+    /// A device of before TAMs were told apart: each that it calls may have each of the keys.
+    #[test]
+    fn the_second_format_is_read() {
+        let mut record = vec![
+            0xa3, 0x01, 0x02, 0x02, 0x82, 0x61, b'a', 0x61, b'b', 0x03, 0x58,
+        ];
+        let keys = anchors(1);
+        record.push(u8::try_from(keys.encode().len()).unwrap());
+        record.extend(keys.encode());
+        let provisioning = Inventory::decode(&record).unwrap().provisioning;
+        let uris: Vec<_> = provisioning.tam_uris().collect();
+        assert_eq!(uris, ["a", "b"]);
+        let mut tams = provisioning.tams.iter();
+        assert!(tams.all(|tam| tam.keys == keys && !tam.must_attest));
     }
 
     /// A device of before there were dependencies goes on with what it has.
@@ -379,6 +426,6 @@ mod tests {
     fn a_damaged_record_is_refused() {
         let bytes = Inventory::default().encode();
         assert!(Inventory::decode(&bytes[..bytes.len() - 1]).is_err());
-        assert!(Inventory::decode(&[0xa1, 0x01, 0x03]).is_err());
+        assert!(Inventory::decode(&[0xa1, 0x01, 0x04]).is_err());
     }
 }

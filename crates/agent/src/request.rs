@@ -120,18 +120,8 @@ impl Agent {
     /// `RequestPolicyCheck`: one TAM to contact at each call, until `None` ends the round.
     // T-151 (7.2) one TAM URI per call until none is left.
     pub fn request_policy_check(&mut self) -> Option<Contact> {
-        let next = self
-            .inventory
-            .provisioning
-            .tam_uris
-            .get(self.policy_checks)
-            .cloned();
-        self.policy_checks = if next.is_some() {
-            self.policy_checks + 1
-        } else {
-            0
-        };
-        let tam_uri = next?;
+        let tams = &self.inventory.provisioning.tams;
+        let tam_uri = self.contacts.next_of_round(tams)?;
         self.contacts.named(&tam_uri, None);
         Some(Contact {
             tam_uri,
@@ -157,12 +147,12 @@ impl Agent {
         component: &ComponentIdentifier,
         named: &[String],
     ) -> Result<Contact, AgentError> {
-        let own = &self.inventory.provisioning.tam_uris;
-        let fits = |uri: &&String| uri.len() <= bounds::URI_BYTES;
-        let named = named.iter().take(bounds::NAMED_TAMS).filter(fits);
+        let own: Vec<_> = self.inventory.provisioning.tam_uris().collect();
+        let named = named.iter().take(bounds::NAMED_TAMS).map(String::as_str);
+        let named = named.filter(|uri| uri.len() <= bounds::URI_BYTES);
         let (trusted, unknown): (Vec<_>, Vec<_>) = named.partition(|uri| own.contains(uri));
         let candidates = trusted.into_iter().chain(unknown).chain(own);
-        let chosen = self.contacts.choose(candidates.map(String::as_str), component);
+        let chosen = self.contacts.choose(candidates, component);
         let tam_uri = String::from(chosen.ok_or(AgentError::NoTam)?);
         self.contacts.named(&tam_uri, Some(component));
         Ok(Contact {

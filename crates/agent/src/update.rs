@@ -4,8 +4,10 @@
 
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
 use teep::{ErrorCode, Message, Success, Token, Update};
 
@@ -13,9 +15,9 @@ use crate::authorize::{Obstacle, authorize};
 use crate::commit::{self, NotCommitted};
 use crate::handle::{refusal, send};
 use crate::install::Staging;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Requested};
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Step, bounds, removal, report};
+use crate::{Agent, AgentError, ReportedError, Step, bounds, removal, report};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -40,6 +42,8 @@ struct Current {
     staging: Staging,
     /// Digests of the Updates that ordered this version, the present one last.
     updates: Vec<[u8; 32]>,
+    /// The components whose payloads were asked for.
+    fetched: Vec<ComponentIdentifier>,
 }
 
 /// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
@@ -77,14 +81,24 @@ pub(crate) fn start(
             tee,
         );
     }
+    // T-068 (4.4) the code counts, whatever the message's language: when the TAM is asked again depends on it.
+    agent.contacts.reported(update.err_code);
+    if let Some(code) = update.err_code {
+        agent.reported_error = Some(ReportedError {
+            tam_uri: agent.contacts.current().map(String::from),
+            code,
+            message: update.err_msg,
+            language: update.err_lang,
+        });
+    }
     // T-161 (7.2.2) unlink first; any failure ends the Update.
     for id in &update.unneeded_manifest_list {
         if let Err(error) = removal::remove(agent, id, tee) {
             return refuse(ErrorCode::TemporaryError, &format!("{id}: {error}"), tee);
         }
     }
-    // T-068 (4.4) an Update that only reports an error, or only brings an Attestation Result, changes
-    // nothing; it is answered all the same (T-057).
+    // P-09 an Update that only reports an error, or only brings an Attestation Result, changes nothing; it is
+    // answered all the same (T-057).
     let running = Running {
         token,
         digest,
@@ -110,7 +124,7 @@ pub(crate) fn payload(
             agent.update = Some(Waiting { running, current });
             Ok(Step::MorePayload)
         }
-        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
+        Err(failure) => fail(agent, running, current, failure, tee),
     }
 }
 
@@ -123,7 +137,7 @@ pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, 
     let mut store = current.staging.store(&agent.inventory, tee);
     match current.processor.payload_end(&mut store) {
         Ok(()) => advance(agent, running, Some(current), tee),
-        Err(failure) => Ok(fail(agent, running, current, failure, tee)),
+        Err(failure) => fail(agent, running, current, failure, tee),
     }
 }
 
@@ -134,7 +148,7 @@ pub(crate) fn payload_failed(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Ste
         mut current,
     } = waiting(agent)?;
     let failure = current.processor.payload_failed();
-    Ok(fail(agent, running, current, failure, tee))
+    fail(agent, running, current, failure, tee)
 }
 
 impl Waiting {
@@ -179,12 +193,13 @@ fn advance(
                 return Ok(fetch);
             }
             Ok(None) => {}
-            Err(failure) => return Ok(fail(agent, running, processing, failure, tee)),
+            Err(failure) => return fail(agent, running, processing, failure, tee),
         }
         let Current {
             processor,
             staging,
             updates,
+            ..
         } = processing;
         match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
@@ -217,7 +232,10 @@ fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option
                 uri,
                 arguments,
                 component,
-            } if arguments.is_empty() => return Ok(Some(Step::Fetch { uri, component })),
+            } if arguments.is_empty() => {
+                current.fetched.push(component.clone());
+                return Ok(Some(Step::Fetch { uri, component }));
+            }
             // What is fetched here goes by HTTP, for which no arguments are defined.
             Progress::Fetch { .. } => return Err(processor.payload_failed()),
             // S-112 nobody is there to ask, so nobody agrees.
@@ -243,6 +261,7 @@ fn open(
         processor: Processor::new(authorized, Procedure::Update),
         staging,
         updates,
+        fetched: Vec::new(),
     })
 }
 
@@ -253,10 +272,22 @@ fn fail(
     current: Current,
     failure: Failure,
     tee: &mut dyn Tee,
-) -> Step {
+) -> Result<Step, AgentError> {
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
-    answer_failure(agent, running, &obstacle, tee)
+    // T-052 (4.3) a binary that may have been the wrong one is not counted on again: the TAM brings it next time.
+    let is_doubtful =
+        |requested: &Requested| requested.have_binary && current.fetched.contains(&requested.component_id);
+    if agent.inventory.requested.iter().any(is_doubtful) {
+        agent.change(tee, |inventory| {
+            let mut requested = inventory.requested.iter_mut();
+            requested
+                .by_ref()
+                .filter(|requested| is_doubtful(requested))
+                .for_each(|requested| requested.have_binary = false);
+        })?;
+    }
+    Ok(answer_failure(agent, running, &obstacle, tee))
 }
 
 fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use eat::{Claims, Confirmation, EVIDENCE_MEDIA_TYPE, SuitReference};
-use teep_agent::ports::{Attester, Evidence, Keys, PortError, SlotNumber, Slots, StateStore};
+use rand_core::{CryptoRng, SeedableRng as _};
+use teep_agent::ports::{
+    Attester, Evidence, Hardware, Keys, PortError, SlotNumber, Slots, StateStore,
+};
 use teep_cose::encrypt::{
     ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose, RecipientKey,
 };
@@ -13,7 +16,6 @@ use teep_verifier::Endorsement;
 use crate::SeededRandom;
 
 /// A TEE with its storage and its keys.
-#[derive(Clone)]
 pub struct MemoryTee {
     storage: Storage,
     agent_key: SigningKey,
@@ -29,6 +31,9 @@ pub struct MemoryTee {
     pub stores_what_it_refuses: bool,
     /// Writes so far.
     pub writes: u64,
+    /// The time by the TEE's own clock, in seconds since 1970; it has none unless a story gives it one.
+    pub clock: Option<u64>,
+    random: SeededRandom,
     /// When set, Evidence claims this hardware version instead of the true one.
     pub lies_about_version: Option<&'static str>,
 }
@@ -73,6 +78,8 @@ impl MemoryTee {
             full_after: None,
             stores_what_it_refuses: false,
             writes: 0,
+            clock: None,
+            random: SeededRandom::from_rng(random),
             lies_about_version: None,
         }
     }
@@ -257,6 +264,16 @@ impl Keys for MemoryTee {
         purpose: Purpose,
     ) -> Result<ContentKey, EncryptError> {
         encrypted.content_key(std::slice::from_ref(&self.decryption_key), purpose)
+    }
+}
+
+impl Hardware for MemoryTee {
+    fn random(&mut self) -> &mut dyn CryptoRng {
+        &mut self.random
+    }
+
+    fn clock(&mut self) -> Option<u64> {
+        self.clock
     }
 }
 

@@ -6,8 +6,10 @@ use suit::process::Identity;
 use suit::{ComponentIdentifier, SuitDigest};
 use teep::{Message, Numbers};
 use teep_agent::ports::Keys as _;
-use teep_agent::{Agent, AgentError, Contact, Input, Permission, Provisioning, Request, Step};
-use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
+use teep_agent::{
+    Agent, AgentError, Contact, Input, Permission, Provisioning, Request, Step, TrustedTam,
+};
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::Installed;
 
 use crate::trusted_component::{CLASS, VENDOR};
@@ -155,13 +157,11 @@ impl World {
     /// What a device is provisioned with that trusts every TAM and signer there is.
     #[must_use]
     pub fn provisioning(&self) -> Provisioning {
+        let trusted =
+            |(index, tam): (usize, &TamNode)| TrustedTam::new(Self::tam_uri(index), tam.keys());
         Provisioning {
-            tam_uris: (0..self.tams.len()).map(Self::tam_uri).collect(),
-            tams: self
-                .tams
-                .iter()
-                .flat_map(|tam| tam.keys().iter().cloned().collect::<Vec<_>>())
-                .collect(),
+            tams: (0..).zip(&self.tams).map(trusted).collect(),
+            verifiers: TrustAnchors::new(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
             permissions: self.permissions.clone(),
             identity: Identity {

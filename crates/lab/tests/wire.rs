@@ -229,7 +229,8 @@ fn a_trusted_tams_message_without_its_payload() {
 /// Sees the TAM drop each defect without a word, and then take the genuine message.
 fn a_tam_drops_each_defect_of(message: usize) {
     let (mut world, good) = caught(message);
-    let agent = world.devices[0].tee.clone();
+    let devices = std::mem::take(&mut world.devices);
+    let agent = &devices[0].tee;
     let sign = |payload: &[u8]| agent.sign(Sign1::new(payload).with_kid().with_key());
     let before = world.tams[0].store.clone();
     for (name, bytes, _) in defects(&good, &mut world.random, &sign) {

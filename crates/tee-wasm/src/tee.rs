@@ -15,11 +15,14 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use eat::{Claims, HardwareModel, OemId, SuitReference, Ueid, Version};
 use getrandom::SysRng;
-use rand_core::UnwrapErr;
-use teep_agent::ports::{Attester, Evidence, Keys, PortError, SlotNumber, Slots, StateStore};
+use rand_core::{CryptoRng, UnwrapErr};
+use teep_agent::ports::{
+    Attester, Evidence, Hardware, Keys, PortError, SlotNumber, Slots, StateStore,
+};
 use teep_cose::encrypt::{
     ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose as KeyPurpose, RecipientKey,
 };
@@ -65,7 +68,7 @@ pub struct DeviceIdentity {
     pub hwversion: Version,
 }
 
-/// A software TEE, opened: gives the Agent its four ports, and Trusted Applications their storage.
+/// A software TEE, opened: gives the Agent its five ports, and Trusted Applications their storage.
 pub struct SoftwareTee {
     device: Arc<Device>,
     state: StateFile,
@@ -75,6 +78,7 @@ pub struct SoftwareTee {
     decryption_key: DecryptionKey,
     identity: DeviceIdentity,
     software: SuitReference,
+    random: UnwrapErr<SysRng>,
 }
 
 /// What the TEE and the storage of its Trusted Applications have in common.
@@ -204,6 +208,7 @@ impl SoftwareTee {
             attestation_key,
             identity,
             software,
+            random: UnwrapErr(SysRng),
         })
     }
 
@@ -317,6 +322,18 @@ impl Attester for SoftwareTee {
     ) -> Result<Evidence, PortError> {
         let claims = attester::claims(&self.identity, &self.software, challenge, agent_key)?;
         Ok(attester::sign(&claims, &self.attestation_key))
+    }
+}
+
+impl Hardware for SoftwareTee {
+    fn random(&mut self) -> &mut dyn CryptoRng {
+        &mut self.random
+    }
+
+    /// The system's clock: whoever can set it can do anything else to a software TEE, too.
+    fn clock(&mut self) -> Option<u64> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(since.as_secs())
     }
 }
 

@@ -6,9 +6,9 @@ use std::process::Command;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use teep::{Message, Numbers, Update};
-use teep_agent::{Provisioning, Step};
+use teep_agent::{Provisioning, Step, TrustedTam};
 use teep_broker::Traffic;
-use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint};
+use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_verifier::Endorsement;
 
 use super::tam_process::TamProcess;
@@ -261,9 +261,10 @@ impl Scene {
         let tams = tam_keys
             .iter()
             .map(|(_, pem)| teep_cose::PublicKey::from_pem(pem));
+        let keys = tams.collect::<Result<_, _>>().map_err(Failure::own)?;
         let provisioning = Provisioning {
-            tam_uris: vec![format!("{}/tam", self.url())],
-            tams: tams.collect::<Result<_, _>>().map_err(Failure::own)?,
+            tams: vec![TrustedTam::new(format!("{}/tam", self.url()), keys)],
+            verifiers: TrustAnchors::new(),
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
             permissions: Vec::new(),
             identity: identity("teep.example", "software-tee"),

@@ -8,15 +8,13 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
-use teep_agent::{Permission, Provisioning, Step};
+use teep_agent::Step;
 use teep_broker::Traffic;
-use teep_cose::{Algorithm, TrustAnchors};
-use uuid::Uuid;
 
-use super::{Device, DeviceError, Setup, Watch, decoded};
+use super::{Device, DeviceError, Watch, decoded, init};
 use crate::exit::Failure;
+use crate::output;
 use crate::output::{hex, unhex};
-use crate::{key, output};
 
 /// Arguments of `teep device`.
 #[derive(Debug, Args)]
@@ -46,7 +44,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
-    Init(Init),
+    Init(init::Init),
     /// An application needs a component: ask the TAM for it (RequestTA)
     Request(Request),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
@@ -59,38 +57,6 @@ enum Command {
     Run(Run),
     /// Hand a recorded TEEP message to the Agent, as a hostile Broker could, and show its answer
     Deliver(Deliver),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor; the public key
-that components are encrypted to, for their signers, to FOLDER/encryption-key.pub.
-
-Example:
-  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub")]
-struct Init {
-    /// Where the TAM is found; the first given is asked first
-    #[arg(long, value_name = "URI", required = true)]
-    tam: Vec<String>,
-    /// A TAM's public key (PEM): trust in a TAM is trust in its key
-    #[arg(long, value_name = "FILE", required = true)]
-    tam_key: Vec<PathBuf>,
-    /// A Trusted Component Signer's public key (PEM)
-    #[arg(long, value_name = "FILE", required = true)]
-    signer: Vec<PathBuf>,
-    /// What a signer may install: its key and the first segments of the names, joined by /. Without any,
-    /// each signer may install what no other has; with one, nothing but what is given here
-    #[arg(long, value_name = "FILE=PREFIX", value_parser = permit)]
-    permit: Vec<(PathBuf, ComponentIdentifier)>,
-    /// What the Agent signs its messages with
-    #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
-    algorithm: key::KeyAlgorithm,
-    /// The vendor's domain, from which the SUIT vendor identifier is made
-    #[arg(long, default_value = "teep.example")]
-    vendor: String,
-    /// The device class, from which the SUIT class identifier is made
-    #[arg(long, default_value = "software-tee")]
-    class: String,
 }
 
 #[derive(Debug, Args)]
@@ -156,7 +122,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let mut watch = Watch::new(verbose, record);
     match command {
-        Command::Init(init) => create(&folder, &init, json),
+        Command::Init(init) => init::create(&folder, &init, json),
         Command::Request(Request { component, tam }) => {
             let mut device = Device::open(&folder)?;
             let mut note = |traffic: Traffic<'_>| watch.note(traffic);
@@ -261,133 +227,6 @@ fn images(device: &Device) -> BTreeMap<ComponentIdentifier, [u8; 32]> {
         .collect()
 }
 
-fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
-    let keys = |files: &[PathBuf]| -> Result<TrustAnchors, Failure> {
-        files.iter().map(|file| key::read_public(file)).collect()
-    };
-    let setup = Setup {
-        provision: provision(init.algorithm.into()),
-        provisioning: Provisioning {
-            tam_uris: init.tam.clone(),
-            tams: keys(&init.tam_key)?,
-            signers: keys(&init.signer)?,
-            permissions: permissions(init)?,
-            identity: identity(&init.vendor, &init.class),
-        },
-    };
-    // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
-    let algorithm = setup.provision.agent_algorithm;
-    if !setup
-        .provisioning
-        .tams
-        .iter()
-        .any(|key| key.algorithm() == algorithm)
-    {
-        return Err(Failure::usage(format!(
-            "the Agent signs with {algorithm}, so a TAM must have an {algorithm} key: give it with --tam-key"
-        )));
-    }
-    let device = Device::create(folder, setup)?;
-    let endorsement = folder.join("endorsement.cbor");
-    output::create(&endorsement, &device.endorsement().encode(), false)?;
-    let encryption_key = folder.join("encryption-key.pub");
-    output::create(
-        &encryption_key,
-        device.encryption_key().to_pem().as_bytes(),
-        false,
-    )?;
-    let identity = &device.provisioning().identity;
-    let uuid = |ids: &[[u8; 16]]| {
-        ids.first()
-            .map(|id| Uuid::from_bytes(*id).to_string())
-            .unwrap_or_default()
-    };
-    let rows = [
-        ("device", folder.display().to_string()),
-        ("agent key", device.agent_key().thumbprint().to_string()),
-        (
-            "attestation key",
-            device
-                .endorsement()
-                .attestation_key
-                .thumbprint()
-                .to_string(),
-        ),
-        ("encryption key", encryption_key.display().to_string()),
-        ("endorsement", endorsement.display().to_string()),
-        ("vendor id", uuid(&identity.vendor)),
-        ("class id", uuid(&identity.class)),
-    ];
-    if json {
-        let object = rows
-            .iter()
-            .map(|(name, value)| (name.replace(' ', "_"), json!(value)));
-        return output::print_json(&serde_json::Value::Object(object.collect()));
-    }
-    let rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(name, value)| vec![name.into(), value])
-        .collect();
-    output::print(&output::table(&rows))
-}
-
-/// What `--permit` gives. A right of a key that nobody is trusted by would be a mistake.
-fn permissions(init: &Init) -> Result<Vec<Permission>, Failure> {
-    let signers = init.signer.iter().map(|file| key::read_public(file));
-    let signers = signers.collect::<Result<TrustAnchors, _>>()?;
-    let permission = |(file, prefix): &(PathBuf, ComponentIdentifier)| {
-        let signer = key::read_public(file)?.thumbprint();
-        if signers.find(&signer).is_none() {
-            let file = file.display();
-            return Err(Failure::usage(format!(
-                "--permit {file}: the key is not trusted: give it with --signer, too"
-            )));
-        }
-        Ok(Permission {
-            signer,
-            prefix: prefix.clone(),
-        })
-    };
-    init.permit.iter().map(permission).collect()
-}
-
-/// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
-fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
-    let (file, prefix) = text
-        .rsplit_once('=')
-        .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
-    let prefix = prefix
-        .parse()
-        .map_err(|error| format!("{prefix}: {error}"))?;
-    Ok((file.into(), prefix))
-}
-
-/// What a device of the software TEE is, to its Verifier.
-pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
-    tee_wasm::Provision {
-        agent_algorithm,
-        attestation_algorithm: Algorithm::Esp256,
-        // Assigned by nobody: RFC 9711 section 4.2.3 lets a maker choose a random one.
-        oemid: eat::OemId::Random(*b"teep software TE"),
-        hwmodel: b"software TEE"
-            .as_slice()
-            .try_into()
-            .expect("12 bytes are within 1 to 32"),
-        hwversion: eat::Version::multipart(env!("CARGO_PKG_VERSION")),
-    }
-}
-
-/// S-103 (8.4.8.1) vendor = UUID5(DNS, domain), class = UUID5(vendor, name).
-pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
-    let vendor = Uuid::new_v5(&Uuid::NAMESPACE_DNS, vendor.as_bytes());
-    let class = Uuid::new_v5(&vendor, class.as_bytes());
-    suit::process::Identity {
-        vendor: vec![vendor.into_bytes()],
-        class: vec![class.into_bytes()],
-        ..Default::default()
-    }
-}
-
 fn list(device: &Device, json: bool) -> Result<(), Failure> {
     if json {
         let manifests = device.installed().iter().map(|manifest| {
@@ -463,18 +302,5 @@ impl From<DeviceError> for Failure {
             }
             _ => Self::own(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_permission_is_a_file_and_a_prefix() {
-        let (file, prefix) = permit("keys/a=b.pub=TEEP-Device/pin").unwrap();
-        assert_eq!(file, PathBuf::from("keys/a=b.pub"));
-        assert_eq!(prefix, "TEEP-Device/pin".parse().unwrap());
-        assert!(permit("signer.pem.pub").is_err());
     }
 }

@@ -3,6 +3,8 @@
 //! `teep device` works on it; the demo does too.
 
 mod arguments;
+mod init;
+mod trust;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
 use teep_verifier::Endorsement;
 
-pub(crate) use arguments::{Arguments, identity, provision, run};
+pub(crate) use arguments::{Arguments, run};
+pub(crate) use init::{identity, provision};
 pub(crate) use watch::{Watch, decoded, message, refusal};
 
 /// A device whose TEE is open: nobody else can use it meanwhile.

@@ -1,0 +1,130 @@
+//! `teep device init`: makes a device that knows whom to trust.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::json;
+use teep_agent::{Provisioning, TrustedTam};
+use teep_cose::{Algorithm, TrustAnchors};
+use uuid::Uuid;
+
+use super::trust::{Signers, Tams};
+use super::{Device, Setup};
+use crate::exit::Failure;
+use crate::{key, output};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor; the public key
+that components are encrypted to, for their signers, to FOLDER/encryption-key.pub.
+
+Example:
+  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub")]
+pub(super) struct Init {
+    #[command(flatten)]
+    tams: Tams,
+    #[command(flatten)]
+    signers: Signers,
+    /// What the Agent signs its messages with
+    #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
+    algorithm: key::KeyAlgorithm,
+    /// The vendor's domain, from which the SUIT vendor identifier is made
+    #[arg(long, default_value = "teep.example")]
+    vendor: String,
+    /// The device class, from which the SUIT class identifier is made
+    #[arg(long, default_value = "software-tee")]
+    class: String,
+}
+
+/// Makes the device, and says what a Verifier and signers must know of it.
+pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failure> {
+    let setup = Setup {
+        provision: provision(init.algorithm.into()),
+        provisioning: Provisioning {
+            tams: init.tams.read()?,
+            signers: init.signers.keys()?,
+            verifiers: TrustAnchors::new(),
+            permissions: init.signers.permissions()?,
+            identity: identity(&init.vendor, &init.class),
+        },
+    };
+    // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
+    let algorithm = setup.provision.agent_algorithm;
+    let mut tams = setup.provisioning.tams.iter();
+    let answers = |tam: &TrustedTam| tam.keys.iter().any(|key| key.algorithm() == algorithm);
+    if let Some(tam) = tams.find(|tam| !answers(tam)) {
+        let uri = tam.uris.first().map(String::as_str).unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "the Agent signs with {algorithm}, so a TAM must have an {algorithm} key: give that of {uri} \
+             with --tam-key"
+        )));
+    }
+    let device = Device::create(folder, setup)?;
+    let endorsement = folder.join("endorsement.cbor");
+    output::create(&endorsement, &device.endorsement().encode(), false)?;
+    let encryption_key = folder.join("encryption-key.pub");
+    output::create(
+        &encryption_key,
+        device.encryption_key().to_pem().as_bytes(),
+        false,
+    )?;
+    let identity = &device.provisioning().identity;
+    let uuid = |ids: &[[u8; 16]]| {
+        ids.first()
+            .map(|id| Uuid::from_bytes(*id).to_string())
+            .unwrap_or_default()
+    };
+    let rows = [
+        ("device", folder.display().to_string()),
+        ("agent key", device.agent_key().thumbprint().to_string()),
+        (
+            "attestation key",
+            device
+                .endorsement()
+                .attestation_key
+                .thumbprint()
+                .to_string(),
+        ),
+        ("encryption key", encryption_key.display().to_string()),
+        ("endorsement", endorsement.display().to_string()),
+        ("vendor id", uuid(&identity.vendor)),
+        ("class id", uuid(&identity.class)),
+    ];
+    if json {
+        let object = rows
+            .iter()
+            .map(|(name, value)| (name.replace(' ', "_"), json!(value)));
+        return output::print_json(&serde_json::Value::Object(object.collect()));
+    }
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.into(), value])
+        .collect();
+    output::print(&output::table(&rows))
+}
+
+/// What a device of the software TEE is, to its Verifier.
+pub(crate) fn provision(agent_algorithm: Algorithm) -> tee_wasm::Provision {
+    tee_wasm::Provision {
+        agent_algorithm,
+        attestation_algorithm: Algorithm::Esp256,
+        // Assigned by nobody: RFC 9711 section 4.2.3 lets a maker choose a random one.
+        oemid: eat::OemId::Random(*b"teep software TE"),
+        hwmodel: b"software TEE"
+            .as_slice()
+            .try_into()
+            .expect("12 bytes are within 1 to 32"),
+        hwversion: eat::Version::multipart(env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// S-103 (8.4.8.1) vendor = UUID5(DNS, domain), class = UUID5(vendor, name).
+pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
+    let vendor = Uuid::new_v5(&Uuid::NAMESPACE_DNS, vendor.as_bytes());
+    let class = Uuid::new_v5(&vendor, class.as_bytes());
+    suit::process::Identity {
+        vendor: vec![vendor.into_bytes()],
+        class: vec![class.into_bytes()],
+        ..Default::default()
+    }
+}

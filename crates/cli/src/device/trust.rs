@@ -1,0 +1,139 @@
+//! Whom a device trusts, as it is given on the command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use suit::ComponentIdentifier;
+use teep_agent::{Permission, TrustedTam};
+use teep_cose::TrustAnchors;
+use teep_cose::encrypt::RecipientKey;
+
+use crate::exit::Failure;
+use crate::key;
+
+/// The TAMs.
+#[derive(Debug, Args)]
+pub(super) struct Tams {
+    /// Where a TAM is found; the first given is asked first
+    #[arg(long, value_name = "URI", required = true)]
+    tam: Vec<String>,
+    /// A public key (PEM) of every TAM, or of the one with this URI: trust in a TAM is trust in its key
+    #[arg(long, value_name = "[URI=]FILE", required = true)]
+    tam_key: Vec<String>,
+    /// A public key (PEM, P-256 or X25519) of every TAM, or of the one with this URI: what the device says about
+    /// itself is encrypted to it
+    #[arg(long, value_name = "[URI=]FILE")]
+    tam_encryption_key: Vec<String>,
+}
+
+/// The Trusted Component Signers.
+#[derive(Debug, Args)]
+pub(super) struct Signers {
+    /// A Trusted Component Signer's public key (PEM)
+    #[arg(long, value_name = "FILE", required = true)]
+    signer: Vec<PathBuf>,
+    /// What a signer may install: its key and the first segments of the names, joined by /. Without any,
+    /// each signer may install what no other has; with one, nothing but what is given here
+    #[arg(long, value_name = "FILE=PREFIX", value_parser = permit)]
+    permit: Vec<(PathBuf, ComponentIdentifier)>,
+}
+
+impl Tams {
+    /// Each TAM with the keys that are its own.
+    pub(super) fn read(&self) -> Result<Vec<TrustedTam>, Failure> {
+        let keys = self.files("--tam-key", &self.tam_key, key::read_public)?;
+        let read = |file: &Path| read_recipient(file);
+        let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
+        let tam = |uri: &String| TrustedTam {
+            encryption_keys: of(uri, &encryption_keys).collect(),
+            ..TrustedTam::new(uri, of(uri, &keys).collect())
+        };
+        Ok(self.tam.iter().map(tam).collect())
+    }
+
+    /// What is in each of the files, with the URI of the TAM that it is given for, if it is for one only.
+    fn files<'a, T>(
+        &'a self,
+        option: &str,
+        given: &'a [String],
+        read: impl Fn(&Path) -> Result<T, Failure>,
+    ) -> Result<Vec<(Option<&'a str>, T)>, Failure> {
+        let file = |given: &'a String| {
+            let (uri, file) = match given.rsplit_once('=') {
+                // A file name may have a =, too.
+                Some((uri, file)) if uri.contains("://") => (Some(uri), file),
+                _ => (None, &given[..]),
+            };
+            if let Some(uri) = uri.filter(|uri| !self.tam.iter().any(|tam| tam == uri)) {
+                return Err(Failure::usage(format!(
+                    "{option} {given}: no such TAM: give {uri} with --tam, too"
+                )));
+            }
+            Ok((uri, read(Path::new(file))?))
+        };
+        given.iter().map(file).collect()
+    }
+}
+
+/// What was given for the TAM at `uri`.
+fn of<T: Clone>(uri: &str, given: &[(Option<&str>, T)]) -> impl Iterator<Item = T> {
+    let own = given
+        .iter()
+        .filter(move |(of, _)| of.is_none_or(|of| of == uri));
+    own.map(|(_, value)| value.clone())
+}
+
+fn read_recipient(file: &Path) -> Result<RecipientKey, Failure> {
+    RecipientKey::from_pem(&key::read_pem(file)?)
+        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+}
+
+impl Signers {
+    pub(super) fn keys(&self) -> Result<TrustAnchors, Failure> {
+        let keys = self.signer.iter().map(|file| key::read_public(file));
+        keys.collect()
+    }
+
+    /// What `--permit` gives. A right of a key that nobody is trusted by would be a mistake.
+    pub(super) fn permissions(&self) -> Result<Vec<Permission>, Failure> {
+        let signers = self.keys()?;
+        let permission = |(file, prefix): &(PathBuf, ComponentIdentifier)| {
+            let signer = key::read_public(file)?.thumbprint();
+            if signers.find(&signer).is_none() {
+                let file = file.display();
+                return Err(Failure::usage(format!(
+                    "--permit {file}: the key is not trusted: give it with --signer, too"
+                )));
+            }
+            Ok(Permission {
+                signer,
+                prefix: prefix.clone(),
+            })
+        };
+        self.permit.iter().map(permission).collect()
+    }
+}
+
+/// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
+fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
+    let (file, prefix) = text
+        .rsplit_once('=')
+        .ok_or("FILE=PREFIX: the signer's public key, then the first segments of the names")?;
+    let prefix = prefix
+        .parse()
+        .map_err(|error| format!("{prefix}: {error}"))?;
+    Ok((file.into(), prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_is_a_file_and_a_prefix() {
+        let (file, prefix) = permit("keys/a=b.pub=TEEP-Device/pin").unwrap();
+        assert_eq!(file, PathBuf::from("keys/a=b.pub"));
+        assert_eq!(prefix, "TEEP-Device/pin".parse().unwrap());
+        assert!(permit("signer.pem.pub").is_err());
+    }
+}
