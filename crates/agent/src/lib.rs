@@ -66,9 +66,9 @@ pub use trusted_tam::TrustedTam;
 pub use request::Request;
 
 use contact::Contacts;
-use strangers::Patience;
 use inventory::Inventory;
 use ports::{PortError, Tee};
+use strangers::Patience;
 
 /// A TEEP Agent with what it remembers. Everything durable lies in the TEE, so dropping it loses at
 /// most an exchange under way.

@@ -8,8 +8,8 @@ use teep::{
     Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
-use crate::inventory::Requested;
 use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
+use crate::inventory::Requested;
 use crate::ports::{PortError, Tee};
 use crate::{Agent, AgentError, Step, TrustedTam, bounds};
 

@@ -23,7 +23,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Malformed, Problem, Reader};
+use teep_cose::cbor::{
+    EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Malformed, Problem, Reader,
+};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::inventory::{

@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn one_query_request_is_answered_so_often_and_another_one_all_the_same() {
         let mut patience = Patience::new();
-        let mut answers = |digest, times| (0..times).filter(|_| patience.has_answer(digest)).count();
+        let mut answers =
+            |digest, times| (0..times).filter(|_| patience.has_answer(digest)).count();
         assert_eq!(answers([1; 32], 100), 16);
         assert_eq!(answers([2; 32], 1), 1);
         assert_eq!(answers([1; 32], 1), 0);

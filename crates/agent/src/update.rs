@@ -276,8 +276,9 @@ fn fail(
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
     // T-052 (4.3) a binary that may have been the wrong one is not counted on again: the TAM brings it next time.
-    let is_doubtful =
-        |requested: &Requested| requested.have_binary && current.fetched.contains(&requested.component_id);
+    let is_doubtful = |requested: &Requested| {
+        requested.have_binary && current.fetched.contains(&requested.component_id)
+    };
     if agent.inventory.requested.iter().any(is_doubtful) {
         agent.change(tee, |inventory| {
             let mut requested = inventory.requested.iter_mut();

@@ -27,8 +27,8 @@ mod session;
 mod tees;
 
 pub use session::Traffic;
-pub use tees::{Handled, Tee, TeepAgent, Wish};
 pub use teep_agent::{Contact, Input, Request, Step};
+pub use tees::{Handled, Tee, TeepAgent, Wish};
 
 /// Binaries that applications brought, in files, by component.
 pub type Binaries = std::collections::BTreeMap<suit::ComponentIdentifier, std::path::PathBuf>;

@@ -45,6 +45,37 @@ pub trait TeepAgent {
     fn provides(&self, component: &ComponentIdentifier) -> bool;
 }
 
+impl<A: TeepAgent> TeepAgent for &mut A {
+    type Error = A::Error;
+
+    fn request_ta(&mut self, request: &Request) -> Result<Option<Contact>, Self::Error> {
+        (**self).request_ta(request)
+    }
+
+    fn unrequest_ta(
+        &mut self,
+        component: &ComponentIdentifier,
+    ) -> Result<Option<Contact>, Self::Error> {
+        (**self).unrequest_ta(component)
+    }
+
+    fn request_policy_check(&mut self) -> Option<Contact> {
+        (**self).request_policy_check()
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Result<Step, Self::Error> {
+        (**self).handle(input)
+    }
+
+    fn process_error(&mut self, tam_uri: &str) {
+        (**self).process_error(tam_uri);
+    }
+
+    fn provides(&self, component: &ComponentIdentifier) -> bool {
+        (**self).provides(component)
+    }
+}
+
 /// A TEE of the device, as the Broker knows it.
 #[derive(Debug)]
 pub struct Tee<A> {
@@ -112,7 +143,10 @@ impl Broker {
         let mut contacted = Vec::new();
         let mut failure = None;
         // H-10 (5.1) no data back: the component is there.
-        while let Some(contact) = agent.request_ta(&wish.request).map_err(BrokerError::Agent)? {
+        while let Some(contact) = agent
+            .request_ta(&wish.request)
+            .map_err(BrokerError::Agent)?
+        {
             // A-08 (A 4.4) the Agent names the next TAM as long as there is one.
             if contacted.contains(&contact.tam_uri) {
                 break;

@@ -165,7 +165,10 @@ fn a_request_takes_an_unrequest_back() {
     let mut world = installed();
     let (agent, tee) = world.device(0).unwrap();
     agent.unrequest_ta(&id("ta"), tee).unwrap().unwrap();
-    assert_eq!(agent.request_ta(&Request::new(id("ta")), tee).unwrap(), None);
+    assert_eq!(
+        agent.request_ta(&Request::new(id("ta")), tee).unwrap(),
+        None
+    );
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
