@@ -1,6 +1,6 @@
 //! `ProcessTeepMessage`: who sent it, is it whole, and which handler takes it (draft sections 4.1.2, 7.2).
 
-use teep::{CipherSuite, ErrorCode, ErrorMessage, Message, Numbers, Text, Token};
+use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, Message, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
 use teep_cose::{Sign1, SignedMessage, TrustAnchors};
@@ -8,7 +8,7 @@ use teep_cose::{Sign1, SignedMessage, TrustAnchors};
 use crate::ports::Tee;
 use crate::{Agent, AgentError, Provisioning, Step, TrustedTam, bounds, query, update};
 
-pub(crate) const NUMBERS: &Numbers = &Numbers::IANA;
+pub(crate) const GENERATION: &Generation = &Generation::DRAFT_26;
 
 /// An Error that answers a message: what was wrong, for the TAM and for people.
 pub(crate) type ErrorAnswer = alloc::boxed::Box<ErrorMessage>;
@@ -95,7 +95,7 @@ fn authenticate<'a>(
     // The first that has the key: it says what the TAM must prove and where it is told in confidence.
     let owned = provisioning.tams.iter().find(|tam| tam.has_key(key));
     let tam = owned.expect("the key is one of a TAM's");
-    let message = Message::decode(payload, NUMBERS, &bounds::MESSAGE)
+    let message = Message::decode(payload, GENERATION, &bounds::MESSAGE)
         .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
     // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
     // the Agent's answer is COSE_Sign1.
@@ -113,13 +113,19 @@ fn authenticate<'a>(
 /// Signs a message with the Agent's key and hands it to the Broker.
 // T-004 (4) every message is protected; T-172 (8) by the one suite that the Agent has.
 pub(crate) fn send(message: &Message, tee: &dyn Tee) -> Step {
-    Step::Send(tee.sign(Sign1::new(&message.encode(NUMBERS)).with_kid()))
+    Step::Send(tee.sign(Sign1::new(&message.encode(GENERATION)).with_kid()))
 }
 
 /// The same for the answer to a QueryRequest, whose TAM is trusted but may not know the Agent's key yet:
 /// the key goes with it.
 pub(crate) fn introduce(message: &Message, tee: &dyn Tee) -> Step {
-    Step::Send(tee.sign(Sign1::new(&message.encode(NUMBERS)).with_kid().with_key()))
+    Step::Send(
+        tee.sign(
+            Sign1::new(&message.encode(GENERATION))
+                .with_kid()
+                .with_key(),
+        ),
+    )
 }
 
 // T-092 (4.6) an Error says its reason; T-075, T-076 (4.6) the token is the request's, if it had one.

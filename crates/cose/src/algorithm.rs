@@ -47,8 +47,8 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm with this COSE number, if this crate has it. ES256 (-7) is none: it leaves the curve
-    /// open (see [`SignedMessage::accepting_es256`](crate::SignedMessage::accepting_es256)).
+    /// The algorithm with this COSE number, if this crate has it. ES256 (-7) and EdDSA (-8) are
+    /// none: they leave the curve open (see [`AlgorithmNumbers`]).
     #[must_use]
     pub fn from_number(number: i64) -> Option<Self> {
         Self::ALL
@@ -93,8 +93,48 @@ impl fmt::Display for Algorithm {
     }
 }
 
+/// By which numbers a message names its signature algorithms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AlgorithmNumbers {
+    /// ESP256 (-9) and Ed25519 (-19), which say curve and parameters too (RFC 9864).
+    #[default]
+    FullySpecified,
+    /// ES256 (-7) and EdDSA (-8) in their places, which leave the curve to the key (RFC 9053): what was
+    /// usual before.
+    Polymorphic,
+}
+
+impl AlgorithmNumbers {
+    /// The number that names `algorithm`; those that never had a second one keep theirs.
+    #[must_use]
+    pub const fn number(self, algorithm: Algorithm) -> i64 {
+        match (self, algorithm) {
+            (Self::Polymorphic, Algorithm::Esp256) => ES256,
+            (Self::Polymorphic, Algorithm::Ed25519) => EDDSA,
+            (_, algorithm) => algorithm.number(),
+        }
+    }
+
+    /// The algorithm that `number` names here, on the only curve that this crate has for it.
+    #[must_use]
+    pub fn algorithm(self, number: i64) -> Option<Algorithm> {
+        let mut all = Algorithm::ALL.into_iter();
+        all.find(|algorithm| self.number(*algorithm) == number)
+    }
+
+    pub(crate) const fn iana(self, algorithm: Algorithm) -> coset::iana::Algorithm {
+        match (self, algorithm) {
+            (Self::Polymorphic, Algorithm::Esp256) => coset::iana::Algorithm::ES256,
+            (Self::Polymorphic, Algorithm::Ed25519) => coset::iana::Algorithm::EdDSA,
+            (_, algorithm) => algorithm.iana(),
+        }
+    }
+}
+
 /// ES256: ECDSA with SHA-256 on whatever curve the key has (RFC 9053 section 2.1).
 pub(crate) const ES256: i64 = -7;
+/// EdDSA on whatever curve the key has (RFC 9053 section 2.2).
+pub(crate) const EDDSA: i64 = -8;
 
 #[cfg(test)]
 mod tests {
@@ -108,5 +148,25 @@ mod tests {
             assert_eq!(Algorithm::from_number(iana), Some(algorithm));
         }
         assert_eq!(Algorithm::from_number(ES256), None);
+        assert_eq!(Algorithm::from_number(EDDSA), None);
+    }
+
+    #[test]
+    fn each_algorithm_has_one_number_in_either_numbering() {
+        for numbers in [
+            AlgorithmNumbers::FullySpecified,
+            AlgorithmNumbers::Polymorphic,
+        ] {
+            for algorithm in Algorithm::ALL {
+                let number = numbers.number(algorithm);
+                assert_eq!(numbers.algorithm(number), Some(algorithm));
+                let iana = coset::iana::EnumI64::to_i64(&numbers.iana(algorithm));
+                assert_eq!(iana, number);
+            }
+        }
+        let polymorphic = AlgorithmNumbers::Polymorphic;
+        assert_eq!(polymorphic.algorithm(-7), Some(Algorithm::Esp256));
+        assert_eq!(polymorphic.algorithm(-8), Some(Algorithm::Ed25519));
+        assert_eq!(polymorphic.algorithm(-9), None);
     }
 }

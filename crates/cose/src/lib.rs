@@ -11,14 +11,14 @@
 //! | Algorithm | COSE number | Signs | Verifies | Text |
 //! |---|---|---|---|---|
 //! | ESP256 | -9 | yes | yes | RFC 9864 |
-//! | ES256 | -7 | no | with a P-256 key, [where asked](SignedMessage::accepting_es256) | RFC 9053 |
 //! | Ed25519 | -19 | yes | yes | RFC 9864 |
+//! | ES256 | -7 | [where asked](Sign1::numbered) | with a P-256 key, [where asked](SignedMessage::accepting_older_numbers) | RFC 9053 |
+//! | EdDSA | -8 | likewise | likewise, with an Ed25519 key | RFC 9053 |
 //! | HSS-LMS with SHA-256/256 | -46 | no | yes | RFC 8778 |
 //! | ML-DSA-44, -65, -87 | -48, -49, -50 | yes | yes | RFC 9964 |
 //! | HMAC 256/256, in [COSE_Mac0](mac::Mac0) | 5 | yes | yes | RFC 9053 |
 //!
-//! Not yet here: X.509 chains, COSE_Mac, EdDSA by its older number -8, HSS-LMS with the shorter hashes and
-//! SHAKE of RFC 9858.
+//! Not yet here: X.509 chains, COSE_Mac, HSS-LMS with the shorter hashes and SHAKE of RFC 9858.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
@@ -46,7 +46,7 @@ pub mod mac;
 pub mod sign;
 pub mod trust_anchor;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, AlgorithmNumbers};
 pub use cbor::Malformed;
 pub use key::{KeyError, PublicKey, SigningKey, Thumbprint};
 pub use sign::{Sign1, SignatureError, SignedMessage, sign_with_each};

@@ -7,7 +7,7 @@ use coset::{
     TaggedCborSerializable as _, cbor::Value,
 };
 
-use crate::algorithm::ES256;
+use crate::algorithm::{AlgorithmNumbers, EDDSA, ES256};
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
 use crate::key::{PublicKey, SigningKey, Thumbprint};
 use crate::{Algorithm, Error};
@@ -19,6 +19,7 @@ use crate::{Algorithm, Error};
 #[derive(Debug, Clone, Copy)]
 pub struct Sign1<'a> {
     payload: &'a [u8],
+    numbers: AlgorithmNumbers,
     kid: bool,
     key_by_value: bool,
     tagged: bool,
@@ -31,11 +32,18 @@ impl<'a> Sign1<'a> {
     pub const fn new(payload: &'a [u8]) -> Self {
         Self {
             payload,
+            numbers: AlgorithmNumbers::FullySpecified,
             kid: false,
             key_by_value: false,
             tagged: true,
             detached: false,
         }
+    }
+
+    /// Names the algorithm by these numbers, for a receiver that knows no others.
+    #[must_use]
+    pub const fn numbered(self, numbers: AlgorithmNumbers) -> Self {
+        Self { numbers, ..self }
     }
 
     /// Names the key by its thumbprint in the unprotected header (`kid`, label 4).
@@ -88,7 +96,7 @@ impl<'a> Sign1<'a> {
         let builder = coset::CoseSign1Builder::new()
             .protected(
                 HeaderBuilder::new()
-                    .algorithm(key.algorithm().iana())
+                    .algorithm(self.numbers.iana(key.algorithm()))
                     .build(),
             )
             .unprotected(self.unprotected(key));
@@ -182,7 +190,7 @@ pub enum SignatureError {
 #[derive(Debug, Clone)]
 pub struct SignedMessage {
     message: Message,
-    accepts_es256: bool,
+    accepts_older_numbers: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -200,7 +208,7 @@ pub struct SignatureHeader {
     pub kid: Vec<u8>,
     /// The key itself, if the header carries a usable one (`kccs`).
     pub key: Option<PublicKey>,
-    accepts_es256: bool,
+    accepts_older_numbers: bool,
 }
 
 impl SignatureHeader {
@@ -211,11 +219,14 @@ impl SignatureHeader {
     }
 
     /// The algorithm, if it is one that this crate has. Of a message that
-    /// [accepts ES256](SignedMessage::accepting_es256), that number too is ESP256: no other curve is verified.
+    /// [accepts older numbers](SignedMessage::accepting_older_numbers), ES256 too is ESP256 and EdDSA is
+    /// Ed25519: no other curves are verified.
     #[must_use]
     pub fn supported_algorithm(&self) -> Option<Algorithm> {
         match self.algorithm? {
-            ES256 if self.accepts_es256 => Some(Algorithm::Esp256),
+            number @ (ES256 | EDDSA) if self.accepts_older_numbers => {
+                AlgorithmNumbers::Polymorphic.algorithm(number)
+            }
             number => Algorithm::from_number(number),
         }
     }
@@ -246,7 +257,7 @@ impl SignedMessage {
         };
         let message = Self {
             message,
-            accepts_es256: false,
+            accepts_older_numbers: false,
         };
         // RFC 9052 section 3.1: a critical parameter that is not understood makes the message fatal.
         if message.headers().any(|header| !header.crit.is_empty()) {
@@ -255,15 +266,16 @@ impl SignedMessage {
         Ok(message)
     }
 
-    /// Lets ES256 (-7) count as ESP256 (-9), which it is if the key is on P-256; of other curves there are
-    /// no keys here. Without this only fully specified algorithms (RFC 9864) count.
+    /// Lets ES256 (-7) count as ESP256 (-9), which it is if the key is on P-256, and EdDSA (-8) as Ed25519
+    /// (-19); of other curves there are no keys here. Without this only fully specified algorithms
+    /// (RFC 9864) count.
     ///
-    /// For messages by others whose authors still write the older number, as the published examples of the
+    /// For messages by others whose authors still write the older numbers, as the published examples of the
     /// SUIT manifest draft do.
     #[must_use]
-    pub fn accepting_es256(self) -> Self {
+    pub fn accepting_older_numbers(self) -> Self {
         Self {
-            accepts_es256: true,
+            accepts_older_numbers: true,
             ..self
         }
     }
@@ -363,8 +375,11 @@ impl SignedMessage {
     /// Whether a signature with this protected header can be by `key`.
     fn fits(&self, header: &Header, key: &PublicKey) -> bool {
         match algorithm_number(header) {
-            // P-12 (4.2) ES256 says nothing of the curve: the key does.
-            Some(ES256) => self.accepts_es256 && matches!(key, PublicKey::P256(_)),
+            // P-12 (4.2) ES256 and EdDSA say nothing of the curve: the key does.
+            Some(number @ (ES256 | EDDSA)) => {
+                let algorithm = AlgorithmNumbers::Polymorphic.algorithm(number);
+                self.accepts_older_numbers && algorithm == Some(key.algorithm())
+            }
             number => number == Some(key.algorithm().number()),
         }
     }
@@ -379,7 +394,7 @@ impl SignedMessage {
             algorithm: algorithm_number(protected),
             kid: kid.clone(),
             key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
-            accepts_es256: self.accepts_es256,
+            accepts_older_numbers: self.accepts_older_numbers,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use suit::Report;
-use teep::{Message, Numbers};
+use teep::{Generation, Message};
 use teep_cose::SignedMessage;
 use teep_cose::cbor::Limits;
 
@@ -122,7 +122,7 @@ pub fn read(bytes: &[u8]) -> Option<Message> {
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
     Message::decode(
         signed.unverified_payload()?,
-        &Numbers::IANA,
+        &Generation::DRAFT_26,
         &Limits::MESSAGE,
     )
     .ok()

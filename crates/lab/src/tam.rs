@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use eat::Profile;
 use suit::ComponentIdentifier;
-use teep::{Message, Numbers, Token};
+use teep::{Generation, Message, Token};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
@@ -123,7 +123,7 @@ impl TamNode {
             // The other of `Algorithm::TEEP`.
             _ => &self.tam.esp256,
         };
-        Sign1::new(&message.encode(&Numbers::IANA))
+        Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .sign(key)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use suit::process::Identity;
 use suit::{ComponentIdentifier, SuitDigest};
-use teep::{Message, Numbers};
+use teep::{Generation, Message};
 use teep_agent::ports::Keys as _;
 use teep_agent::{
     Agent, AgentError, Contact, Input, Permission, Provisioning, Request, Step, TrustedTam,
@@ -346,7 +346,7 @@ impl World {
 
     /// Has a device's Agent say `message` to a TAM, past the network; returns what the TAM answers.
     pub fn tell(&mut self, device: usize, tam: usize, message: &Message) -> Option<Message> {
-        let payload = message.encode(&Numbers::IANA);
+        let payload = message.encode(&Generation::DRAFT_26);
         let signed = Sign1::new(&payload).with_kid().with_key();
         let signed = self.devices[device].tee.sign(signed);
         read(&self.post(tam, &signed))

@@ -247,7 +247,7 @@ fn a_report_about_something_else_is_no_answer() {
 #[test]
 fn a_success_signed_by_another_key_is_dropped() {
     let reason = dropped(|world, success| {
-        let payload = Message::Success(success).encode(&teep::Numbers::IANA);
+        let payload = Message::Success(success).encode(&teep::Generation::DRAFT_26);
         let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
         let signed = teep_cose::Sign1::new(&payload)
             .with_kid()

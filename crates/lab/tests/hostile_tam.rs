@@ -125,7 +125,7 @@ fn an_update_with_several_signatures_is_refused() {
         token: token(),
         ..Update::default()
     });
-    let payload = update.encode(&teep::Numbers::IANA);
+    let payload = update.encode(&teep::Generation::DRAFT_26);
     let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
     let tam = &world.tams[0].tam;
     let mixed = teep_cose::sign_with_each(&payload, &[&stranger, &tam.ed25519]);

@@ -47,19 +47,38 @@ impl SystemPropertyClaims {
     /// # Errors
     /// [`Malformed`] if the next item is no such map, has no component, or no parameter.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        // R-12 a parameter beside the component: a claim that claims nothing is no claim.
+        Self::decode_with(reader, COMPONENT, 2)
+    }
+
+    /// Reads the map as drafts 10 to 15 of the TEEP protocol have it in programs that are in use: the
+    /// component at `component_key` rather than at 0 (which is read as well), and maybe nothing beside it.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the next item is no such map or has no component.
+    pub fn decode_keyed(reader: &mut Reader<'_>, component_key: i64) -> Result<Self, Malformed> {
+        Self::decode_with(reader, component_key, 1)
+    }
+
+    fn decode_with(
+        reader: &mut Reader<'_>,
+        component_key: i64,
+        least: u64,
+    ) -> Result<Self, Malformed> {
         let missing_component = reader.fault("system-component-id", Problem::Missing);
         let missing_parameter = reader.fault("system-property-claims", Problem::Missing);
         let mut claims = Self::default();
         let mut component = None;
         let count = reader.map("system-property-claims")?;
-        // R-12 a parameter beside the component: a claim that claims nothing is no claim.
-        if count < 2 {
+        if count < least {
             return Err(missing_parameter);
         }
         for _ in 0..count {
             let label = reader.int("system-property-claims")?;
             match label {
-                COMPONENT => component = Some(ComponentIdentifier::decode(reader)?),
+                label if label == COMPONENT || label == component_key => {
+                    component = Some(ComponentIdentifier::decode(reader)?);
+                }
                 VENDOR if reader.kind("vendor-identifier")? == Kind::Bytes => {
                     claims.vendor_identifier = Some(uuid(reader, "vendor-identifier")?);
                 }
@@ -82,8 +101,13 @@ impl SystemPropertyClaims {
 
     /// Writes the map, deterministically.
     pub fn encode(&self, encoder: &mut Encoder<&mut Vec<u8>>) {
+        self.encode_keyed(encoder, COMPONENT);
+    }
+
+    /// Writes the map with the component at `component_key`, see [`SystemPropertyClaims::decode_keyed`].
+    pub fn encode_keyed(&self, encoder: &mut Encoder<&mut Vec<u8>>, component_key: i64) {
         let mut map = MapEncoder::default();
-        map.entry(COMPONENT, |e| self.component.encode(e));
+        map.entry(component_key, |e| self.component.encode(e));
         if let Some(vendor) = &self.vendor_identifier {
             map.bytes(VENDOR, vendor);
         }

@@ -58,8 +58,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep::{Message, Numbers};
-use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+use teep::{Generation, Message};
+use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
@@ -189,11 +189,11 @@ impl Tam {
             // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
             _ => &self.esp256,
         };
-        Sign1::new(&message.encode(NUMBERS)).with_kid().sign(key)
+        GENERATION.sign1(&message.encode(GENERATION)).sign(key)
     }
 }
 
-const NUMBERS: &Numbers = &Numbers::IANA;
+const GENERATION: &Generation = &Generation::DRAFT_26;
 
 #[cfg(test)]
 mod tests;

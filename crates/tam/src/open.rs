@@ -7,7 +7,7 @@ use teep::{Message, Token};
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, PublicKey, SignedMessage, Thumbprint};
 
-use crate::{Device, Dropped, NUMBERS};
+use crate::{Device, Dropped, GENERATION};
 
 /// A message as it came: parsed, believed by nobody.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Received, Dropped> {
     let payload = signed
         .unverified_payload()
         .ok_or(teep_cose::SignatureError::Payload)?;
-    let message = Message::decode(payload, NUMBERS, &Limits::MESSAGE)?;
+    let message = Message::decode(payload, GENERATION, &Limits::MESSAGE)?;
     let header = signed.signatures().pop().ok_or(Dropped::NoKey)?;
     let agent = header
         .thumbprint()
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn success(key: &SigningKey, by_value: bool) -> Vec<u8> {
-        let payload = Message::Success(Success::default()).encode(NUMBERS);
+        let payload = Message::Success(Success::default()).encode(GENERATION);
         let sign1 = Sign1::new(&payload).with_kid();
         let sign1 = if by_value { sign1.with_key() } else { sign1 };
         sign1.sign(key)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use teep::{CipherSuite, DataItems, Message, QueryRequest, SuitCoseProfile};
 use teep_cose::sign_with_each;
 
-use crate::{NUMBERS, Tam};
+use crate::{GENERATION, Tam};
 
 pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
     let request = QueryRequest {
@@ -19,6 +19,6 @@ pub(crate) fn make(tam: &Tam, now: u64, random: &mut dyn rand_core::CryptoRng) -
         ..QueryRequest::default()
     };
     // T-169 (8) the Agent is unknown, so one signature for each suite.
-    let payload = Message::QueryRequest(request).encode(NUMBERS);
+    let payload = Message::QueryRequest(request).encode(GENERATION);
     sign_with_each(&payload, &[&tam.esp256, &tam.ed25519])
 }

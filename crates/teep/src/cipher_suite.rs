@@ -3,6 +3,7 @@
 use teep_cose::cbor::Reader;
 use teep_cose::{Algorithm, Malformed};
 
+use crate::Generation;
 use crate::item::Item;
 use crate::numbers::Label;
 use crate::writer::Writer;
@@ -37,19 +38,22 @@ impl CipherSuite {
         }
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         let mut probe = reader.clone();
         let other = Item::decode(reader, FIELD)?;
-        Ok(sign1_algorithm(&mut probe).map_or(Self::Other(other), Self::Sign1))
+        Ok(sign1_algorithm(&mut probe, generation).map_or(Self::Other(other), Self::Sign1))
     }
 
-    pub(crate) fn encode(&self, writer: &mut Writer) {
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
         match self {
             Self::Sign1(algorithm) => {
                 writer.array(1);
                 writer.array(2);
                 writer.uint(COSE_SIGN1);
-                writer.int(algorithm.number());
+                writer.int(generation.algorithm_numbers.number(*algorithm));
             }
             Self::Other(item) => item.encode(writer),
         }
@@ -63,13 +67,15 @@ impl From<Algorithm> for CipherSuite {
 }
 
 /// The algorithm of `[[18, algorithm]]`; nothing for any other item.
-fn sign1_algorithm(item: &mut Reader<'_>) -> Option<Algorithm> {
+fn sign1_algorithm(item: &mut Reader<'_>, generation: &Generation) -> Option<Algorithm> {
     item.array_of(FIELD, 1, "one operation").ok()?;
     item.array_of(FIELD, 2, "type and algorithm").ok()?;
     if item.uint(FIELD).ok()? != COSE_SIGN1 {
         return None;
     }
-    Algorithm::from_number(item.int(FIELD).ok()?)
+    let numbers = generation.algorithm_numbers;
+    numbers
+        .algorithm(item.int(FIELD).ok()?)
         .filter(|algorithm| Algorithm::TEEP.contains(algorithm))
 }
 
@@ -84,7 +90,7 @@ mod tests {
 
     fn decode(bytes: &[u8]) -> CipherSuite {
         let mut reader = Reader::new(bytes, "suite", &Limits::MESSAGE).unwrap();
-        let suite = CipherSuite::decode(&mut reader).unwrap();
+        let suite = CipherSuite::decode(&mut reader, &Generation::DRAFT_26).unwrap();
         assert!(reader.is_at_end());
         suite
     }
@@ -95,7 +101,7 @@ mod tests {
         assert_eq!(decode(&[0x81, 0x82, 18, 0x32]), CipherSuite::SIGN1_ED25519);
         for suite in CipherSuite::MANDATORY {
             let mut writer = Writer::new();
-            suite.encode(&mut writer);
+            suite.encode(&mut writer, &Generation::DRAFT_26);
             assert_eq!(decode(&writer.finish()), suite);
         }
     }
@@ -116,7 +122,7 @@ mod tests {
             assert_eq!(suite, CipherSuite::Other(Item::new(bytes).unwrap()));
             assert_eq!(suite.algorithm(), None);
             let mut writer = Writer::new();
-            suite.encode(&mut writer);
+            suite.encode(&mut writer, &Generation::DRAFT_26);
             assert_eq!(writer.finish(), bytes);
         }
     }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use teep_cose::Malformed;
 use teep_cose::cbor::Reader;
 
-use crate::numbers::{Label, Numbers};
+use crate::Generation;
+use crate::numbers::Label;
 use crate::options::{self, OptionsWriter};
 use crate::writer::Writer;
 use crate::{
@@ -90,17 +91,20 @@ impl ErrorMessage {
     }
 
     /// Reads what follows the type.
-    pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         // The code comes last; this one is replaced before anybody sees it.
         let mut message = Self::new(ErrorCode::PermanentError);
-        message.unknown_labels = options::read(reader, numbers, |label, reader| {
+        message.unknown_labels = options::read(reader, generation, |label, reader| {
             match label {
                 Label::Token => message.token = Some(Token::decode(reader)?),
                 Label::ErrMsg => message.err_msg = Some(Text::decode(reader, label)?),
                 Label::ErrLang => message.err_lang = Some(LanguageTag::decode(reader)?),
                 Label::SupportedTeepCipherSuites => {
                     message.supported_teep_cipher_suites =
-                        options::supported(reader, label, CipherSuite::decode)?;
+                        options::supported(reader, label, |r| CipherSuite::decode(r, generation))?;
                 }
                 Label::SupportedFreshnessMechanisms => {
                     message.supported_freshness_mechanisms =
@@ -108,7 +112,9 @@ impl ErrorMessage {
                 }
                 Label::SupportedSuitCoseProfiles => {
                     message.supported_suit_cose_profiles =
-                        options::supported(reader, label, SuitCoseProfile::decode)?;
+                        options::supported(reader, label, |r| {
+                            SuitCoseProfile::decode(r, generation)
+                        })?;
                 }
                 Label::Challenge => message.challenge = Some(Challenge::decode(reader)?),
                 Label::Versions => {
@@ -120,19 +126,19 @@ impl ErrorMessage {
             }
             Ok(true)
         })?;
-        message.err_code = ErrorCode::decode(reader, numbers)?;
+        message.err_code = ErrorCode::decode(reader, generation.numbers)?;
         Ok(message)
     }
 
     /// Writes what follows the type.
-    pub(crate) fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut options = OptionsWriter::new(numbers);
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut options = OptionsWriter::new(generation);
         options.token(self.token.as_ref());
         options.err_msg(self.err_msg.as_ref(), self.err_lang.as_ref());
         options.list(
             Label::SupportedTeepCipherSuites,
             &self.supported_teep_cipher_suites,
-            CipherSuite::encode,
+            |suite, writer| suite.encode(writer, generation),
         );
         options.list(
             Label::SupportedFreshnessMechanisms,
@@ -142,7 +148,7 @@ impl ErrorMessage {
         options.list(
             Label::SupportedSuitCoseProfiles,
             &self.supported_suit_cose_profiles,
-            SuitCoseProfile::encode,
+            |profile, writer| profile.encode(writer, generation),
         );
         options.challenge(self.challenge.as_ref());
         options.list(Label::Versions, &self.versions, |version, writer| {
@@ -150,7 +156,7 @@ impl ErrorMessage {
         });
         options.byte_strings(Label::SuitReports, &self.suit_reports);
         options.finish(writer);
-        self.err_code.encode(writer, numbers);
+        self.err_code.encode(writer, generation.numbers);
     }
 }
 

@@ -11,13 +11,11 @@
 //! - Algorithms, profiles and mechanisms that we do not know are kept and never fatal.
 //! - SUIT Reports, manifests and attestation payloads are kept as the bytes they came in.
 //!
-//! Two number tables exist: [`Numbers::IANA`] and, for programs of older drafts, [`Numbers::PRE_26`].
-//!
-//! Not yet here: what else older generations do differently (their algorithm numbers, tc-list entries
-//! keyed by component-id, the selected cipher suite).
+//! Programs in use speak four generations of the protocol, which differ in their numbers and in more:
+//! [`Generation`] is the table of that, and a message is encoded and decoded by one of its rows.
 //!
 //! ```
-//! use teep::{CipherSuite, DataItems, Message, Numbers, QueryRequest, SuitCoseProfile, Token};
+//! use teep::{CipherSuite, DataItems, Generation, Message, QueryRequest, SuitCoseProfile, Token};
 //! use teep_cose::cbor::Limits;
 //!
 //! let request = Message::QueryRequest(QueryRequest {
@@ -27,8 +25,9 @@
 //!     data_item_requested: DataItems::TRUSTED_COMPONENTS,
 //!     ..QueryRequest::default()
 //! });
-//! let payload = request.encode(&Numbers::IANA);
-//! assert_eq!(Message::decode(&payload, &Numbers::IANA, &Limits::MESSAGE)?, request);
+//! let generation = &Generation::DRAFT_26;
+//! let payload = request.encode(generation);
+//! assert_eq!(Message::decode(&payload, generation, &Limits::MESSAGE)?, request);
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
@@ -41,6 +40,7 @@ pub mod data_items;
 pub mod error_code;
 pub mod error_message;
 pub mod freshness;
+pub mod generation;
 pub mod item;
 pub mod message;
 pub mod numbers;
@@ -61,12 +61,13 @@ pub use data_items::DataItems;
 pub use error_code::ErrorCode;
 pub use error_message::ErrorMessage;
 pub use freshness::FreshnessMechanism;
+pub use generation::{Generation, ProfileForm};
 pub use item::Item;
 pub use message::Message;
 pub use numbers::{Label, MessageType, Numbers};
 pub use query_request::{Inconsistency, QueryRequest};
 pub use query_response::{QueryResponse, RequestedTrustedComponent};
-pub use recognise::recognise;
+pub use recognise::{recognise, recognise_generation};
 pub use success::Success;
 pub use suit_cose_profile::SuitCoseProfile;
 pub use text::{LanguageTag, Text};

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use teep_cose::Malformed;
 use teep_cose::cbor::{Limits, Problem, Reader};
 
-use crate::numbers::{MessageType, Numbers};
+use crate::Generation;
+use crate::numbers::MessageType;
 use crate::writer::Writer;
 use crate::{ErrorMessage, QueryRequest, QueryResponse, Success, Token, Update};
 
@@ -29,15 +30,20 @@ impl Message {
     ///
     /// # Errors
     /// [`Malformed`], with the field as the draft spells it, if the payload is not one CBOR item within
-    /// `limits` or not a message of this version of the registry.
-    pub fn decode(payload: &[u8], numbers: &Numbers, limits: &Limits) -> Result<Self, Malformed> {
+    /// `limits` or not a message of this generation.
+    pub fn decode(
+        payload: &[u8],
+        generation: &Generation,
+        limits: &Limits,
+    ) -> Result<Self, Malformed> {
         // T-011 (4.1.2) valid CBOR, no duplicate labels: else two readers could see two messages.
         let mut reader = Reader::new(payload, "TEEP message", limits)?;
         let start = reader.clone();
         let elements = reader.array("TEEP message")?;
         let unknown_type = reader.fault("type", Problem::Expected("a TEEP message type"));
         // T-014 (4.1.2) then the fields against the draft, beginning with type and number of elements.
-        let message_type = numbers
+        let message_type = generation
+            .numbers
             .message_type(reader.uint("type")?)
             .ok_or(unknown_type)?;
         let (expected, length) = elements_of(message_type);
@@ -46,31 +52,31 @@ impl Message {
         }
         Ok(match message_type {
             MessageType::QueryRequest => {
-                Self::QueryRequest(QueryRequest::decode(&mut reader, numbers)?)
+                Self::QueryRequest(QueryRequest::decode(&mut reader, generation)?)
             }
             MessageType::QueryResponse => {
-                Self::QueryResponse(QueryResponse::decode(&mut reader, numbers)?)
+                Self::QueryResponse(QueryResponse::decode(&mut reader, generation)?)
             }
-            MessageType::Update => Self::Update(Update::decode(&mut reader, numbers)?),
-            MessageType::Success => Self::Success(Success::decode(&mut reader, numbers)?),
-            MessageType::Error => Self::Error(ErrorMessage::decode(&mut reader, numbers)?),
+            MessageType::Update => Self::Update(Update::decode(&mut reader, generation)?),
+            MessageType::Success => Self::Success(Success::decode(&mut reader, generation)?),
+            MessageType::Error => Self::Error(ErrorMessage::decode(&mut reader, generation)?),
         })
     }
 
     /// Encodes the message: the payload to be signed.
     #[must_use]
-    pub fn encode(&self, numbers: &Numbers) -> Vec<u8> {
+    pub fn encode(&self, generation: &Generation) -> Vec<u8> {
         let message_type = self.message_type();
         let mut writer = Writer::new();
         let (elements, _) = elements_of(message_type);
         writer.array(elements as usize);
-        writer.uint(numbers.message_type_number(message_type));
+        writer.uint(generation.numbers.message_type_number(message_type));
         match self {
-            Self::QueryRequest(message) => message.encode(&mut writer, numbers),
-            Self::QueryResponse(message) => message.encode(&mut writer, numbers),
-            Self::Update(message) => message.encode(&mut writer, numbers),
-            Self::Success(message) => message.encode(&mut writer, numbers),
-            Self::Error(message) => message.encode(&mut writer, numbers),
+            Self::QueryRequest(message) => message.encode(&mut writer, generation),
+            Self::QueryResponse(message) => message.encode(&mut writer, generation),
+            Self::Update(message) => message.encode(&mut writer, generation),
+            Self::Success(message) => message.encode(&mut writer, generation),
+            Self::Error(message) => message.encode(&mut writer, generation),
         }
         writer.finish()
     }

@@ -15,7 +15,7 @@ pub struct Numbers {
     /// The message types (registry "TEEP Message Types").
     pub message_types: [(u64, MessageType); 5],
     /// The labels of options (registry "TEEP CBOR Labels").
-    pub labels: [(u64, Label); 22],
+    pub labels: &'static [(u64, Label)],
     /// The error codes (registry "TEEP Error Codes").
     pub error_codes: [(u64, ErrorCode); 11],
 }
@@ -31,7 +31,7 @@ impl Numbers {
             (4, MessageType::Success),
             (5, MessageType::Error),
         ],
-        labels: [
+        labels: &[
             (1, Label::SupportedTeepCipherSuites),
             (2, Label::Challenge),
             (3, Label::Versions),
@@ -68,11 +68,12 @@ impl Numbers {
             (5, MessageType::Success),
             (6, MessageType::Error),
         ],
-        labels: [
+        labels: &[
             (1, Label::SupportedTeepCipherSuites),
             (2, Label::Challenge),
             (3, Label::Versions),
             (4, Label::SupportedSuitCoseProfiles),
+            (5, Label::SelectedTeepCipherSuite),
             (6, Label::SelectedVersion),
             (7, Label::AttestationPayload),
             (8, Label::TcList),
@@ -113,13 +114,13 @@ impl Numbers {
     /// The label with this number, if this version has it.
     #[must_use]
     pub fn label(&self, number: u64) -> Option<Label> {
-        named(&self.labels, number)
+        named(self.labels, number)
     }
 
-    /// The number of a label.
+    /// The number of a label, if this version has it.
     #[must_use]
-    pub fn label_number(&self, label: Label) -> u64 {
-        number_of(&self.labels, label).expect(COMPLETE)
+    pub fn label_number(&self, label: Label) -> Option<u64> {
+        number_of(self.labels, label)
     }
 
     /// The error code with this number; a number that this version does not have is an unknown error.
@@ -181,6 +182,8 @@ pub enum Label {
     Versions,
     /// The SUIT COSE profiles that the sender supports: an array, in Error (in QueryRequest by position).
     SupportedSuitCoseProfiles,
+    /// The cipher suite that the Agent chose: in QueryResponse, up to draft 17. Today it is inferred.
+    SelectedTeepCipherSuite,
     /// The protocol version that the Agent chose: a number, in QueryResponse.
     SelectedVersion,
     /// Evidence or Attestation Result: bytes, in QueryRequest, QueryResponse and Update.
@@ -228,6 +231,7 @@ impl Label {
             Self::Challenge => "challenge",
             Self::Versions => "versions",
             Self::SupportedSuitCoseProfiles => "supported-suit-cose-profiles",
+            Self::SelectedTeepCipherSuite => "selected-teep-cipher-suite",
             Self::SelectedVersion => "selected-version",
             Self::AttestationPayload => "attestation-payload",
             Self::TcList => "tc-list",
@@ -293,9 +297,9 @@ mod tests {
                 assert_eq!(numbers.message_type(number), Some(message_type));
                 assert_eq!(numbers.message_type_number(message_type), number);
             }
-            for (number, label) in numbers.labels {
+            for &(number, label) in numbers.labels {
                 assert_eq!(numbers.label(number), Some(label));
-                assert_eq!(numbers.label_number(label), number);
+                assert_eq!(numbers.label_number(label), Some(number));
             }
             for (number, code) in numbers.error_codes {
                 assert_eq!(numbers.error_code(number), Some(code));

@@ -6,7 +6,8 @@ use suit::ComponentIdentifier;
 use teep_cose::Malformed;
 use teep_cose::cbor::{Problem, Reader};
 
-use crate::numbers::{Label, Numbers};
+use crate::Generation;
+use crate::numbers::Label;
 use crate::writer::Writer;
 use crate::{Challenge, LanguageTag, Text, Token};
 
@@ -16,13 +17,13 @@ use crate::{Challenge, LanguageTag, Text, Token};
 /// option. Returns the labels up to 23 that were not understood.
 pub(crate) fn read<'b>(
     reader: &mut Reader<'b>,
-    numbers: &Numbers,
+    generation: &Generation,
     mut option: impl FnMut(Label, &mut Reader<'b>) -> Result<bool, Malformed>,
 ) -> Result<Vec<u64>, Malformed> {
     let mut unknown = Vec::new();
     for _ in 0..reader.map("options")? {
         let number = reader.uint("the label of an option")?;
-        if let Some(label) = numbers.label(number)
+        if let Some(label) = generation.numbers.label(number)
             && option(label, reader)?
         {
             continue;
@@ -79,15 +80,15 @@ pub(crate) fn byte_strings(
 
 /// Collects the options of a message to be sent, in the order of the draft's CDDL.
 pub(crate) struct OptionsWriter<'n> {
-    numbers: &'n Numbers,
+    generation: &'n Generation,
     count: usize,
     entries: Writer,
 }
 
 impl<'n> OptionsWriter<'n> {
-    pub(crate) fn new(numbers: &'n Numbers) -> Self {
+    pub(crate) fn new(generation: &'n Generation) -> Self {
         Self {
-            numbers,
+            generation,
             count: 0,
             entries: Writer::new(),
         }
@@ -99,9 +100,10 @@ impl<'n> OptionsWriter<'n> {
         value: Option<&T>,
         write: impl FnOnce(&T, &mut Writer),
     ) {
-        if let Some(value) = value {
+        // An Agent may know the labels of its generation only and fail on others.
+        if let (Some(value), Some(number)) = (value, self.generation.sent_label(label)) {
             self.count += 1;
-            self.entries.uint(self.numbers.label_number(label));
+            self.entries.uint(number);
             write(value, &mut self.entries);
         }
     }

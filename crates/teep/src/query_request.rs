@@ -6,8 +6,9 @@ use core::fmt;
 use teep_cose::Malformed;
 use teep_cose::cbor::Reader;
 
+use crate::Generation;
 use crate::attestation_payload::{self, AttestationPayload};
-use crate::numbers::{Label, Numbers};
+use crate::numbers::Label;
 use crate::options::{self, OptionsWriter};
 use crate::writer::Writer;
 use crate::{
@@ -102,10 +103,13 @@ impl QueryRequest {
     }
 
     /// Reads what follows the type.
-    pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         let mut message = Self::default();
         let mut payload = attestation_payload::Parts::default();
-        message.unknown_labels = options::read(reader, numbers, |label, reader| {
+        message.unknown_labels = options::read(reader, generation, |label, reader| {
             match label {
                 Label::Token => message.token = Some(Token::decode(reader)?),
                 Label::SupportedFreshnessMechanisms => {
@@ -125,23 +129,21 @@ impl QueryRequest {
             Ok(true)
         })?;
         message.attestation_payload = payload.together();
-        message.supported_teep_cipher_suites = options::supported(
-            reader,
-            Label::SupportedTeepCipherSuites,
-            CipherSuite::decode,
-        )?;
-        message.supported_suit_cose_profiles = options::supported(
-            reader,
-            Label::SupportedSuitCoseProfiles,
-            SuitCoseProfile::decode,
-        )?;
+        message.supported_teep_cipher_suites =
+            options::supported(reader, Label::SupportedTeepCipherSuites, |r| {
+                CipherSuite::decode(r, generation)
+            })?;
+        message.supported_suit_cose_profiles =
+            options::supported(reader, Label::SupportedSuitCoseProfiles, |r| {
+                SuitCoseProfile::decode(r, generation)
+            })?;
         message.data_item_requested = DataItems::decode(reader)?;
         Ok(message)
     }
 
     /// Writes what follows the type.
-    pub(crate) fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut options = OptionsWriter::new(numbers);
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut options = OptionsWriter::new(generation);
         options.token(self.token.as_ref());
         options.list(
             Label::SupportedFreshnessMechanisms,
@@ -155,8 +157,12 @@ impl QueryRequest {
         attestation_payload::write(self.attestation_payload.as_ref(), &mut options);
         options.byte_strings(Label::SuitReports, &self.suit_reports);
         options.finish(writer);
-        writer.list(&self.supported_teep_cipher_suites, CipherSuite::encode);
-        writer.list(&self.supported_suit_cose_profiles, SuitCoseProfile::encode);
+        writer.list(&self.supported_teep_cipher_suites, |suite, writer| {
+            suite.encode(writer, generation)
+        });
+        writer.list(&self.supported_suit_cose_profiles, |profile, writer| {
+            profile.encode(writer, generation)
+        });
         self.data_item_requested.encode(writer);
     }
 }

@@ -6,17 +6,20 @@ use suit::{ComponentIdentifier, SystemPropertyClaims};
 use teep_cose::Malformed;
 use teep_cose::cbor::{Problem, Reader};
 
+use crate::Generation;
 use crate::attestation_payload::{self, AttestationPayload};
-use crate::numbers::{Label, Numbers};
+use crate::numbers::Label;
 use crate::options::{self, OptionsWriter};
 use crate::writer::Writer;
-use crate::{PROTOCOL_VERSION, Token};
+use crate::{CipherSuite, PROTOCOL_VERSION, Token};
 
 /// A QueryResponse. An empty list that is no `Option` means that the option is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryResponse {
     /// The QueryRequest's token, if that had one.
     pub token: Option<Token>,
+    /// The cipher suite chosen, which older drafts say and newer ones leave to the COSE header.
+    pub selected_teep_cipher_suite: Option<CipherSuite>,
     /// The version chosen; see [`QueryResponse::version`] for an absent one.
     pub selected_version: Option<u32>,
     /// Evidence or Attestation Result of the Agent.
@@ -56,12 +59,19 @@ impl QueryResponse {
     }
 
     /// Reads what follows the type.
-    pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         let mut message = Self::default();
         let mut payload = attestation_payload::Parts::default();
-        message.unknown_labels = options::read(reader, numbers, |label, reader| {
+        message.unknown_labels = options::read(reader, generation, |label, reader| {
             match label {
                 Label::Token => message.token = Some(Token::decode(reader)?),
+                Label::SelectedTeepCipherSuite => {
+                    let suite = CipherSuite::decode(reader, generation)?;
+                    message.selected_teep_cipher_suite = Some(suite);
+                }
                 Label::SelectedVersion => {
                     message.selected_version = Some(reader.uint32(label.name())?);
                 }
@@ -69,12 +79,12 @@ impl QueryResponse {
                 Label::AttestationPayload => payload.read_payload(reader)?,
                 Label::SuitReports => message.suit_reports = options::byte_strings(reader, label)?,
                 Label::TcList => {
-                    let list = options::list(reader, label, SystemPropertyClaims::decode)?;
+                    let list = options::list(reader, label, |r| claims(r, generation))?;
                     message.tc_list = Some(list);
                 }
                 Label::RequestedTcList => {
                     message.requested_tc_list = options::list(reader, label, |reader| {
-                        RequestedTrustedComponent::decode(reader, numbers)
+                        RequestedTrustedComponent::decode(reader, generation)
                     })?;
                 }
                 Label::UnneededManifestList => {
@@ -94,9 +104,14 @@ impl QueryResponse {
     }
 
     /// Writes what follows the type.
-    pub(crate) fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut options = OptionsWriter::new(numbers);
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut options = OptionsWriter::new(generation);
         options.token(self.token.as_ref());
+        options.optional(
+            Label::SelectedTeepCipherSuite,
+            self.selected_teep_cipher_suite.as_ref(),
+            |suite, writer| suite.encode(writer, generation),
+        );
         options.optional(
             Label::SelectedVersion,
             self.selected_version.as_ref(),
@@ -105,12 +120,14 @@ impl QueryResponse {
         attestation_payload::write(self.attestation_payload.as_ref(), &mut options);
         options.byte_strings(Label::SuitReports, &self.suit_reports);
         options.optional(Label::TcList, self.tc_list.as_ref(), |list, writer| {
-            writer.list(list, |claims, writer| claims.encode(&mut writer.encoder()));
+            writer.list(list, |claims, writer| {
+                claims.encode_keyed(&mut writer.encoder(), generation.tc_list_component_key);
+            });
         });
         options.list(
             Label::RequestedTcList,
             &self.requested_tc_list,
-            |requested, writer| requested.encode(writer, numbers),
+            |requested, writer| requested.encode(writer, generation),
         );
         options.component_identifiers(Label::UnneededManifestList, &self.unneeded_manifest_list);
         options.optional(Label::ExtList, self.ext_list.as_ref(), |list, writer| {
@@ -120,15 +137,26 @@ impl QueryResponse {
     }
 }
 
+/// An entry of tc-list.
+fn claims(
+    reader: &mut Reader<'_>,
+    generation: &Generation,
+) -> Result<SystemPropertyClaims, Malformed> {
+    match generation.tc_list_component_key {
+        0 => SystemPropertyClaims::decode(reader),
+        key => SystemPropertyClaims::decode_keyed(reader, key),
+    }
+}
+
 impl RequestedTrustedComponent {
     /// Any label in it that we do not know is ignored: a TAM has no message to complain with.
-    fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<'_>, generation: &Generation) -> Result<Self, Malformed> {
         let start = reader.clone();
         let missing = |label: Label| start.fault(label.name(), Problem::Missing);
         let mut component_id = None;
         let mut tc_manifest_sequence_number = None;
         let mut have_binary = false;
-        options::read(reader, numbers, |label, reader| {
+        options::read(reader, generation, |label, reader| {
             match label {
                 Label::ComponentId => component_id = Some(ComponentIdentifier::decode(reader)?),
                 Label::TcManifestSequenceNumber => {
@@ -150,8 +178,8 @@ impl RequestedTrustedComponent {
         })
     }
 
-    fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut entries = OptionsWriter::new(numbers);
+    fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut entries = OptionsWriter::new(generation);
         entries.optional(
             Label::ComponentId,
             Some(&self.component_id),
@@ -193,7 +221,7 @@ mod tests {
 
     fn requested(bytes: &[u8]) -> Result<RequestedTrustedComponent, Malformed> {
         let mut reader = Reader::new(bytes, "requested-tc-info", &Limits::MESSAGE)?;
-        RequestedTrustedComponent::decode(&mut reader, &Numbers::IANA)
+        RequestedTrustedComponent::decode(&mut reader, &Generation::DRAFT_26)
     }
 
     /// Proves: T-051
@@ -214,7 +242,7 @@ mod tests {
             ..wanted
         };
         let mut writer = Writer::new();
-        inconsistent.encode(&mut writer, &Numbers::IANA);
+        inconsistent.encode(&mut writer, &Generation::DRAFT_26);
         assert_eq!(writer.finish(), [0xa1, 15, 0x81, 0x41, 1]);
     }
 

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use teep_cose::Malformed;
 use teep_cose::cbor::Reader;
 
-use crate::numbers::{Label, Numbers};
+use crate::Generation;
+use crate::numbers::Label;
 use crate::options::{self, OptionsWriter};
 use crate::writer::Writer;
 use crate::{Text, Token};
@@ -25,9 +26,12 @@ pub struct Success {
 
 impl Success {
     /// Reads what follows the type.
-    pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         let mut message = Self::default();
-        message.unknown_labels = options::read(reader, numbers, |label, reader| {
+        message.unknown_labels = options::read(reader, generation, |label, reader| {
             match label {
                 Label::Token => message.token = Some(Token::decode(reader)?),
                 Label::Msg => message.msg = Some(Text::decode(reader, label)?),
@@ -40,8 +44,8 @@ impl Success {
     }
 
     /// Writes what follows the type.
-    pub(crate) fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut options = OptionsWriter::new(numbers);
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut options = OptionsWriter::new(generation);
         options.token(self.token.as_ref());
         options.optional(Label::Msg, self.msg.as_ref(), |msg, writer| {
             writer.text(msg.as_str());

@@ -3,6 +3,7 @@
 use teep_cose::cbor::Reader;
 use teep_cose::{Algorithm, Malformed};
 
+use crate::generation::{Generation, ProfileForm};
 use crate::item::Item;
 use crate::numbers::Label;
 use crate::writer::Writer;
@@ -33,7 +34,8 @@ impl SuitCoseProfile {
         Self::Sha256Ed25519EcdhChachaPoly,
     ];
 
-    /// The COSE numbers of digest, signature, key exchange and encryption algorithm; nothing for others.
+    /// The COSE numbers of digest, signature, key exchange and encryption algorithm, as draft 26 has them;
+    /// nothing for others.
     #[must_use]
     pub const fn algorithms(&self) -> Option<[i64; 4]> {
         match self {
@@ -54,34 +56,53 @@ impl SuitCoseProfile {
         Algorithm::from_number(signature)
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut probe = reader.clone();
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
+        let probe = reader.clone();
         let other = Item::decode(reader, FIELD)?;
-        let algorithms = four_numbers(&mut probe);
-        let known = Self::ALL
-            .into_iter()
-            .find(|profile| algorithms.is_some() && profile.algorithms() == algorithms);
+        let mut known = Self::ALL.into_iter();
+        let known = known.find(|profile| profile.is_written(probe.clone(), generation));
         Ok(known.unwrap_or(Self::Other(other)))
     }
 
-    pub(crate) fn encode(&self, writer: &mut Writer) {
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
         match self {
             Self::Other(item) => item.encode(writer),
             known => {
                 let algorithms = known.algorithms().expect("only Other has no numbers");
-                writer.list(&algorithms, |number, writer| writer.int(*number));
+                let (algorithms, count) = as_written(algorithms, generation);
+                writer.list(&algorithms[..count], |number, writer| writer.int(*number));
             }
         }
     }
+
+    /// Whether the item that `reader` stands at is this profile as the generation writes it.
+    fn is_written(&self, mut reader: Reader<'_>, generation: &Generation) -> bool {
+        let Some(algorithms) = self.algorithms() else {
+            return false;
+        };
+        let (algorithms, count) = as_written(algorithms, generation);
+        reader.array(FIELD) == Ok(count as u64)
+            && algorithms[..count]
+                .iter()
+                .all(|number| reader.int(FIELD) == Ok(*number))
+    }
 }
 
-fn four_numbers(item: &mut Reader<'_>) -> Option<[i64; 4]> {
-    item.array_of(FIELD, 4, "an array of 4").ok()?;
-    let mut numbers = [0; 4];
-    for number in &mut numbers {
-        *number = item.int(FIELD).ok()?;
+/// The numbers of a profile in the form of a generation, of which the first so many are written.
+fn as_written(
+    [digest, signature, exchange, encryption]: [i64; 4],
+    generation: &Generation,
+) -> ([i64; 4], usize) {
+    let signature = Algorithm::from_number(signature).map_or(signature, |known| {
+        generation.algorithm_numbers.number(known)
+    });
+    match generation.suit_cose_profile {
+        ProfileForm::Four => ([digest, signature, exchange, encryption], 4),
+        ProfileForm::Two => ([signature, encryption, 0, 0], 2),
     }
-    Some(numbers)
 }
 
 const FIELD: &str = Label::SupportedSuitCoseProfiles.name();
@@ -100,7 +121,7 @@ mod tests {
 
     fn decode(bytes: &[u8]) -> SuitCoseProfile {
         let mut reader = Reader::new(bytes, "profile", &Limits::MESSAGE).unwrap();
-        let profile = SuitCoseProfile::decode(&mut reader).unwrap();
+        let profile = SuitCoseProfile::decode(&mut reader, &Generation::DRAFT_26).unwrap();
         assert!(reader.is_at_end());
         profile
     }
@@ -109,7 +130,7 @@ mod tests {
     fn the_four_round_trip_and_name_their_signature_algorithm() {
         for profile in SuitCoseProfile::ALL {
             let mut writer = Writer::new();
-            profile.encode(&mut writer);
+            profile.encode(&mut writer, &Generation::DRAFT_26);
             assert_eq!(decode(&writer.finish()), profile);
             assert!(profile.signature_algorithm().is_some());
         }
@@ -127,7 +148,7 @@ mod tests {
             let profile = decode(bytes);
             assert_eq!(profile, SuitCoseProfile::Other(Item::new(bytes).unwrap()));
             let mut writer = Writer::new();
-            profile.encode(&mut writer);
+            profile.encode(&mut writer, &Generation::DRAFT_26);
             assert_eq!(writer.finish(), bytes);
         }
     }

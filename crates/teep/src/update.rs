@@ -6,8 +6,9 @@ use suit::ComponentIdentifier;
 use teep_cose::Malformed;
 use teep_cose::cbor::Reader;
 
+use crate::Generation;
 use crate::attestation_payload::{self, AttestationPayload};
-use crate::numbers::{Label, Numbers};
+use crate::numbers::Label;
 use crate::options::{self, OptionsWriter};
 use crate::writer::Writer;
 use crate::{ErrorCode, LanguageTag, Text, Token};
@@ -35,10 +36,13 @@ pub struct Update {
 
 impl Update {
     /// Reads what follows the type.
-    pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &Numbers) -> Result<Self, Malformed> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        generation: &Generation,
+    ) -> Result<Self, Malformed> {
         let mut message = Self::default();
         let mut payload = attestation_payload::Parts::default();
-        message.unknown_labels = options::read(reader, numbers, |label, reader| {
+        message.unknown_labels = options::read(reader, generation, |label, reader| {
             match label {
                 Label::Token => message.token = Some(Token::decode(reader)?),
                 Label::UnneededManifestList => {
@@ -50,7 +54,9 @@ impl Update {
                 }
                 Label::AttestationPayloadFormat => payload.read_format(reader)?,
                 Label::AttestationPayload => payload.read_payload(reader)?,
-                Label::ErrCode => message.err_code = Some(ErrorCode::decode(reader, numbers)?),
+                Label::ErrCode => {
+                    message.err_code = Some(ErrorCode::decode(reader, generation.numbers)?)
+                }
                 Label::ErrMsg => message.err_msg = Some(Text::decode(reader, label)?),
                 Label::ErrLang => message.err_lang = Some(LanguageTag::decode(reader)?),
                 _ => return Ok(false),
@@ -62,14 +68,14 @@ impl Update {
     }
 
     /// Writes what follows the type.
-    pub(crate) fn encode(&self, writer: &mut Writer, numbers: &Numbers) {
-        let mut options = OptionsWriter::new(numbers);
+    pub(crate) fn encode(&self, writer: &mut Writer, generation: &Generation) {
+        let mut options = OptionsWriter::new(generation);
         options.token(self.token.as_ref());
         options.component_identifiers(Label::UnneededManifestList, &self.unneeded_manifest_list);
         options.byte_strings(Label::ManifestList, &self.manifest_list);
         attestation_payload::write(self.attestation_payload.as_ref(), &mut options);
         options.optional(Label::ErrCode, self.err_code.as_ref(), |code, writer| {
-            code.encode(writer, numbers);
+            code.encode(writer, generation.numbers);
         });
         options.err_msg(self.err_msg.as_ref(), self.err_lang.as_ref());
         options.finish(writer);

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use suit::{ComponentIdentifier, SystemPropertyClaims};
 use teep::{
-    AttestationPayload, CipherSuite, DataItems, ErrorCode, ErrorMessage, Inconsistency, Message,
-    Numbers, QueryRequest, QueryResponse, Success, SuitCoseProfile, Text, Token, Update, recognise,
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, ErrorMessage, Generation, Inconsistency,
+    Message, QueryRequest, QueryResponse, Success, SuitCoseProfile, Text, Token, Update, recognise,
 };
 use teep_cose::cbor::{Limits, Reader};
 use teep_cose::digest::sha256;
@@ -178,17 +178,20 @@ fn check_envelope(envelope: &[u8]) {
 }
 
 fn each(name: &str, check: impl Fn(&Message)) {
-    for (folder, numbers) in FOLDERS {
+    for (folder, generation) in FOLDERS {
         let Some(text) = file(folder, name) else {
             return;
         };
         let payload = from_hex(&text);
-        let message = Message::decode(&payload, numbers, &Limits::MESSAGE)
+        let message = Message::decode(&payload, generation, &Limits::MESSAGE)
             .unwrap_or_else(|error| panic!("{folder}/{name}: {error}"));
         assert!(message.unknown_labels().is_empty());
         check(&message);
-        assert_eq!(message.encode(numbers), payload, "{folder}/{name}");
-        assert_eq!(recognise(&payload, &Limits::MESSAGE), Some(numbers));
+        assert_eq!(message.encode(generation), payload, "{folder}/{name}");
+        assert_eq!(
+            recognise(&payload, &Limits::MESSAGE),
+            Some(generation.numbers)
+        );
     }
 }
 
@@ -229,7 +232,7 @@ fn from_hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-const FOLDERS: [(&str, &Numbers); 2] = [
-    ("cbor-26", &Numbers::IANA),
-    ("cbor-pre26", &Numbers::PRE_26),
+const FOLDERS: [(&str, &Generation); 2] = [
+    ("cbor-26", &Generation::DRAFT_26),
+    ("cbor-pre26", &Generation::DRAFTS_21_TO_25),
 ];

@@ -8,7 +8,7 @@
 use suit::{ComponentIdentifier, SystemPropertyClaims};
 use teep::{
     AttestationPayload, Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage,
-    FreshnessMechanism, LanguageTag, Message, Numbers, QueryRequest, QueryResponse,
+    FreshnessMechanism, Generation, LanguageTag, Message, QueryRequest, QueryResponse,
     RequestedTrustedComponent, Success, SuitCoseProfile, Text, Token, Update,
 };
 use teep_cose::cbor::Limits;
@@ -47,6 +47,7 @@ fn query_request() {
 fn query_response() {
     let message = Message::QueryResponse(QueryResponse {
         token: Some(token()),
+        selected_teep_cipher_suite: None,
         selected_version: Some(1),
         attestation_payload: Some(attestation_payload()),
         suit_reports: vec![vec![0xa0]],
@@ -135,12 +136,15 @@ fn error() {
 }
 
 fn frozen(message: &Message, iana: &str, pre_26: &str) {
-    for (numbers, hex) in [(&Numbers::IANA, iana), (&Numbers::PRE_26, pre_26)] {
-        let encoded = message.encode(numbers);
+    for (generation, hex) in [
+        (&Generation::DRAFT_26, iana),
+        (&Generation::DRAFTS_21_TO_25, pre_26),
+    ] {
+        let encoded = message.encode(generation);
         let shown: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(shown, hex.replace(' ', ""), "{}", numbers.name);
-        let decoded = Message::decode(&encoded, numbers, &Limits::MESSAGE);
-        assert_eq!(decoded.as_ref(), Ok(message), "{}", numbers.name);
+        assert_eq!(shown, hex.replace(' ', ""), "{}", generation.name);
+        let decoded = Message::decode(&encoded, generation, &Limits::MESSAGE);
+        assert_eq!(decoded.as_ref(), Ok(message), "{}", generation.name);
     }
 }
 

@@ -8,26 +8,26 @@ use proptest::prelude::*;
 use suit::{ComponentIdentifier, SystemPropertyClaims};
 use teep::{
     AttestationPayload, Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage,
-    FreshnessMechanism, Item, LanguageTag, Message, Numbers, QueryRequest, QueryResponse,
+    FreshnessMechanism, Generation, Item, Label, LanguageTag, Message, QueryRequest, QueryResponse,
     RequestedTrustedComponent, Success, SuitCoseProfile, Text, Token, Update, recognise,
 };
 use teep_cose::cbor::Limits;
 
 proptest! {
     #[test]
-    fn a_message_survives_encoding((numbers, message) in message()) {
-        let payload = message.encode(numbers);
-        let decoded = Message::decode(&payload, numbers, &Limits::MESSAGE);
+    fn a_message_survives_encoding((generation, message) in message()) {
+        let payload = message.encode(generation);
+        let decoded = Message::decode(&payload, generation, &Limits::MESSAGE);
         prop_assert_eq!(decoded.as_ref(), Ok(&message));
-        prop_assert_eq!(decoded.unwrap().encode(numbers), payload);
+        prop_assert_eq!(decoded.unwrap().encode(generation), payload);
     }
 
     #[test]
-    fn a_payload_is_never_taken_for_the_other_version((numbers, message) in message()) {
-        let recognised = recognise(&message.encode(numbers), &Limits::MESSAGE);
+    fn a_payload_is_never_taken_for_the_other_version((generation, message) in message()) {
+        let recognised = recognise(&message.encode(generation), &Limits::MESSAGE);
         // An Error with a code that only the other version has a name for is still an Error; a message
         // that decodes in its own version without unknown labels cannot lose against the other.
-        prop_assert!(recognised.is_none_or(|found| found == numbers), "{recognised:?}");
+        prop_assert!(recognised.is_none_or(|found| found == generation.numbers), "{recognised:?}");
     }
 
     #[test]
@@ -37,10 +37,10 @@ proptest! {
 
     #[test]
     fn a_damaged_message_does_not_panic(
-        (numbers, message) in message(),
+        (generation, message) in message(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..6),
     ) {
-        let mut payload = message.encode(numbers);
+        let mut payload = message.encode(generation);
         for (at, byte, kind) in damage {
             let at = at.index(payload.len());
             match kind {
@@ -57,35 +57,49 @@ proptest! {
 /// What decodes is, encoded and decoded again, the same message.
 fn survives(bytes: &[u8]) {
     let _ = recognise(bytes, &Limits::MESSAGE);
-    for numbers in Numbers::ALL {
-        if let Ok(message) = Message::decode(bytes, numbers, &Limits::MESSAGE) {
-            let again = Message::decode(&message.encode(numbers), numbers, &Limits::MESSAGE);
-            assert_eq!(again, Ok(without_unknown_labels(message)));
+    for generation in Generation::ALL {
+        if let Ok(message) = Message::decode(bytes, generation, &Limits::MESSAGE) {
+            let again = Message::decode(&message.encode(generation), generation, &Limits::MESSAGE);
+            assert_eq!(again, Ok(as_sent(message, generation)));
         }
     }
 }
 
-fn without_unknown_labels(mut message: Message) -> Message {
+/// The message without what is read and never sent.
+fn as_sent(mut message: Message, generation: &Generation) -> Message {
+    let says_language = generation.sends(Label::ErrLang);
     match &mut message {
         Message::QueryRequest(message) => message.unknown_labels.clear(),
-        Message::QueryResponse(message) => message.unknown_labels.clear(),
-        Message::Update(message) => message.unknown_labels.clear(),
+        Message::QueryResponse(message) => {
+            message.unknown_labels.clear();
+            let suite = &mut message.selected_teep_cipher_suite;
+            *suite = suite
+                .take()
+                .filter(|_| generation.sends(Label::SelectedTeepCipherSuite));
+        }
+        Message::Update(message) => {
+            message.unknown_labels.clear();
+            message.err_lang = message.err_lang.take().filter(|_| says_language);
+        }
         Message::Success(message) => message.unknown_labels.clear(),
-        Message::Error(message) => message.unknown_labels.clear(),
+        Message::Error(message) => {
+            message.unknown_labels.clear();
+            message.err_lang = message.err_lang.take().filter(|_| says_language);
+        }
     }
     message
 }
 
-fn message() -> impl Strategy<Value = (&'static Numbers, Message)> {
-    prop::sample::select(Numbers::ALL.to_vec()).prop_flat_map(|numbers| {
+fn message() -> impl Strategy<Value = (&'static Generation, Message)> {
+    prop::sample::select(Generation::ALL.to_vec()).prop_flat_map(|generation| {
         let message = prop_oneof![
             query_request().prop_map(Message::QueryRequest),
-            query_response().prop_map(Message::QueryResponse),
-            update(numbers).prop_map(Message::Update),
+            query_response(generation).prop_map(Message::QueryResponse),
+            update(generation).prop_map(Message::Update),
             success().prop_map(Message::Success),
-            error(numbers).prop_map(Message::Error),
+            error(generation).prop_map(Message::Error),
         ];
-        (Just(numbers), message)
+        (Just(generation), message)
     })
 }
 
@@ -107,7 +121,12 @@ fn query_request() -> impl Strategy<Value = QueryRequest> {
         token: options.0,
         supported_freshness_mechanisms: options.1,
         challenge: options.2,
-        versions: options.3,
+        // Version 0 alone is not said by all.
+        versions: options
+            .3
+            .into_iter()
+            .filter(|version| *version > 0)
+            .collect(),
         attestation_payload: options.4,
         suit_reports: options.5,
         supported_teep_cipher_suites: rest.0,
@@ -117,9 +136,12 @@ fn query_request() -> impl Strategy<Value = QueryRequest> {
     })
 }
 
-fn query_response() -> impl Strategy<Value = QueryResponse> {
+fn query_response(generation: &'static Generation) -> impl Strategy<Value = QueryResponse> {
+    let says_suite = generation.sends(Label::SelectedTeepCipherSuite);
+    let suite = option::of(cipher_suite()).prop_map(move |suite| suite.filter(|_| says_suite));
     (
         option::of(token()),
+        suite,
         option::of(any::<u32>()),
         option::of(attestation_payload()),
         byte_strings(),
@@ -130,26 +152,28 @@ fn query_response() -> impl Strategy<Value = QueryResponse> {
     )
         .prop_map(|fields| QueryResponse {
             token: fields.0,
-            selected_version: fields.1,
-            attestation_payload: fields.2,
-            suit_reports: fields.3,
-            tc_list: fields.4,
-            requested_tc_list: fields.5,
-            unneeded_manifest_list: fields.6,
-            ext_list: fields.7,
+            selected_teep_cipher_suite: fields.1,
+            selected_version: fields.2,
+            attestation_payload: fields.3,
+            suit_reports: fields.4,
+            tc_list: fields.5,
+            requested_tc_list: fields.6,
+            unneeded_manifest_list: fields.7,
+            ext_list: fields.8,
             unknown_labels: Vec::new(),
         })
 }
 
-fn update(numbers: &'static Numbers) -> impl Strategy<Value = Update> {
+fn update(generation: &'static Generation) -> impl Strategy<Value = Update> {
+    let says_language = generation.sends(Label::ErrLang);
     (
         option::of(token()),
         vec(component_identifier(), 0..3),
         byte_strings(),
         option::of(attestation_payload()),
-        option::of(error_code(numbers)),
+        option::of(error_code(generation)),
         option::of(text()),
-        option::of(language_tag()),
+        option::of(language_tag()).prop_map(move |tag| tag.filter(|_| says_language)),
     )
         .prop_map(|fields| Update {
             token: fields.0,
@@ -172,18 +196,19 @@ fn success() -> impl Strategy<Value = Success> {
     })
 }
 
-fn error(numbers: &'static Numbers) -> impl Strategy<Value = ErrorMessage> {
+fn error(generation: &'static Generation) -> impl Strategy<Value = ErrorMessage> {
+    let says_language = generation.sends(Label::ErrLang);
     (
         option::of(token()),
         option::of(text()),
-        option::of(language_tag()),
+        option::of(language_tag()).prop_map(move |tag| tag.filter(|_| says_language)),
         vec(cipher_suite(), 0..3),
         vec(freshness_mechanism(), 0..3),
         vec(profile(), 0..3),
         option::of(challenge()),
         vec(any::<u32>(), 0..3),
         byte_strings(),
-        error_code(numbers),
+        error_code(generation),
     )
         .prop_map(|fields| ErrorMessage {
             token: fields.0,
@@ -216,8 +241,9 @@ fn language_tag() -> impl Strategy<Value = LanguageTag> {
     "[a-zA-Z0-9-]{1,35}".prop_map(|tag| LanguageTag::new(tag).unwrap())
 }
 
-fn error_code(numbers: &'static Numbers) -> impl Strategy<Value = ErrorCode> {
-    prop_oneof![1..30_u64, 1..=u64::MAX].prop_map(|code| numbers.error_code(code).unwrap())
+fn error_code(generation: &'static Generation) -> impl Strategy<Value = ErrorCode> {
+    prop_oneof![1..30_u64, 1..=u64::MAX]
+        .prop_map(|code| generation.numbers.error_code(code).unwrap())
 }
 
 fn freshness_mechanism() -> impl Strategy<Value = FreshnessMechanism> {
@@ -234,7 +260,7 @@ fn cipher_suite() -> impl Strategy<Value = CipherSuite> {
 }
 
 fn profile() -> impl Strategy<Value = SuitCoseProfile> {
-    let other = SuitCoseProfile::Other(Item::new([0x82, 0x26, 1]).unwrap());
+    let other = SuitCoseProfile::Other(Item::new([0x83, 0x26, 1, 0]).unwrap());
     let mut profiles = SuitCoseProfile::ALL.to_vec();
     profiles.push(other);
     prop::sample::select(profiles)

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
-use teep::{Message, Numbers, Update};
+use teep::{Generation, Message, Update};
 use teep_agent::{Provisioning, Step, TrustedTam};
 use teep_broker::Traffic;
 use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
@@ -381,7 +381,7 @@ impl Scene {
             manifest_list: manifests.to_vec(),
             ..Update::default()
         };
-        let payload = Message::Update(update).encode(&Numbers::IANA);
+        let payload = Message::Update(update).encode(&Generation::DRAFT_26);
         Ok(Sign1::new(&payload).with_kid().sign(&tam_key))
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use teep::{Message, Numbers, Update};
+use teep::{Generation, Message, Update};
 use teep_broker::Traffic;
 use teep_cose::SignedMessage;
 use teep_cose::cbor::Limits;
@@ -122,7 +122,7 @@ pub(crate) fn message(signed: &[u8]) -> Option<Message> {
     let signed = SignedMessage::decode(signed, &Limits::MESSAGE).ok()?;
     Message::decode(
         signed.unverified_payload()?,
-        &Numbers::IANA,
+        &Generation::DRAFT_26,
         &Limits::MESSAGE,
     )
     .ok()

@@ -2,7 +2,7 @@
 
 use eat::{Claims, Profile};
 use suit::Envelope;
-use teep::{AttestationPayload, Message, Numbers};
+use teep::{AttestationPayload, Generation, Message, Numbers};
 use teep_cose::SignedMessage;
 use teep_cose::cbor::Limits;
 
@@ -38,7 +38,9 @@ pub(crate) fn summary(bytes: &[u8]) -> String {
 /// Name and details of something that is not signed itself.
 fn content(bytes: &[u8]) -> (String, Vec<String>) {
     let numbers = teep::recognise(bytes, &Limits::MESSAGE).unwrap_or(&Numbers::IANA);
-    if let Ok(message) = Message::decode(bytes, numbers, &Limits::MESSAGE) {
+    let mut generations = Generation::ALL.into_iter().filter(|g| g.numbers == numbers);
+    let message = generations.find_map(|g| Message::decode(bytes, g, &Limits::MESSAGE).ok());
+    if let Some(message) = message {
         let (name, mut details) = teep_message(&message);
         if *numbers != Numbers::IANA {
             details.push(format!("numbers of {}", numbers.name));

@@ -141,7 +141,7 @@ fn success() -> Vec<u8> {
         token,
         ..Success::default()
     })
-    .encode(&teep::Numbers::IANA)
+    .encode(&teep::Generation::DRAFT_26)
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_summary_says_what_a_message_is_in_one_line() {
         }],
         ..QueryResponse::default()
     });
-    let bytes = Sign1::new(&response.encode(&teep::Numbers::IANA))
+    let bytes = Sign1::new(&response.encode(&teep::Generation::DRAFT_26))
         .with_kid()
         .sign(&signer);
     let kid = &signer.public_key().thumbprint().to_string()[..8];
@@ -202,7 +202,7 @@ fn a_summary_says_what_a_message_is_in_one_line() {
         ..Update::default()
     });
     assert_eq!(
-        summary(&update.encode(&teep::Numbers::IANA)),
+        summary(&update.encode(&teep::Generation::DRAFT_26)),
         "Update, 7 bytes, 1 manifest"
     );
     assert_eq!(summary(b"\x82\x01"), "no CBOR, 2 bytes");
@@ -225,7 +225,7 @@ fn evidence_is_shown_claim_by_claim() {
         }),
         ..QueryResponse::default()
     });
-    let bytes = Sign1::new(&message.encode(&teep::Numbers::IANA)).sign(&agent);
+    let bytes = Sign1::new(&message.encode(&teep::Generation::DRAFT_26)).sign(&agent);
     let text = described(&bytes);
     for part in [
         "/ attestation-payload / 6: << / COSE_Sign1 / [",
@@ -374,7 +374,7 @@ static MESSAGE: LazyLock<(Vec<u8>, PublicKey)> = LazyLock::new(|| {
         ..QueryResponse::default()
     });
     (
-        Sign1::new(&message.encode(&teep::Numbers::IANA)).sign(&key),
+        Sign1::new(&message.encode(&teep::Generation::DRAFT_26)).sign(&key),
         key.public_key(),
     )
 });

@@ -159,9 +159,9 @@ fn refuses_other_structures_and_critical_headers() {
     assert_eq!(decode(&critical), SignatureError::CriticalHeader.into());
 }
 
-/// A COSE_Sign1 whose header says ES256, as older signers write it.
-fn es256(signer: &SigningKey) -> Vec<u8> {
-    let algorithm = coset::iana::Algorithm::ES256;
+/// A COSE_Sign1 whose header names the algorithm of `named` by its older number.
+fn older(signer: &SigningKey, named: Algorithm) -> Vec<u8> {
+    let algorithm = AlgorithmNumbers::Polymorphic.iana(named);
     coset::CoseSign1Builder::new()
         .protected(HeaderBuilder::new().algorithm(algorithm).build())
         .payload(b"payload".to_vec())
@@ -173,48 +173,62 @@ fn es256(signer: &SigningKey) -> Vec<u8> {
 
 /// P-12: a switch of the embedder, off by default.
 #[test]
-fn es256_is_accepted_only_where_asked_and_on_p256_only() {
-    let signer = key(Algorithm::Esp256, 1);
-    let anchors: crate::TrustAnchors =
-        [key(Algorithm::Ed25519, 1).public_key(), signer.public_key()]
+fn older_numbers_are_accepted_only_where_asked_and_with_their_own_curve_only() {
+    for (algorithm, number, others) in [
+        (
+            Algorithm::Esp256,
+            -7,
+            [Algorithm::Ed25519, Algorithm::MlDsa44],
+        ),
+        (
+            Algorithm::Ed25519,
+            -8,
+            [Algorithm::Esp256, Algorithm::MlDsa44],
+        ),
+    ] {
+        let signer = key(algorithm, 1);
+        let anchors: crate::TrustAnchors = [key(others[0], 1).public_key(), signer.public_key()]
             .into_iter()
             .collect();
-    let strict = SignedMessage::decode(&es256(&signer), &Limits::MESSAGE).unwrap();
-    let reason = SignatureError::NoSupportedAlgorithm;
-    let refused = Err(reason);
-    assert_eq!(strict.verify(&signer.public_key()), refused);
-    assert_eq!(anchors.verify(&strict).unwrap_err(), reason);
-    assert_eq!(strict.signatures()[0].supported_algorithm(), None);
+        let bytes = older(&signer, algorithm);
+        let numbered = Sign1::new(b"payload").numbered(AlgorithmNumbers::Polymorphic);
+        assert_eq!(numbered.sign(&signer), bytes, "what we make is the same");
+        let strict = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
+        let reason = SignatureError::NoSupportedAlgorithm;
+        let refused = Err(reason);
+        assert_eq!(strict.verify(&signer.public_key()), refused);
+        assert_eq!(anchors.verify(&strict).unwrap_err(), reason);
+        assert_eq!(strict.signatures()[0].supported_algorithm(), None);
 
-    let lenient = strict.accepting_es256();
-    assert_eq!(lenient.verify(&signer.public_key()).unwrap(), b"payload");
-    let (found, payload) = anchors.verify(&lenient).unwrap();
-    assert_eq!((found, payload), (&signer.public_key(), &b"payload"[..]));
-    let header = &lenient.signatures()[0];
-    assert_eq!(header.algorithm, Some(-7));
-    assert_eq!(header.supported_algorithm(), Some(Algorithm::Esp256));
-    let stranger = key(Algorithm::Esp256, 2).public_key();
-    assert_eq!(lenient.verify(&stranger), Err(SignatureError::Wrong));
+        let lenient = strict.accepting_older_numbers();
+        assert_eq!(lenient.verify(&signer.public_key()).unwrap(), b"payload");
+        let (found, payload) = anchors.verify(&lenient).unwrap();
+        assert_eq!((found, payload), (&signer.public_key(), &b"payload"[..]));
+        let header = &lenient.signatures()[0];
+        assert_eq!(header.algorithm, Some(number));
+        assert_eq!(header.supported_algorithm(), Some(algorithm));
+        let stranger = key(algorithm, 2).public_key();
+        assert_eq!(lenient.verify(&stranger), Err(SignatureError::Wrong));
 
-    // A key of another kind fits it in neither way, though its signature would verify.
-    for algorithm in [Algorithm::Ed25519, Algorithm::MlDsa44] {
-        let other = key(algorithm, 1);
-        let message = SignedMessage::decode(&es256(&other), &Limits::MESSAGE).unwrap();
-        assert_eq!(message.verify(&other.public_key()), refused);
-        assert_eq!(
-            message.accepting_es256().verify(&other.public_key()),
-            refused
-        );
+        // A key of another kind fits it in neither way, though its signature would verify.
+        for other in others {
+            let other = key(other, 1);
+            let message =
+                SignedMessage::decode(&older(&other, algorithm), &Limits::MESSAGE).unwrap();
+            assert_eq!(message.verify(&other.public_key()), refused);
+            let lenient = message.accepting_older_numbers();
+            assert_eq!(lenient.verify(&other.public_key()), refused);
+        }
     }
 }
 
 #[test]
-fn accepting_es256_changes_nothing_for_other_algorithms() {
+fn accepting_older_numbers_changes_nothing_for_the_newer() {
     for algorithm in [Algorithm::Esp256, Algorithm::Ed25519] {
         let signer = key(algorithm, 1);
         let bytes = Sign1::new(b"payload").sign(&signer);
         let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
-        let message = message.accepting_es256();
+        let message = message.accepting_older_numbers();
         assert_eq!(message.verify(&signer.public_key()).unwrap(), b"payload");
         let supported = message.signatures()[0].supported_algorithm();
         assert_eq!(supported, Some(algorithm));
@@ -243,7 +257,7 @@ fn the_algorithm_of_the_header_is_that_of_the_key() {
                 .unwrap();
             let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
             let result = message
-                .accepting_es256()
+                .accepting_older_numbers()
                 .verify(&signer.public_key())
                 .map(<[u8]>::to_vec);
             assert_eq!(

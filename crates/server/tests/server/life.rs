@@ -3,8 +3,8 @@
 use eat::{Claims, Confirmation, Evidence, SuitReference};
 use suit::SystemPropertyClaims;
 use teep::{
-    AttestationPayload, ErrorMessage, Message, Numbers, QueryResponse, RequestedTrustedComponent,
-    Success, Update,
+    AttestationPayload, ErrorMessage, Generation, Message, QueryResponse,
+    RequestedTrustedComponent, Success, Update,
 };
 use teep_cose::cbor::Limits;
 use teep_cose::{Sign1, SignedMessage, SigningKey};
@@ -49,7 +49,7 @@ impl Device {
     }
 
     fn sign(&self, message: &Message) -> Vec<u8> {
-        Sign1::new(&message.encode(&Numbers::IANA))
+        Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .with_key()
             .sign(&self.agent)
@@ -79,7 +79,7 @@ fn payload(answer: &Answer) -> Message {
     let signed = SignedMessage::decode(&answer.body, &Limits::MESSAGE).unwrap();
     Message::decode(
         signed.unverified_payload().unwrap(),
-        &Numbers::IANA,
+        &Generation::DRAFT_26,
         &Limits::MESSAGE,
     )
     .unwrap()

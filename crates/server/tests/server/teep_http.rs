@@ -350,7 +350,8 @@ async fn only_a_failure_of_the_tam_itself_gives_5xx_and_tells_nothing() {
         Algorithm::Ed25519,
         &mut rand_core::UnwrapErr(getrandom::SysRng),
     );
-    let success = teep::Message::Success(teep::Success::default()).encode(&teep::Numbers::IANA);
+    let success =
+        teep::Message::Success(teep::Success::default()).encode(&teep::Generation::DRAFT_26);
     let message = Sign1::new(&success).with_kid().with_key().sign(&key);
     require_no_content(&server.teep(&message).await);
     let file = format!(

@@ -11,6 +11,7 @@ use super::{cose, suit};
 pub(crate) fn kind_of(label: Label) -> &'static Kind {
     match label {
         Label::SupportedTeepCipherSuites => &CIPHER_SUITES,
+        Label::SelectedTeepCipherSuite => &CIPHER_SUITE,
         Label::SupportedSuitCoseProfiles => &SUIT_COSE_PROFILES,
         Label::AttestationPayload => &Payload,
         Label::TcList => &TC_LIST,
@@ -57,7 +58,8 @@ static REQUESTED_TC_LIST: Kind = List(&TeepOptions);
 static UNNEEDED_MANIFEST_LIST: Kind = List(&Path);
 static SUIT_REPORTS: Kind = List(&Either(&[&Payload, &Any]));
 static FRESHNESS_MECHANISMS: Kind = List(&Number(&[(0, "nonce"), (1, "timestamp")]));
-static CIPHER_SUITES: Kind = List(&List(&OPERATION));
+static CIPHER_SUITES: Kind = List(&CIPHER_SUITE);
+static CIPHER_SUITE: Kind = List(&OPERATION);
 static OPERATION: Kind = Tuple(
     &[
         E("cose-type", &Number(&COSE_TYPES)),
