@@ -32,6 +32,10 @@ impl Broker {
             Ok(false)
         };
         // A manifest must not make the Broker read files or speak other protocols.
+        // S-114 nor have it tell the TAM's server what an envelope should have held.
+        if reference.starts_with('#') {
+            return failed(watch, "the envelope does not hold it".into());
+        }
         let uri = match base.join(reference) {
             Ok(uri) if matches!(uri.scheme(), "http" | "https") => uri,
             Ok(uri) => return failed(watch, format!("scheme {} is not fetched", uri.scheme())),

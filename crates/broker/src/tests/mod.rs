@@ -1,5 +1,7 @@
 //! The Broker against a TAM that says what the test tells it to, over real HTTP on loopback.
 
+mod tees;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
@@ -274,4 +276,42 @@ fn a_payload_that_cannot_be_had_is_told_to_the_agent() {
             .unwrap();
         assert_eq!((failed, reasons.len()), (1, 1), "{reasons:?}");
     }
+}
+
+/// A fragment names what an envelope holds: to fetch it would tell somebody what is installed here.
+///
+/// Proves: S-114
+#[test]
+fn what_an_application_brought_is_taken_and_a_fragment_never_fetched() {
+    let folder = std::env::temp_dir().join(format!("teep-broker-{}", std::process::id()));
+    std::fs::write(&folder, b"binary").unwrap();
+    let id: suit::ComponentIdentifier = "ta".parse().unwrap();
+    for (binaries, expected) in [
+        (Binaries::from([(id.clone(), folder.clone())]), &b"binary"[..]),
+        (Binaries::from([(id.clone(), folder.join("missing"))]), b"failed"),
+        (Binaries::new(), b"failed"),
+    ] {
+        let tam = Script::start(&[MESSAGE, EMPTY]);
+        let mut payload = Vec::new();
+        let agent = &mut |input: Input<'_>| match input {
+            Input::Message(_) => Ok::<_, std::fmt::Error>(Step::Fetch {
+                uri: "#ta".into(),
+                component: id.clone(),
+            }),
+            Input::Payload(bytes) => {
+                payload.extend_from_slice(bytes);
+                Ok(Step::MorePayload)
+            }
+            Input::PayloadEnd => Ok(Step::Send(b"done".to_vec())),
+            Input::PayloadFailed => {
+                payload = b"failed".to_vec();
+                Ok(Step::Send(b"failed".to_vec()))
+            }
+        };
+        let contact = contact(&tam.uri);
+        Broker::new().exchange(&contact, &binaries, agent, &mut |_| {}).unwrap();
+        assert_eq!(payload, expected);
+        assert_eq!(tam.requests().len(), 2, "two POSTs, and nothing fetched");
+    }
+    std::fs::remove_file(folder).unwrap();
 }
