@@ -185,7 +185,11 @@ impl ComponentStore for StagedStore<'_> {
 
 impl Device for StagedStore<'_> {
     fn authorities(&self) -> Authorities<'_> {
-        (&self.inventory.provisioning.signers).into()
+        // P-28: those who talk to a TAM of older drafts get what its signers made in those days.
+        Authorities {
+            es256: self.staging.takes_older_algorithms,
+            ..(&self.inventory.provisioning.signers).into()
+        }
     }
 
     fn may(&self, signers: &[Signer], component: &ComponentIdentifier, access: Access) -> bool {

@@ -3,12 +3,11 @@
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, Message, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{Sign1, SignedMessage, TrustAnchors};
+use teep_cose::{PublicKey, SignedMessage, TrustAnchors};
 
 use crate::ports::Tee;
+use crate::session::{self, Session};
 use crate::{Agent, AgentError, Provisioning, Step, TrustedTam, bounds, query, update};
-
-pub(crate) const GENERATION: &Generation = &Generation::DRAFT_26;
 
 /// An Error that answers a message: what was wrong, for the TAM and for people.
 pub(crate) type ErrorAnswer = alloc::boxed::Box<ErrorMessage>;
@@ -25,21 +24,28 @@ pub(crate) fn process_teep_message(
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
     let provisioning = &agent.inventory.provisioning;
-    let authenticated = match authenticate(provisioning, bytes, tee) {
+    let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, tee) {
         Ok(authenticated) => authenticated,
         // T-198 (11) but not without end: a signature costs the TEE more than its sender.
         Err(_) if !agent.patience.has_error(tee.clock()) => return Ok(Step::Idle),
-        Err(error) => return Ok(send(&Message::Error(*error), tee)),
+        Err((error, generation)) => return Ok(send(&Message::Error(*error), generation, tee)),
     };
+    let Authenticated {
+        message,
+        generation,
+        digest,
+        tam,
+        ..
+    } = authenticated;
+    agent.session = Some(Session::new(authenticated.key, generation));
     agent.contacts.responded();
-    let Authenticated { digest, tam, .. } = authenticated;
-    match authenticated.message {
+    match message {
         Message::QueryRequest(_) if !agent.patience.has_answer(digest) => Ok(Step::Idle),
-        Message::QueryRequest(request) => query::answer(agent, &request, tam, tee),
-        Message::Update(update) => update::start(agent, update, digest, tee),
+        Message::QueryRequest(request) => query::answer(agent, &request, tam, generation, tee),
+        Message::Update(update) => update::start(agent, update, digest, generation, tee),
         other => {
             let error = refusal(ErrorCode::PermanentError, None, wrong_direction(&other));
-            Ok(send(&Message::Error(*error), tee))
+            Ok(send(&Message::Error(*error), generation, tee))
         }
     }
 }
@@ -47,85 +53,109 @@ pub(crate) fn process_teep_message(
 /// A message that a trusted TAM signed.
 pub(crate) struct Authenticated<'a> {
     pub(crate) message: Message,
+    /// What it was read by, and what its answer is written by.
+    pub(crate) generation: &'static Generation,
     /// Digest of what was signed. The rest of a message (tag, unprotected header, the signature's own
     /// encoding) can be changed by anybody.
     pub(crate) digest: [u8; 32],
     /// The TAM that signed it.
     pub(crate) tam: &'a TrustedTam,
+    /// With this key.
+    pub(crate) key: PublicKey,
 }
 
-/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014).
+/// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014). With an Error comes
+/// the generation to send it in.
 fn authenticate<'a>(
     provisioning: &'a Provisioning,
+    session: Option<&Session>,
     bytes: &[u8],
     tee: &dyn Tee,
-) -> Result<Authenticated<'a>, ErrorAnswer> {
+) -> Result<Authenticated<'a>, (ErrorAnswer, &'static Generation)> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
-    let received = SignedMessage::decode(bytes, &bounds::MESSAGE)
-        .map_err(|_| refusal(ErrorCode::PermanentError, None, "not a signed TEEP message"))?;
+    let received = SignedMessage::decode(bytes, &bounds::MESSAGE).map_err(|_| {
+        let error = refusal(ErrorCode::PermanentError, None, "not a signed TEEP message");
+        (error, session::of_nobody(provisioning, session))
+    })?;
+    // P-28: by which numbers a signature counts is known when the TAM is; its algorithm is the same.
+    let received = received.accepting_older_numbers();
     let signatures = received.signatures();
-    let supported = |signature: &SignatureHeader| {
-        signature.supported_algorithm() == Some(tee.public_key().algorithm())
-    };
+    let own = tee.public_key().algorithm();
+    let supported = |signature: &SignatureHeader| signature.supported_algorithm() == Some(own);
+    let of_a_stranger = || session::of_a_stranger(&received);
     // T-172 (8) the Agent's own suite, in both directions; T-082, T-171 (4.6, 8) else it says which that
     // is, protected by one that every TAM has.
     if !signatures.iter().any(supported) {
-        return Err(unsupported_cipher_suites(None, tee));
+        return Err((unsupported_cipher_suites(None, tee), of_a_stranger()));
     }
     // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
     let keys = provisioning.tams.iter().flat_map(|tam| tam.keys.iter());
-    let keys: TrustAnchors = keys
-        .filter(|key| key.algorithm() == tee.public_key().algorithm())
-        .cloned()
-        .collect();
+    let keys: TrustAnchors = keys.filter(|key| key.algorithm() == own).cloned().collect();
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
     let (key, payload) = keys.verify(&received).map_err(|_| {
-        let known = |kid| keys.find(&kid).is_some();
         let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
-        let (code, reason) = if named.any(known) {
-            (ErrorCode::PermanentError, "the signature is not the TAM's")
-        } else {
-            (
-                ErrorCode::BadCertificate,
-                "the TAM's key is not trusted here",
-            )
-        };
-        refusal(code, None, reason)
+        match named.find_map(|kid| keys.find(&kid)) {
+            Some(key) => {
+                let reason = "the signature is not the TAM's";
+                let known =
+                    owner(provisioning, key).and_then(|tam| session::known(session, tam, key));
+                let generation = known.unwrap_or_else(of_a_stranger);
+                (refusal(ErrorCode::PermanentError, None, reason), generation)
+            }
+            None => {
+                let reason = "the TAM's key is not trusted here";
+                (
+                    refusal(ErrorCode::BadCertificate, None, reason),
+                    of_a_stranger(),
+                )
+            }
+        }
     })?;
-    // The first that has the key: it says what the TAM must prove and where it is told in confidence.
-    let owned = provisioning.tams.iter().find(|tam| tam.has_key(key));
-    let tam = owned.expect("the key is one of a TAM's");
-    let message = Message::decode(payload, GENERATION, &bounds::MESSAGE)
-        .map_err(|error| refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}")))?;
+    let tam = owner(provisioning, key).expect("the key is one of a TAM's");
+    let (generation, message) = session::read(&received, session, tam, key).map_err(|error| {
+        let error = refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}"));
+        let known = session::known(session, tam, key);
+        (error, known.unwrap_or_else(of_a_stranger))
+    })?;
+    // T-172 (8) the suite is named by the generation's number, not by that of another.
+    if !session::is_signed_by(&received, generation, own) {
+        return Err((unsupported_cipher_suites(None, tee), generation));
+    }
     // T-169, T-172 (8) a COSE_Sign introduces a TAM that does not know the Agent; after that, the suite of
     // the Agent's answer is COSE_Sign1.
     if !received.is_sign1() && !matches!(message, Message::QueryRequest(_)) {
-        return Err(unsupported_cipher_suites(None, tee));
+        return Err((unsupported_cipher_suites(None, tee), generation));
     }
     let digest = sha256(payload);
     Ok(Authenticated {
         message,
+        generation,
         digest,
         tam,
+        key: key.clone(),
     })
+}
+
+/// The first TAM that has the key: it says what the TAM must prove and where it is told in confidence.
+fn owner<'a>(provisioning: &'a Provisioning, key: &PublicKey) -> Option<&'a TrustedTam> {
+    provisioning.tams.iter().find(|tam| tam.has_key(key))
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.
 // T-004 (4) every message is protected; T-172 (8) by the one suite that the Agent has.
-pub(crate) fn send(message: &Message, tee: &dyn Tee) -> Step {
-    Step::Send(tee.sign(Sign1::new(&message.encode(GENERATION)).with_kid()))
+pub(crate) fn send(message: &Message, generation: &Generation, tee: &dyn Tee) -> Step {
+    Step::Send(tee.sign(generation.sign1(&message.encode(generation))))
 }
 
 /// The same for the answer to a QueryRequest, whose TAM is trusted but may not know the Agent's key yet:
-/// the key goes with it.
-pub(crate) fn introduce(message: &Message, tee: &dyn Tee) -> Step {
-    Step::Send(
-        tee.sign(
-            Sign1::new(&message.encode(GENERATION))
-                .with_kid()
-                .with_key(),
-        ),
-    )
+/// the key goes with it, where the generation can carry it.
+pub(crate) fn introduce(message: &Message, generation: &Generation, tee: &dyn Tee) -> Step {
+    let payload = message.encode(generation);
+    let signed = generation.sign1(&payload);
+    Step::Send(tee.sign(match generation.has_key_by_value {
+        true => signed.with_key(),
+        false => signed,
+    }))
 }
 
 // T-092 (4.6) an Error says its reason; T-075, T-076 (4.6) the token is the request's, if it had one.

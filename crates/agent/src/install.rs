@@ -18,7 +18,7 @@ use teep_cose::digest::Sha256;
 use crate::device::StagedStore;
 use crate::inventory::{InstalledComponent, Inventory};
 use crate::ports::{PortError, SlotNumber, Tee};
-use crate::{AgentError, bounds};
+use crate::{Agent, AgentError, bounds, session};
 
 /// What one transaction has staged so far. Dropping it changes nothing; its slots are freed by
 /// [`Staging::discard`] or at the next start.
@@ -29,6 +29,8 @@ pub(crate) struct Staging {
     pub(crate) staged: Vec<(ComponentIdentifier, Staged)>,
     /// Which manifest needs which component, where the record does not say so (S-141).
     needs: Vec<Need>,
+    /// Whether signatures of manifests may name ES256 and EdDSA.
+    pub(crate) takes_older_algorithms: bool,
 }
 
 /// New content of a component.
@@ -57,8 +59,10 @@ struct Need {
 }
 
 impl Staging {
-    pub(crate) fn new(inventory: &Inventory) -> Self {
+    pub(crate) fn new(agent: &Agent) -> Self {
+        let inventory = &agent.inventory;
         Self {
+            takes_older_algorithms: session::takes_older_algorithms(agent),
             first_slot: inventory.next_slot,
             next_slot: inventory.next_slot,
             staged: Vec::new(),

@@ -49,6 +49,7 @@ mod removal;
 mod report;
 mod request;
 mod rights;
+mod session;
 mod strangers;
 mod trusted_tam;
 mod update;
@@ -74,6 +75,8 @@ use strangers::Patience;
 /// most an exchange under way.
 pub struct Agent {
     inventory: Inventory,
+    /// The exchange under way, or the last one.
+    session: Option<session::Session>,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
     contacts: Contacts,
@@ -197,6 +200,7 @@ impl Agent {
         install::clean_up(&inventory, tee)?;
         Ok(Self {
             inventory,
+            session: None,
             update: None,
             contacts: Contacts::default(),
             patience: Patience::new(),

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use suit::{SuitDigest, SystemPropertyClaims};
 use teep::{
-    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Inconsistency,
-    Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Generation,
+    Inconsistency, Message, PROTOCOL_VERSION, QueryRequest, QueryResponse,
+    RequestedTrustedComponent,
 };
 
 use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
@@ -17,13 +18,14 @@ pub(crate) fn answer(
     agent: &Agent,
     request: &QueryRequest,
     tam: &TrustedTam,
+    generation: &Generation,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let message = match check(request, tam, tee) {
         Ok(()) => Message::QueryResponse(respond(agent, request, tee)?),
         Err(error) => Message::Error(*error),
     };
-    Ok(introduce(&message, tee))
+    Ok(introduce(&message, generation, tee))
 }
 
 /// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
@@ -95,6 +97,8 @@ fn respond(
     // T-039, T-040 (4.3) the token comes back, if there was one.
     let mut response = QueryResponse {
         token: request.token.clone(),
+        // The suite that the COSE header says as well; left out where the generation infers it from there.
+        selected_teep_cipher_suite: Some(CipherSuite::Sign1(tee.public_key().algorithm())),
         ..QueryResponse::default()
     };
     // T-043 (4.3) Evidence where attestation is asked for; T-032 (4.2) it carries the challenge;

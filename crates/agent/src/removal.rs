@@ -62,7 +62,7 @@ fn uninstall(
     processed: &mut Vec<ComponentIdentifier>,
     tee: &mut dyn Tee,
 ) {
-    let mut staging = Staging::new(&agent.inventory);
+    let mut staging = Staging::new(agent);
     let mut store = staging.store(&agent.inventory, tee);
     if let Some(authorized) = authorize_removal(&store, envelope) {
         let mut processor = Processor::new(authorized, Procedure::Uninstall);

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use teep::Generation;
 use teep_cose::cbor::{EncodeResult, Encoder, Problem, Reader};
 use teep_cose::encrypt::RecipientKey;
 use teep_cose::{PublicKey, TrustAnchors};
@@ -22,6 +23,8 @@ pub struct TrustedTam {
     pub encryption_keys: Vec<RecipientKey>,
     /// Whether it must prove what it is before it learns anything about the device (draft section 7.2.1).
     pub must_attest: bool,
+    /// The generation of the protocol that it speaks; `None` to recognise it from its QueryRequest.
+    pub generation: Option<&'static Generation>,
 }
 
 impl TrustedTam {
@@ -43,7 +46,8 @@ impl TrustedTam {
     }
 
     pub(crate) fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        e.map(4)?.u8(1)?.array(self.uris.len() as u64)?;
+        e.map(4 + u64::from(self.generation.is_some()))?;
+        e.u8(1)?.array(self.uris.len() as u64)?;
         for uri in &self.uris {
             e.str(uri)?;
         }
@@ -53,6 +57,9 @@ impl TrustedTam {
             e.bytes(&key.to_cose_key())?;
         }
         e.u8(4)?.bool(self.must_attest)?;
+        if let Some(generation) = self.generation {
+            e.u8(5)?.str(generation.name)?;
+        }
         Ok(())
     }
 
@@ -74,7 +81,12 @@ impl TrustedTam {
                     }
                 }
                 4 => tam.must_attest = r.bool("must attest")?,
-                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 4")).into()),
+                5 => {
+                    let other = r.fault("generation", Problem::Expected("a known generation"));
+                    let name = r.text("generation")?;
+                    tam.generation = Some(Generation::by_name(name).ok_or(other)?);
+                }
+                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 5")).into()),
             }
         }
         Ok(tam)

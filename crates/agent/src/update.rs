@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
-use teep::{ErrorCode, Message, Success, Token, Update};
+use teep::{ErrorCode, Generation, Message, Success, Token, Update};
 
 use crate::authorize::{Obstacle, authorize};
 use crate::commit::{self, NotCommitted};
@@ -28,6 +28,8 @@ pub(crate) struct Waiting {
 /// An Update under way.
 struct Running {
     token: Option<Token>,
+    /// What the answer is written by.
+    generation: &'static Generation,
     /// Digest of what the TAM signed: the Update's name in the record.
     digest: [u8; 32],
     /// Envelopes still to be processed, in the order of the manifest list.
@@ -51,12 +53,14 @@ pub(crate) fn start(
     agent: &mut Agent,
     update: Update,
     digest: [u8; 32],
+    generation: &'static Generation,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let token = update.token;
     let refuse = |code, reason: &str, tee: &mut dyn Tee| {
         Ok(send(
             &Message::Error(*refusal(code, token.clone(), reason)),
+            generation,
             tee,
         ))
     };
@@ -101,6 +105,7 @@ pub(crate) fn start(
     // answered all the same (T-057).
     let running = Running {
         token,
+        generation,
         digest,
         pending: manifests.into(),
         reports: Vec::new(),
@@ -176,7 +181,7 @@ fn advance(
             None => {
                 let Some(envelope) = running.pending.pop_front() else {
                     // T-163 (7.2.2) Success only now that all are installed.
-                    return Ok(answer_success(running.token, running.reports, tee));
+                    return Ok(answer_success(running, tee));
                 };
                 match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
@@ -215,7 +220,7 @@ fn advance(
                 let reason = format!("{error}");
                 let mut error = refusal(ErrorCode::TemporaryError, running.token, &reason);
                 error.suit_reports = running.reports;
-                return Ok(send(&Message::Error(*error), tee));
+                return Ok(send(&Message::Error(*error), running.generation, tee));
             }
         }
     }
@@ -254,7 +259,7 @@ fn open(
     update: &[u8; 32],
     tee: &mut dyn Tee,
 ) -> Result<Current, Obstacle> {
-    let mut staging = Staging::new(&agent.inventory);
+    let mut staging = Staging::new(agent);
     let store = staging.store(&agent.inventory, tee);
     let (authorized, updates) = authorize(&store, envelope, update)?;
     Ok(Current {
@@ -308,17 +313,18 @@ fn answer_failure(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee:
     let reason = format!("{obstacle}");
     let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
     error.suit_reports = running.reports;
-    send(&Message::Error(*error), tee)
+    send(&Message::Error(*error), running.generation, tee)
 }
 
 /// T-070, T-071 (4.5) the token is the Update's, if it had one.
-fn answer_success(token: Option<Token>, suit_reports: Vec<Vec<u8>>, tee: &dyn Tee) -> Step {
+fn answer_success(running: Running, tee: &dyn Tee) -> Step {
     send(
         &Message::Success(Success {
-            token,
-            suit_reports,
+            token: running.token,
+            suit_reports: running.reports,
             ..Success::default()
         }),
+        running.generation,
         tee,
     )
 }

@@ -35,7 +35,7 @@ mod tee;
 mod trusted_component;
 mod world;
 
-pub use network::{Fault, Network, Node, Recorded, read, reports};
+pub use network::{Fault, Network, Node, Recorded, read, read_as_written, reports};
 /// Randomness that repeats itself for the same seed, so that a story can be told again.
 pub type SeededRandom = chacha20::ChaCha20Rng;
 pub use tam::{TamNode, TamStore};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use suit::Report;
-use teep::{Generation, Message};
+use teep::{Generation, Message, recognise_generation};
 use teep_cose::SignedMessage;
 use teep_cose::cbor::Limits;
 
@@ -119,13 +119,16 @@ impl Recorded {
 /// What signed bytes say, whoever signed them; `None` if they are no TEEP message.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Message> {
+    let (_, message) = read_as_written(bytes)?;
+    Some(message)
+}
+
+/// The same, with the generation that the message was written by.
+#[must_use]
+pub fn read_as_written(bytes: &[u8]) -> Option<(&'static Generation, Message)> {
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
-    Message::decode(
-        signed.unverified_payload()?,
-        &Generation::DRAFT_26,
-        &Limits::MESSAGE,
-    )
-    .ok()
+    let newest = Some(&Generation::DRAFT_26);
+    recognise_generation(&signed, newest, &Limits::MESSAGE).ok()
 }
 
 /// The SUIT Reports in a Success or Error, as far as they can be read.

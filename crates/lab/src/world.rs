@@ -32,6 +32,9 @@ pub struct World {
     /// Which signer may install what on devices that are added from now on; empty for whatever nobody else
     /// has.
     pub permissions: Vec<Permission>,
+    /// The generation of the protocol that devices which are added from now on take TAMs to speak; `None` for
+    /// devices that recognise it.
+    pub known_generation: Option<&'static Generation>,
     /// What can be fetched, by URI.
     pub payloads: BTreeMap<String, Payload>,
     /// The network between devices and TAMs.
@@ -88,6 +91,7 @@ impl World {
             devices: Vec::new(),
             signers: Vec::new(),
             permissions: Vec::new(),
+            known_generation: Some(&Generation::DRAFT_26),
             payloads: BTreeMap::new(),
             network: Network {
                 recorded: Vec::new(),
@@ -157,8 +161,10 @@ impl World {
     /// What a device is provisioned with that trusts every TAM and signer there is.
     #[must_use]
     pub fn provisioning(&self) -> Provisioning {
-        let trusted =
-            |(index, tam): (usize, &TamNode)| TrustedTam::new(Self::tam_uri(index), tam.keys());
+        let trusted = |(index, tam): (usize, &TamNode)| TrustedTam {
+            generation: self.known_generation,
+            ..TrustedTam::new(Self::tam_uri(index), tam.keys())
+        };
         Provisioning {
             tams: (0..).zip(&self.tams).map(trusted).collect(),
             verifiers: TrustAnchors::new(),

@@ -110,9 +110,15 @@ fn envelope_defects(good: &[u8], payload: &[u8], stranger: &SigningKey) -> Vec<D
             PermanentError,
         ),
         ("zero signature", cose(esp256, &[0xa0]), BadCertificate),
+        // ES256, as drafts up to 20 have it, is an algorithm of some TAMs; ES384 is of none.
         (
-            "old algorithm",
+            "zero signature by an older number",
             cose(&[0xa1, 0x01, 0x26], &[0xa0]),
+            BadCertificate,
+        ),
+        (
+            "another algorithm",
+            cose(&[0xa1, 0x01, 0x38, 34], &[0xa0]),
             ErrorCode::UnsupportedCipherSuites,
         ),
         (

@@ -23,8 +23,8 @@ pub struct Authorities<'a> {
     pub signers: &'a TrustAnchors,
     /// MAC keys, provisioned for this purpose and known to nobody but one signer and one device.
     pub mac_keys: &'a [MacKey],
-    /// P-12: whether signatures that say ES256 (-7) count as well as those that say ESP256 (-9). The
-    /// published examples of draft-ietf-suit-manifest do.
+    /// P-12: whether signatures that say ES256 (-7) or EdDSA (-8) count as well as those that say ESP256 (-9)
+    /// or Ed25519 (-19). The published examples of draft-ietf-suit-manifest do.
     pub es256: bool,
 }
 

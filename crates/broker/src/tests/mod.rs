@@ -287,8 +287,14 @@ fn what_an_application_brought_is_taken_and_a_fragment_never_fetched() {
     std::fs::write(&folder, b"binary").unwrap();
     let id: suit::ComponentIdentifier = "ta".parse().unwrap();
     for (binaries, expected) in [
-        (Binaries::from([(id.clone(), folder.clone())]), &b"binary"[..]),
-        (Binaries::from([(id.clone(), folder.join("missing"))]), b"failed"),
+        (
+            Binaries::from([(id.clone(), folder.clone())]),
+            &b"binary"[..],
+        ),
+        (
+            Binaries::from([(id.clone(), folder.join("missing"))]),
+            b"failed",
+        ),
         (Binaries::new(), b"failed"),
     ] {
         let tam = Script::start(&[MESSAGE, EMPTY]);
@@ -309,7 +315,9 @@ fn what_an_application_brought_is_taken_and_a_fragment_never_fetched() {
             }
         };
         let contact = contact(&tam.uri);
-        Broker::new().exchange(&contact, &binaries, agent, &mut |_| {}).unwrap();
+        Broker::new()
+            .exchange(&contact, &binaries, agent, &mut |_| {})
+            .unwrap();
         assert_eq!(payload, expected);
         assert_eq!(tam.requests().len(), 2, "two POSTs, and nothing fetched");
     }

@@ -24,7 +24,9 @@ struct Recording {
 
 impl Recording {
     fn call(&self, what: &str) {
-        self.calls.borrow_mut().push(format!("{} {what}", self.name));
+        self.calls
+            .borrow_mut()
+            .push(format!("{} {what}", self.name));
     }
 }
 
@@ -53,7 +55,10 @@ impl TeepAgent for Recording {
         let Input::Message(message) = input else {
             panic!("only messages here")
         };
-        self.call(&format!("ProcessTeepMessage {}", String::from_utf8_lossy(message)));
+        self.call(&format!(
+            "ProcessTeepMessage {}",
+            String::from_utf8_lossy(message)
+        ));
         match self.fails {
             true => Err(std::fmt::Error),
             false => Ok(Step::Send(format!("answer of {}", self.name).into_bytes())),
@@ -81,7 +86,10 @@ impl Machine {
         let calls = Calls::default();
         let tee = |(name, properties, uris): &(&'static str, &[&str], &[&str])| Tee {
             name: (*name).into(),
-            properties: properties.iter().map(|property| (*property).into()).collect(),
+            properties: properties
+                .iter()
+                .map(|property| (*property).into())
+                .collect(),
             agent: Recording {
                 name,
                 calls: calls.clone(),
@@ -137,16 +145,24 @@ fn the_tee_is_chosen_by_what_the_application_requires() {
         assert_eq!(machine.request(&wish(requirements)).unwrap(), [""; 0]);
         assert_eq!(machine.calls(), [chosen]);
     }
-    let error = machine.request(&wish(&["secure-display", "camera"])).unwrap_err();
+    let error = machine
+        .request(&wish(&["secure-display", "camera"]))
+        .unwrap_err();
     assert!(matches!(error, BrokerError::NoSuchTee { .. }));
-    assert!(error.to_string().ends_with("camera and secure-display"), "{error}");
+    assert!(
+        error.to_string().ends_with("camera and secure-display"),
+        "{error}"
+    );
     assert!(machine.calls().is_empty());
 }
 
 /// Proves: H-09, H-13, A-06
 #[test]
 fn each_message_reaches_the_tee_that_it_is_for_at_the_uri_that_its_agent_gave() {
-    let (first, second) = (Script::start(&[MESSAGE, EMPTY]), Script::start(&[MESSAGE, EMPTY]));
+    let (first, second) = (
+        Script::start(&[MESSAGE, EMPTY]),
+        Script::start(&[MESSAGE, EMPTY]),
+    );
     let (one, two) = (first.uri.clone(), second.uri.clone());
     let mut machine = Machine::new(&[("one", &[], &[&one]), ("two", &["big"], &[&two])]);
     let named = |requirements| Wish {
@@ -157,7 +173,11 @@ fn each_message_reaches_the_tee_that_it_is_for_at_the_uri_that_its_agent_gave() 
         ..wish(requirements)
     };
     assert_eq!(machine.request(&named(&["big"])).unwrap(), [two.as_str()]);
-    let of_two = ["two RequestTA ta", "two ProcessTeepMessage hello", "two RequestTA ta"];
+    let of_two = [
+        "two RequestTA ta",
+        "two ProcessTeepMessage hello",
+        "two RequestTA ta",
+    ];
     assert_eq!(machine.calls(), of_two);
     assert_eq!(machine.request(&named(&[])).unwrap(), [one.as_str()]);
     let of_one = of_two.map(|call| call.replace("two", "one"));
@@ -176,7 +196,12 @@ fn tams_are_tried_until_one_responds() {
     assert_eq!(machine.request(&wish(&[])).unwrap(), [NOBODY, uri.as_str()]);
     assert_eq!(
         machine.calls(),
-        ["tee RequestTA ta", "tee ProcessError", "tee RequestTA ta", "tee RequestTA ta"]
+        [
+            "tee RequestTA ta",
+            "tee ProcessError",
+            "tee RequestTA ta",
+            "tee RequestTA ta"
+        ]
     );
     assert_eq!(tam.requests().len(), 1);
 }
@@ -206,7 +231,11 @@ fn a_tee_that_fails_ends_the_session() {
     assert!(matches!(error, BrokerError::Agent(_)), "{error}");
     assert_eq!(
         machine.calls(),
-        ["tee RequestTA ta", "tee ProcessTeepMessage hello", "tee ProcessError"]
+        [
+            "tee RequestTA ta",
+            "tee ProcessTeepMessage hello",
+            "tee ProcessError"
+        ]
     );
     assert_eq!(tam.requests().len(), 1);
 }
@@ -217,7 +246,9 @@ fn unrequest_ta_is_handled_as_request_ta_is() {
     let tam = Script::start(&[MESSAGE, EMPTY]);
     let uri = tam.uri.clone();
     let mut machine = Machine::new(&[("without", &[], &[]), ("with", &[], &[&uri])]);
-    let handled = Broker::new().unrequest_ta(&mut machine.tees, &id(), &mut |_| {}).unwrap();
+    let handled = Broker::new()
+        .unrequest_ta(&mut machine.tees, &id(), &mut |_| {})
+        .unwrap();
     let contacted: Vec<usize> = handled.iter().map(|one| one.contacted.len()).collect();
     assert_eq!(contacted, [0, 1]);
     assert_eq!(
@@ -230,7 +261,9 @@ fn unrequest_ta_is_handled_as_request_ta_is() {
     );
     assert!(tam.requests()[1].ends_with("answer of with"));
     let mut machine = Machine::new(&[("tee", &[], &[NOBODY])]);
-    let error = Broker::new().unrequest_ta(&mut machine.tees, &id(), &mut |_| {}).unwrap_err();
+    let error = Broker::new()
+        .unrequest_ta(&mut machine.tees, &id(), &mut |_| {})
+        .unwrap_err();
     assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");
     assert_eq!(machine.calls(), ["tee UnrequestTA ta", "tee ProcessError"]);
 }
@@ -244,7 +277,10 @@ fn a_policy_check_goes_on_until_no_tam_of_any_tee_is_left() {
     let result = Broker::new().request_policy_check(&mut machine.tees, &mut |_| {});
     assert!(matches!(result, Err(BrokerError::Unreachable { .. })));
     let (one, two) = ("one RequestPolicyCheck", "two RequestPolicyCheck");
-    assert_eq!(machine.calls(), [one, "one ProcessError", one, one, two, two]);
+    assert_eq!(
+        machine.calls(),
+        [one, "one ProcessError", one, one, two, two]
+    );
     assert_eq!(tam.requests().len(), 2);
 }
 
@@ -258,5 +294,8 @@ fn a_message_that_comes_with_the_uri_is_sent_first() {
     machine.request(&wish(&[])).unwrap();
     let request = tam.requests().pop().unwrap();
     assert!(request.ends_with("\r\n\r\nunsolicited"), "{request}");
-    assert!(request.contains("content-type: application/teep+cbor\r\n"), "{request}");
+    assert!(
+        request.contains("content-type: application/teep+cbor\r\n"),
+        "{request}"
+    );
 }
