@@ -84,11 +84,22 @@ pub(crate) fn authorize(
     Ok((authorized, updates))
 }
 
-/// Authorizes the manifest of an installed envelope for its own removal.
-pub(crate) fn authorize_removal(device: &StagedStore<'_>, envelope: &[u8]) -> Option<Authorized> {
-    let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).ok()?;
-    let authenticated = envelope.verify(device.authorities()).ok()?;
-    authenticated.authorize(device, &options()).ok()
+/// Authorizes the manifest of an installed envelope again: its signer may have lost the device's trust.
+pub(crate) fn authorize_installed(
+    device: &StagedStore<'_>,
+    envelope: &[u8],
+) -> Result<Authorized, Obstacle> {
+    let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).map_err(Refusal::from)?;
+    let authenticated = envelope.verify(device.authorities())?;
+    let uri = authenticated.manifest().reference_uri.unwrap_or_default();
+    let (uri, digest) = (String::from(uri), envelope.digest().clone());
+    authenticated
+        .authorize(device, &options())
+        .map_err(|failure| Obstacle::Failed {
+            uri,
+            digest,
+            failure: failure.into(),
+        })
 }
 
 /// P-01, P-02, P-04: TEEP's own examples need the three. What they let through is as safe, only less

@@ -13,7 +13,7 @@ use crate::device::thumbprints;
 use crate::install::{Staged, Staging, write_slot};
 use crate::inventory::{InstalledManifest, Inventory};
 use crate::ports::{PortError, SlotNumber, Tee};
-use crate::{bounds, rights};
+use crate::{bounds, rights, trust_anchors};
 
 /// Why what was staged was not installed. Nothing has changed then.
 pub(crate) enum NotCommitted {
@@ -38,7 +38,11 @@ pub(crate) fn commit(
         processor,
         inventory,
     };
-    let next = match set.record(envelope, updates) {
+    let next = set.record(envelope, updates).and_then(|mut next| {
+        trust_anchors::adopt(set.inventory, &mut next, tee)?;
+        Ok(next)
+    });
+    let next = match next {
         Ok(next) => next,
         Err(fault) => {
             staging.discard(inventory, tee);

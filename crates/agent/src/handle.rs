@@ -17,7 +17,8 @@ pub(crate) fn process_teep_message(
     bytes: &[u8],
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    // A new message while a payload is awaited: the exchange it belonged to is gone.
+    // A new message while a payload or an Attestation Result is awaited: the exchange it belonged to is gone.
+    agent.tam_attestation.waiting = None;
     if let Some(running) = agent.update.take() {
         running.abandon(&mut agent.inventory, tee);
     }
@@ -32,17 +33,16 @@ pub(crate) fn process_teep_message(
     };
     let Authenticated {
         message,
-        generation,
         digest,
-        tam,
-        ..
+        sender,
     } = authenticated;
-    agent.session = Some(Session::new(authenticated.key, generation));
+    let generation = sender.generation;
+    agent.session = Some(Session::new(sender.key.clone(), generation));
     agent.contacts.responded();
     match message {
         Message::QueryRequest(_) if !agent.patience.has_answer(digest) => Ok(Step::Idle),
-        Message::QueryRequest(request) => query::answer(agent, &request, tam, generation, tee),
-        Message::Update(update) => update::start(agent, update, digest, generation, tee),
+        Message::QueryRequest(request) => query::answer(agent, request, &sender, tee),
+        Message::Update(update) => update::start(agent, update, digest, &sender, tee),
         other => {
             let error = refusal(ErrorCode::PermanentError, None, wrong_direction(&other));
             Ok(send(&Message::Error(*error), generation, tee))
@@ -51,27 +51,45 @@ pub(crate) fn process_teep_message(
 }
 
 /// A message that a trusted TAM signed.
-pub(crate) struct Authenticated<'a> {
+pub(crate) struct Authenticated {
     pub(crate) message: Message,
-    /// What it was read by, and what its answer is written by.
-    pub(crate) generation: &'static Generation,
     /// Digest of what was signed. The rest of a message (tag, unprotected header, the signature's own
     /// encoding) can be changed by anybody.
     pub(crate) digest: [u8; 32],
-    /// The TAM that signed it.
-    pub(crate) tam: &'a TrustedTam,
-    /// With this key.
+    pub(crate) sender: Sender,
+}
+
+/// The trusted TAM that a message is from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    /// Its place among the trusted TAMs.
+    tam: usize,
+    /// The key that signed the message.
     pub(crate) key: PublicKey,
+    /// What the message was read by, and what its answer is written by.
+    pub(crate) generation: &'static Generation,
+}
+
+impl Agent {
+    /// What the Agent was told of the TAM that sent a message.
+    pub(crate) fn tam(&self, sender: &Sender) -> &TrustedTam {
+        &self.inventory.provisioning.tams[sender.tam]
+    }
+
+    /// Whether what the Agent was told of that TAM is still so.
+    pub(crate) fn still_trusts(&self, tam: &TrustedTam, sender: &Sender) -> bool {
+        self.inventory.provisioning.tams.get(sender.tam) == Some(tam)
+    }
 }
 
 /// Checks that a trusted TAM signed the message, then parses it (T-002, T-010 to T-014). With an Error comes
 /// the generation to send it in.
-fn authenticate<'a>(
-    provisioning: &'a Provisioning,
+fn authenticate(
+    provisioning: &Provisioning,
     session: Option<&Session>,
     bytes: &[u8],
     tee: &dyn Tee,
-) -> Result<Authenticated<'a>, (ErrorAnswer, &'static Generation)> {
+) -> Result<Authenticated, (ErrorAnswer, &'static Generation)> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
     let received = SignedMessage::decode(bytes, &bounds::MESSAGE).map_err(|_| {
         let error = refusal(ErrorCode::PermanentError, None, "not a signed TEEP message");
@@ -127,12 +145,19 @@ fn authenticate<'a>(
         return Err((unsupported_cipher_suites(None, tee), generation));
     }
     let digest = sha256(payload);
+    let place = provisioning
+        .tams
+        .iter()
+        .position(|known| core::ptr::eq(known, tam));
+    let sender = Sender {
+        tam: place.expect("it is one of them"),
+        key: key.clone(),
+        generation,
+    };
     Ok(Authenticated {
         message,
-        generation,
         digest,
-        tam,
-        key: key.clone(),
+        sender,
     })
 }
 

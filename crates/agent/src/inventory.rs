@@ -21,6 +21,8 @@ pub struct Provisioning {
     pub signers: TrustAnchors,
     /// Keys of the Verifiers whose word about a TAM counts.
     pub verifiers: TrustAnchors,
+    /// The EAT profile of their Attestation Results.
+    pub profile: eat::Profile,
     /// Which signer may touch which components (S-028). While the table is empty, each may touch what no
     /// other has installed before; with one entry it is complete: what it does not give, nobody may.
     pub permissions: Vec<Permission>,
@@ -119,6 +121,8 @@ pub(crate) struct Known<'a> {
 pub(crate) struct Inventory {
     pub(crate) provisioning: Provisioning,
     pub(crate) next_slot: SlotNumber,
+    /// It is not earlier than this, in seconds since 1970.
+    pub(crate) earliest_time: u64,
     pub(crate) installed: Vec<InstalledManifest>,
     pub(crate) removed: Vec<RemovedManifest>,
     pub(crate) requested: Vec<Requested>,

@@ -9,15 +9,17 @@
 //!
 //! 1. [`Agent::request_ta`], [`Agent::unrequest_ta`] or [`Agent::request_policy_check`] says whether a
 //!    TAM is to be contacted, and where.
-//! 2. The Broker POSTs an empty body there and hands the answer in as [`Input::Message`].
+//! 2. The Broker POSTs an empty body there, or the message that came with the address ([`Contact`]), and hands
+//!    the answer in as [`Input::Message`].
 //! 3. [`Step::Send`]: POST these bytes, hand the answer in as [`Input::Message`].
-//! 4. [`Step::Fetch`]: fetch this URI (or take the binary that an application brought), hand its bytes in as [`Input::Payload`] in pieces of any size; at
-//!    each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
+//! 4. [`Step::Fetch`]: fetch this URI, or take the binary that an application brought; hand its bytes in as
+//!    [`Input::Payload`] in pieces of any size; at each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
 //!    [`Input::PayloadFailed`].
-//! 5. [`Step::Idle`], or an empty answer of the TAM: done.
+//! 5. [`Step::Appraise`]: have a Verifier appraise the TAM's Evidence, hand in its answer.
+//! 6. [`Step::Idle`], or an empty answer of the TAM: done.
 //!
-//! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, attestation of the TAM,
-//! encryption, number tables other than the registry's.
+//! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, number tables other than
+//! the registry's.
 //!
 //! ```
 //! # use teep_agent::{Agent, Provisioning, Request, ports::Tee};
@@ -35,8 +37,10 @@
 extern crate alloc;
 
 mod authorize;
+mod boot_report;
 mod bounds;
 mod commit;
+mod confidant;
 mod contact;
 mod device;
 mod handle;
@@ -51,7 +55,12 @@ mod request;
 mod rights;
 mod session;
 mod strangers;
+mod tam_attestation;
+mod tam_report;
+mod time;
+pub mod trust_anchors;
 mod trusted_tam;
+mod unsolicited;
 mod update;
 
 use alloc::string::String;
@@ -66,10 +75,14 @@ pub use trusted_tam::TrustedTam;
 
 pub use request::Request;
 
+use teep_cose::Thumbprint;
+use teep_cose::encrypt::ContentAlgorithm;
+
 use contact::Contacts;
 use inventory::Inventory;
 use ports::{PortError, Tee};
 use strangers::Patience;
+use tam_attestation::TamAttestation;
 
 /// A TEEP Agent with what it remembers. Everything durable lies in the TEE, so dropping it loses at
 /// most an exchange under way.
@@ -80,9 +93,14 @@ pub struct Agent {
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
     contacts: Contacts,
+    /// QueryRequests that may be answered unasked, one of each TAM at most.
+    answerable: Vec<unsolicited::Answerable>,
     patience: Patience,
     /// The error that a TAM reported last, if nobody has taken note of it.
     reported_error: Option<ReportedError>,
+    tam_attestation: TamAttestation,
+    /// How content is encrypted that a TAM, by its key, can read.
+    content_algorithms: Vec<(Thumbprint, ContentAlgorithm)>,
 }
 
 /// What the Broker hands in.
@@ -96,6 +114,10 @@ pub enum Input<'a> {
     PayloadEnd,
     /// The payload cannot be had.
     PayloadFailed,
+    /// The Attestation Result that a Verifier made of the Evidence of [`Step::Appraise`].
+    AttestationResult(&'a [u8]),
+    /// The Verifier made none, or cannot be reached.
+    AppraisalFailed,
 }
 
 /// What the Broker does next.
@@ -112,6 +134,14 @@ pub enum Step {
     },
     /// Hand in the next piece of the payload.
     MorePayload,
+    /// Have this appraised by the device's Verifier: Evidence of what a TAM is. Hand in what the Verifier
+    /// answers as [`Input::AttestationResult`], or [`Input::AppraisalFailed`].
+    Appraise {
+        /// The media type of the Evidence.
+        format: String,
+        /// The Evidence, opaque to TEEP.
+        evidence: Vec<u8>,
+    },
     /// Nothing: the exchange is over.
     Idle,
 }
@@ -148,6 +178,15 @@ pub enum AgentError {
     /// The Agent was provisioned before; doing so again would forget sequence numbers.
     #[error("the Agent has been provisioned before")]
     AlreadyProvisioned,
+    /// A TAM's encryption key is none that anything can be encrypted to, or there are more than eight.
+    #[error("a TAM's encryption key cannot be used")]
+    EncryptionKey,
+    /// A manifest that holds a store of trust anchors was to be removed.
+    #[error("it holds trust anchors of this device, which can be replaced, but not removed")]
+    TrustAnchorsRemoved,
+    /// An Attestation Result was handed in that nobody asked for.
+    #[error("no appraisal was asked for")]
+    NoAppraisalWanted,
     /// A payload was handed in that nobody asked for.
     #[error("no payload was asked for")]
     NoPayloadWanted,
@@ -203,8 +242,11 @@ impl Agent {
             session: None,
             update: None,
             contacts: Contacts::default(),
+            answerable: Vec::new(),
             patience: Patience::new(),
             reported_error: None,
+            tam_attestation: TamAttestation::default(),
+            content_algorithms: Vec::new(),
         })
     }
 
@@ -250,6 +292,8 @@ impl Agent {
             Input::Payload(bytes) => update::payload(self, bytes, tee),
             Input::PayloadEnd => update::payload_end(self, tee),
             Input::PayloadFailed => update::payload_failed(self, tee),
+            Input::AttestationResult(result) => tam_attestation::appraised(self, Some(result), tee),
+            Input::AppraisalFailed => tam_attestation::appraised(self, None, tee),
         }
     }
 }

@@ -91,14 +91,21 @@ pub trait Slots {
     fn list(&mut self) -> Result<Vec<SlotNumber>, PortError>;
 }
 
-/// The Agent's own keys, which were generated in the TEE and never leave it: one to sign with, one that
-/// payloads are encrypted to.
+/// The Agent's own keys, which were generated in the TEE and never leave it: one for its messages, one for
+/// SUIT Reports, one that payloads are encrypted to.
 pub trait Keys {
     /// The public key that verifies the Agent's TEEP messages.
     fn public_key(&self) -> PublicKey;
 
     /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`].
     fn sign(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
+
+    /// The public key that verifies the Agent's SUIT Reports: another one than [`Keys::public_key`] (T-073), of
+    /// the same algorithm.
+    fn report_key(&self) -> PublicKey;
+
+    /// Makes a tagged COSE_Sign1 over `payload` with the report key.
+    fn sign_report(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
 
     /// The public key that signers encrypt Trusted Components and Personalization Data to.
     fn encryption_key(&self) -> RecipientKey;

@@ -4,32 +4,52 @@ use alloc::vec::Vec;
 
 use suit::{SuitDigest, SystemPropertyClaims};
 use teep::{
-    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Generation,
-    Inconsistency, Message, PROTOCOL_VERSION, QueryRequest, QueryResponse,
-    RequestedTrustedComponent,
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Inconsistency,
+    Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
-use crate::handle::{ErrorAnswer, introduce, refusal, unsupported_cipher_suites};
+use crate::handle::{ErrorAnswer, Sender, introduce, refusal, unsupported_cipher_suites};
 use crate::inventory::Requested;
-use crate::ports::{PortError, Tee};
-use crate::{Agent, AgentError, Step, TrustedTam, bounds};
+use crate::ports::Tee;
+use crate::tam_attestation::{self, Verdict};
+use crate::{Agent, AgentError, Step, boot_report, bounds, tam_report, unsolicited};
 
 pub(crate) fn answer(
-    agent: &Agent,
-    request: &QueryRequest,
-    tam: &TrustedTam,
-    generation: &Generation,
+    agent: &mut Agent,
+    request: QueryRequest,
+    sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let message = match check(request, tam, tee) {
-        Ok(()) => Message::QueryResponse(respond(agent, request, tee)?),
-        Err(error) => Message::Error(*error),
-    };
-    Ok(introduce(&message, generation, tee))
+    if let Err(error) = check(&request, tee) {
+        return Ok(introduce(&Message::Error(*error), sender.generation, tee));
+    }
+    match tam_attestation::check(agent, request, sender, tee)? {
+        Verdict::GoOn(request) => attested(agent, &request, sender, tee),
+        Verdict::Refuse(error) => Ok(introduce(&Message::Error(*error), sender.generation, tee)),
+        Verdict::Wait(step) => Ok(step),
+    }
 }
 
-/// What the Agent must understand and agree with before it answers, in the order of section 7.2.1.
-fn check(request: &QueryRequest, tam: &TrustedTam, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
+/// Answers a TAM that has proved what it is, or need not.
+pub(crate) fn attested(
+    agent: &mut Agent,
+    request: &QueryRequest,
+    sender: &Sender,
+    tee: &mut dyn Tee,
+) -> Result<Step, AgentError> {
+    let checked = tam_report::check(request, sender, tee).and_then(|()| check_freshness(request));
+    if checked.is_ok() {
+        unsolicited::remember(agent, request, sender);
+    }
+    let message = match checked {
+        Ok(()) => Message::QueryResponse(respond(agent, request, sender, tee)?),
+        Err(error) => Message::Error(*error),
+    };
+    Ok(introduce(&message, sender.generation, tee))
+}
+
+/// What the Agent must understand before it answers, in the order of section 7.2.1.
+fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
     let token = || request.token.clone();
     // T-034 (4.2) no versions means version 0; T-086 (4.6) the Error names those that would do.
     if !request.offered_versions().contains(&PROTOCOL_VERSION) {
@@ -59,15 +79,12 @@ fn check(request: &QueryRequest, tam: &TrustedTam, tee: &dyn Tee) -> Result<(), 
             ));
         }
     }
-    // T-154 (7.2.1) a TAM that must prove what it is learns nothing before it does.
-    if tam.must_attest && request.attestation_payload.is_none() {
-        let code = ErrorCode::AttestationRequired;
-        let mut error = refusal(code, token(), "this device asks its TAM for attestation");
-        error
-            .supported_freshness_mechanisms
-            .push(FreshnessMechanism::Nonce);
-        return Err(error);
-    }
+    Ok(())
+}
+
+/// Whether the Agent can show freshness as the TAM wants it.
+fn check_freshness(request: &QueryRequest) -> Result<(), ErrorAnswer> {
+    let token = || request.token.clone();
     // T-158 (7.2.1) what Evidence cannot carry is not understood. P-17: a nonce has one place.
     let challenge = request
         .challenge
@@ -88,11 +105,14 @@ fn check(request: &QueryRequest, tam: &TrustedTam, tee: &dyn Tee) -> Result<(), 
     Ok(())
 }
 
+// T-211 (13) whoever gets here is a trusted TAM, by its signature, and has proved what it is if it must.
 fn respond(
-    agent: &Agent,
+    agent: &mut Agent,
     request: &QueryRequest,
+    sender: &Sender,
     tee: &mut dyn Tee,
-) -> Result<QueryResponse, PortError> {
+) -> Result<QueryResponse, AgentError> {
+    let confidant = agent.confide(sender, &request.supported_suit_cose_profiles, tee);
     let asked = |item| request.data_item_requested.contains(item);
     // T-039, T-040 (4.3) the token comes back, if there was one.
     let mut response = QueryResponse {
@@ -112,12 +132,15 @@ fn respond(
         let evidence = tee.evidence(challenge, &agent_key)?;
         response.attestation_payload = Some(AttestationPayload {
             format: Some(evidence.format),
-            bytes: evidence.payload,
+            bytes: confidant.eat(evidence.payload, tee)?,
         });
     }
     // T-046 (4.3) the list is there when asked for, even where it is empty (P-14).
     if asked(DataItems::TRUSTED_COMPONENTS) {
         response.tc_list = Some(installed_components(agent));
+    }
+    if asked(DataItems::SUIT_REPORTS) {
+        response.suit_reports = boot_report::make(agent, request.token.as_ref(), &confidant, tee)?;
     }
     // T-049 (4.3) no extension is defined, so the list is empty (P-14).
     if asked(DataItems::EXTENSIONS) {

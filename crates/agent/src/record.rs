@@ -13,8 +13,10 @@
 //! | 12 | unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
-//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest}] |
+//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest, 5: generation, 6: takes unsolicited QueryResponses}] |
 //! | 16 | trust anchors of Verifiers |
+//! | 17 | a time that is past for certain |
+//! | 18 | the EAT profile of Attestation Results |
 //! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
@@ -33,6 +35,7 @@ use crate::inventory::{
     Requested,
 };
 use crate::ports::PortError;
+use crate::trust_anchors::{read_tams, write_tams};
 use crate::{AgentError, TrustedTam};
 
 impl Inventory {
@@ -59,10 +62,11 @@ impl Inventory {
             tams,
             signers,
             verifiers,
+            profile,
             permissions,
             identity,
         } = &self.provisioning;
-        e.map(14)?.u8(1)?.u64(FORMAT)?;
+        e.map(16)?.u8(1)?.u64(FORMAT)?;
         e.u8(4)?.bytes(&signers.encode())?;
         for (key, ids) in [
             (5, &identity.vendor),
@@ -93,18 +97,15 @@ impl Inventory {
         }
         e.u8(12)?.array(self.unneeded.len() as u64)?;
         self.unneeded.iter().for_each(|id| id.encode(e));
-        e.u8(13)?.array(permissions.len() as u64)?;
-        for permission in permissions {
-            e.array(2)?.bytes(&permission.signer.0)?;
-            permission.prefix.encode(e);
-        }
+        write_permissions(permissions, e.u8(13)?)?;
         e.u8(14)?.array(identity.enterprise_number.len() as u64)?;
         for number in &identity.enterprise_number {
             e.bytes(number)?;
         }
-        e.u8(15)?.array(tams.len() as u64)?;
-        tams.iter().try_for_each(|tam| tam.write(e))?;
+        write_tams(tams, e.u8(15)?)?;
         e.u8(16)?.bytes(&verifiers.encode())?;
+        e.u8(17)?.u64(self.earliest_time)?;
+        e.u8(18)?.str(&profile.uri)?;
         e.u8(20)?.array(self.requested.len() as u64)?;
         self.requested.iter().try_for_each(|one| one.write(e))
     }
@@ -147,13 +148,8 @@ impl Inventory {
                 }
                 12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
                 13 => {
-                    inventory.provisioning.permissions = list(&mut r, "permissions", |r| {
-                        r.array_of("permission", 2, "an array of 2")?;
-                        Ok(Permission {
-                            signer: Thumbprint(fixed(r, "signer")?),
-                            prefix: ComponentIdentifier::decode(r)?,
-                        })
-                    })?;
+                    inventory.provisioning.permissions =
+                        list(&mut r, "permissions", read_permission)?;
                 }
                 14 => {
                     inventory.provisioning.identity.enterprise_number =
@@ -161,14 +157,12 @@ impl Inventory {
                             Ok(r.bytes("enterprise number")?.to_vec())
                         })?;
                 }
-                15 => {
-                    for _ in 0..r.array("TAMs")? {
-                        inventory.provisioning.tams.push(TrustedTam::read(&mut r)?);
-                    }
-                }
+                15 => inventory.provisioning.tams = read_tams(&mut r)?,
                 16 => {
                     inventory.provisioning.verifiers = TrustAnchors::decode(r.bytes("Verifiers")?)?
                 }
+                17 => inventory.earliest_time = r.uint("earliest time")?,
+                18 => inventory.provisioning.profile.uri = r.text("EAT profile")?.into(),
                 20 => inventory.requested = list(&mut r, "requested", Requested::read)?,
                 _ => return Err(r.fault("record key", Problem::Expected("1 to 20")).into()),
             }
@@ -290,7 +284,27 @@ fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeR
     Ok(())
 }
 
-fn list<T>(
+pub(crate) fn write_permissions(
+    permissions: &[Permission],
+    e: &mut Encoder<&mut Vec<u8>>,
+) -> EncodeResult {
+    e.array(permissions.len() as u64)?;
+    for permission in permissions {
+        e.array(2)?.bytes(&permission.signer.0)?;
+        permission.prefix.encode(e);
+    }
+    Ok(())
+}
+
+pub(crate) fn read_permission(r: &mut Reader<'_>) -> Result<Permission, Malformed> {
+    r.array_of("permission", 2, "an array of 2")?;
+    Ok(Permission {
+        signer: Thumbprint(fixed(r, "signer")?),
+        prefix: ComponentIdentifier::decode(r)?,
+    })
+}
+
+pub(crate) fn list<T>(
     r: &mut Reader<'_>,
     field: &'static str,
     read: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
@@ -346,6 +360,7 @@ mod tests {
     fn the_record_survives_storage() {
         let mut inventory = Inventory {
             next_slot: 9,
+            earliest_time: 1_800_000_000,
             ..Inventory::default()
         };
         let provisioning = &mut inventory.provisioning;
@@ -359,6 +374,7 @@ mod tests {
         provisioning.tams.push(TrustedTam::default());
         provisioning.signers = anchors(2);
         provisioning.verifiers = anchors(3);
+        provisioning.profile.uri = "urn:ietf:rfc:rfc9999".into();
         provisioning.permissions.push(Permission {
             signer: Thumbprint([2; 32]),
             prefix: id("prefix"),

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use suit::ComponentIdentifier;
 use suit::process::{Procedure, Processor, Progress};
 
-use crate::authorize::authorize_removal;
+use crate::authorize::authorize_installed;
 use crate::install::{self, Staging};
 use crate::ports::Tee;
-use crate::{Agent, AgentError};
+use crate::{Agent, AgentError, trust_anchors};
 
 /// Removes a manifest and its components, with every dependency that nobody else needs (S-141, S-143). What
 /// others depend on stays, as a dependency only.
@@ -21,6 +21,10 @@ pub(crate) fn remove(
     next.unneeded.retain(|unneeded| unneeded != id);
     next.set_root(id, false);
     let mut unused = next.unused();
+    // A-18 the device's trust anchors are replaced, never taken away.
+    if unused.iter().any(|id| trust_anchors::is_held_by(&next, id)) {
+        return Err(AgentError::TrustAnchorsRemoved);
+    }
     // Who depends comes before what it depends on.
     unused.sort_by_key(|unused| unused != id);
     uninstall_all(agent, &unused, tee);
@@ -64,7 +68,7 @@ fn uninstall(
 ) {
     let mut staging = Staging::new(agent);
     let mut store = staging.store(&agent.inventory, tee);
-    if let Some(authorized) = authorize_removal(&store, envelope) {
+    if let Ok(authorized) = authorize_installed(&store, envelope) {
         let mut processor = Processor::new(authorized, Procedure::Uninstall);
         // Nobody is there to ask; whatever else stops it is its own affair.
         while let Ok(Progress::Ask { .. }) = processor.run(&mut store) {

@@ -1,7 +1,6 @@
 //! SUIT Reports about what became of each manifest of an Update.
 //!
-//! They travel unprotected inside the Agent's signed message, so that no second key is needed
-//! (T-073, T-087 ask for one where a report is signed; P-20).
+//! How they reach the TAM: `confidant.rs`.
 
 use alloc::string::String;
 use alloc::vec::Vec;

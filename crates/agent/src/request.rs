@@ -12,7 +12,7 @@ use suit::ComponentIdentifier;
 use crate::authorize::id_fits;
 use crate::inventory::{Inventory, Requested};
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Contact, bounds};
+use crate::{Agent, AgentError, Contact, bounds, unsolicited};
 
 /// What an application, or its installer, asks for (`RequestTA`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,12 +71,15 @@ impl Agent {
             // one knows from the list of what is installed.
             return match is_new_enough {
                 true => Ok(None),
-                false => self.contact(component, &request.tam_uris).map(Some),
+                false => {
+                    let tam_uri = self.choose_tam(component, &request.tam_uris)?;
+                    self.contact(tam_uri, tee).map(Some)
+                }
             };
         }
-        let contact = self.contact(component, &request.tam_uris)?;
+        let tam_uri = self.choose_tam(component, &request.tam_uris)?;
         self.note(request, tee)?;
-        Ok(Some(contact))
+        self.contact(tam_uri, tee).map(Some)
     }
 
     /// `UnrequestTA`: no application needs `component` any longer.
@@ -107,14 +110,14 @@ impl Agent {
         }
         // T-048 (4.3) the list names manifests, not components.
         let manifest = provider.manifest_component_id.clone();
-        let contact = self.contact(component, &[])?;
+        let tam_uri = self.choose_tam(component, &[])?;
         if !self.inventory.unneeded.contains(&manifest) {
             if self.inventory.unneeded.len() >= bounds::REQUESTS {
                 return Err(AgentError::TooManyRequests);
             }
             self.change(tee, |inventory| inventory.unneeded.push(manifest))?;
         }
-        Ok(Some(contact))
+        self.contact(tam_uri, tee).map(Some)
     }
 
     /// `RequestPolicyCheck`: one TAM to contact at each call, until `None` ends the round.
@@ -134,6 +137,8 @@ impl Agent {
     // T-152 (7.2) another address is preferred until this one responds again.
     pub fn process_error(&mut self, tam_uri: &str, tee: &mut dyn Tee) {
         self.contacts.failed(tam_uri);
+        unsolicited::forget(self, tam_uri);
+        self.tam_attestation.waiting = None;
         if let Some(running) = self.update.take() {
             running.abandon(&mut self.inventory, tee);
         }
@@ -142,11 +147,11 @@ impl Agent {
     /// Chooses the TAM to contact for a component, of those that the caller names and the device's own.
     // T-149 (7.2) by the caller's URIs and the device's configuration; A-08, A-14 (A 4.4) in this order: the
     // caller's that are trusted here, its others (only their keys will tell), the device's.
-    fn contact(
+    fn choose_tam(
         &mut self,
         component: &ComponentIdentifier,
         named: &[String],
-    ) -> Result<Contact, AgentError> {
+    ) -> Result<String, AgentError> {
         let own: Vec<_> = self.inventory.provisioning.tam_uris().collect();
         let named = named.iter().take(bounds::NAMED_TAMS).map(String::as_str);
         let named = named.filter(|uri| uri.len() <= bounds::URI_BYTES);
@@ -155,10 +160,13 @@ impl Agent {
         let chosen = self.contacts.choose(candidates, component);
         let tam_uri = String::from(chosen.ok_or(AgentError::NoTam)?);
         self.contacts.named(&tam_uri, Some(component));
-        Ok(Contact {
-            tam_uri,
-            message: None,
-        })
+        Ok(tam_uri)
+    }
+
+    /// The TAM there, with what it may be told at once.
+    fn contact(&mut self, tam_uri: String, tee: &mut dyn Tee) -> Result<Contact, AgentError> {
+        let message = unsolicited::query_response(self, &tam_uri, tee)?;
+        Ok(Contact { tam_uri, message })
     }
 
     /// Puts what is not installed on the list of what is requested (T-047).

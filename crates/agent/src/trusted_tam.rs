@@ -23,6 +23,8 @@ pub struct TrustedTam {
     pub encryption_keys: Vec<RecipientKey>,
     /// Whether it must prove what it is before it learns anything about the device (draft section 7.2.1).
     pub must_attest: bool,
+    /// Whether it takes a QueryResponse that it did not ask for just now (draft section 7.2); off by default.
+    pub takes_unsolicited: bool,
     /// The generation of the protocol that it speaks; `None` to recognise it from its QueryRequest.
     pub generation: Option<&'static Generation>,
 }
@@ -46,7 +48,7 @@ impl TrustedTam {
     }
 
     pub(crate) fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        e.map(4 + u64::from(self.generation.is_some()))?;
+        e.map(5 + u64::from(self.generation.is_some()))?;
         e.u8(1)?.array(self.uris.len() as u64)?;
         for uri in &self.uris {
             e.str(uri)?;
@@ -57,6 +59,7 @@ impl TrustedTam {
             e.bytes(&key.to_cose_key())?;
         }
         e.u8(4)?.bool(self.must_attest)?;
+        e.u8(6)?.bool(self.takes_unsolicited)?;
         if let Some(generation) = self.generation {
             e.u8(5)?.str(generation.name)?;
         }
@@ -86,7 +89,8 @@ impl TrustedTam {
                     let name = r.text("generation")?;
                     tam.generation = Some(Generation::by_name(name).ok_or(other)?);
                 }
-                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 5")).into()),
+                6 => tam.takes_unsolicited = r.bool("takes unsolicited")?,
+                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 6")).into()),
             }
         }
         Ok(tam)

@@ -13,11 +13,12 @@ use teep::{ErrorCode, Generation, Message, Success, Token, Update};
 
 use crate::authorize::{Obstacle, authorize};
 use crate::commit::{self, NotCommitted};
-use crate::handle::{refusal, send};
+use crate::confidant::Confidant;
+use crate::handle::{Sender, refusal, send};
 use crate::install::Staging;
 use crate::inventory::{Inventory, Requested};
 use crate::ports::Tee;
-use crate::{Agent, AgentError, ReportedError, Step, bounds, removal, report};
+use crate::{Agent, AgentError, ReportedError, Step, bounds, removal, report, tam_attestation};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -34,8 +35,17 @@ struct Running {
     digest: [u8; 32],
     /// Envelopes still to be processed, in the order of the manifest list.
     pending: VecDeque<Vec<u8>>,
-    /// SUIT Reports of those that are done, encoded.
+    /// SUIT Reports of those that are done, as the TAM gets them.
     reports: Vec<Vec<u8>>,
+    /// Whom they are for.
+    confidant: Confidant,
+}
+
+impl Running {
+    fn report(&mut self, report: Vec<u8>, tee: &mut dyn Tee) -> Result<(), AgentError> {
+        self.reports.push(self.confidant.report(report, tee)?);
+        Ok(())
+    }
 }
 
 /// The manifest that is being processed.
@@ -53,10 +63,14 @@ pub(crate) fn start(
     agent: &mut Agent,
     update: Update,
     digest: [u8; 32],
-    generation: &'static Generation,
+    sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let token = update.token;
+    let generation = sender.generation;
+    if let Err(error) = tam_attestation::check_update(agent, token.as_ref(), sender, tee)? {
+        return Ok(send(&Message::Error(*error), generation, tee));
+    }
     let refuse = |code, reason: &str, tee: &mut dyn Tee| {
         Ok(send(
             &Message::Error(*refusal(code, token.clone(), reason)),
@@ -98,7 +112,11 @@ pub(crate) fn start(
     // T-161 (7.2.2) unlink first; any failure ends the Update.
     for id in &update.unneeded_manifest_list {
         if let Err(error) = removal::remove(agent, id, tee) {
-            return refuse(ErrorCode::TemporaryError, &format!("{id}: {error}"), tee);
+            let code = match error {
+                AgentError::TrustAnchorsRemoved => ErrorCode::PermanentError,
+                _ => ErrorCode::TemporaryError,
+            };
+            return refuse(code, &format!("{id}: {error}"), tee);
         }
     }
     // P-09 an Update that only reports an error, or only brings an Attestation Result, changes nothing; it is
@@ -109,6 +127,7 @@ pub(crate) fn start(
         digest,
         pending: manifests.into(),
         reports: Vec::new(),
+        confidant: agent.confide_again(sender, tee),
     };
     advance(agent, running, None, tee)
 }
@@ -185,7 +204,7 @@ fn advance(
                 };
                 match open(agent, &envelope, &running.digest, tee) {
                     Ok(current) => current,
-                    Err(obstacle) => return Ok(answer_failure(agent, running, &obstacle, tee)),
+                    Err(obstacle) => return answer_failure(agent, running, &obstacle, tee),
                 }
             }
         };
@@ -209,11 +228,11 @@ fn advance(
         match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
                 let report = report::success(&processor, running.token.as_ref());
-                running.reports.push(report);
+                running.report(report, tee)?;
             }
             Err(NotCommitted::Failed(failure)) => {
                 let obstacle = obstacle(&processor, failure);
-                return Ok(answer_failure(agent, running, &obstacle, tee));
+                return answer_failure(agent, running, &obstacle, tee);
             }
             // T-103 (4.6) the TEE's own trouble may pass.
             Err(NotCommitted::Port(error)) => {
@@ -286,14 +305,13 @@ fn fail(
     };
     if agent.inventory.requested.iter().any(is_doubtful) {
         agent.change(tee, |inventory| {
-            let mut requested = inventory.requested.iter_mut();
-            requested
-                .by_ref()
-                .filter(|requested| is_doubtful(requested))
-                .for_each(|requested| requested.have_binary = false);
+            let requested = inventory.requested.iter_mut();
+            for doubtful in requested.filter(|requested| is_doubtful(requested)) {
+                doubtful.have_binary = false;
+            }
         })?;
     }
-    Ok(answer_failure(agent, running, &obstacle, tee))
+    answer_failure(agent, running, &obstacle, tee)
 }
 
 fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
@@ -306,14 +324,19 @@ fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {
 }
 
 /// T-163 (7.2.2) Error if any manifest failed, with the reports of all that were processed.
-fn answer_failure(agent: &Agent, mut running: Running, obstacle: &Obstacle, tee: &dyn Tee) -> Step {
+fn answer_failure(
+    agent: &Agent,
+    mut running: Running,
+    obstacle: &Obstacle,
+    tee: &mut dyn Tee,
+) -> Result<Step, AgentError> {
     let permissions = &agent.inventory.provisioning.permissions;
     let report = report::failure(obstacle, permissions, running.token.as_ref());
-    running.reports.push(report);
+    running.report(report, tee)?;
     let reason = format!("{obstacle}");
     let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
     error.suit_reports = running.reports;
-    send(&Message::Error(*error), running.generation, tee)
+    Ok(send(&Message::Error(*error), running.generation, tee))
 }
 
 /// T-070, T-071 (4.5) the token is the Update's, if it had one.

@@ -25,6 +25,7 @@ mod http;
 mod payload;
 mod session;
 mod tees;
+mod verifier;
 
 pub use session::Traffic;
 pub use teep_agent::{Contact, Input, Request, Step};
@@ -37,6 +38,8 @@ pub type Binaries = std::collections::BTreeMap<suit::ComponentIdentifier, std::p
 #[derive(Debug, Clone)]
 pub struct Broker {
     client: ureq::Agent,
+    /// Where the device's own Verifier is found.
+    verifier: Option<String>,
 }
 
 /// Why an exchange ended without the TAM's last word.
@@ -102,6 +105,7 @@ impl Broker {
     pub fn new() -> Self {
         Self {
             client: http::client(),
+            verifier: None,
         }
     }
 }

@@ -25,6 +25,11 @@ pub enum Traffic<'a> {
         /// Bytes in all, if the server says.
         total: Option<u64>,
     },
+    /// The TAM's Evidence, of which the device's Verifier makes nothing.
+    AppraisalFailed {
+        /// Why.
+        reason: &'a str,
+    },
     /// A payload that cannot be had.
     FetchFailed {
         /// As the manifest names it.
@@ -82,6 +87,9 @@ impl Broker {
                     },
                     // Nothing is being fetched, so there is no more.
                     Step::MorePayload => agent(Input::PayloadFailed).map_err(BrokerError::Agent)?,
+                    Step::Appraise { format, evidence } => {
+                        self.have_appraised(&format, &evidence, agent, watch)?
+                    }
                     Step::Idle => return Ok(()),
                 };
             };
@@ -90,6 +98,24 @@ impl Broker {
             uri: tam_uri.into(),
             limit: MAX_MESSAGES,
         })
+    }
+
+    /// Has the TAM's Evidence appraised and tells the Agent; returns the Agent's next step.
+    fn have_appraised<E>(
+        &self,
+        format: &str,
+        evidence: &[u8],
+        agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<Step, BrokerError<E>> {
+        let next = match self.appraise(format, evidence) {
+            Ok(result) => agent(Input::AttestationResult(&result)),
+            Err(reason) => {
+                watch(Traffic::AppraisalFailed { reason: &reason });
+                agent(Input::AppraisalFailed)
+            }
+        };
+        next.map_err(BrokerError::Agent)
     }
 
     /// Fetches a payload and feeds it to the Agent; returns the Agent's next step.

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use teep_cose::cbor::{INFALLIBLE, Reader};
-use teep_cose::{Error, PublicKey, Thumbprint};
+use teep_cose::{Error, PublicKey, SignedMessage, Thumbprint};
 
-use crate::claims::MapWriter;
+use crate::Claims;
+use crate::claims::{LIMITS, MapWriter};
 
 /// `cnf`: one proof-of-possession key, by value, by name or by both (RFC 8747 section 3).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +39,15 @@ impl Confirmation {
             (by_value, by_name),
             (Some(true), Some(true) | None) | (None, Some(true))
         )
+    }
+
+    /// The `cnf` that an EAT claims to have: Evidence or Attestation Result, in a COSE_Sign1 of any form.
+    /// **Nothing of it is verified**: it is only a hint at the key that a message may be signed with.
+    #[must_use]
+    pub fn claimed_in(token: &[u8]) -> Option<Self> {
+        let message = SignedMessage::decode(token, &LIMITS).ok()?;
+        let claims = Claims::decode(message.unverified_payload()?).ok()?;
+        claims.cnf
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

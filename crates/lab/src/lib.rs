@@ -31,6 +31,7 @@
 
 mod network;
 mod tam;
+mod tam_verifier;
 mod tee;
 mod trusted_component;
 mod world;
@@ -39,6 +40,7 @@ pub use network::{Fault, Network, Node, Recorded, read, read_as_written, reports
 /// Randomness that repeats itself for the same seed, so that a story can be told again.
 pub type SeededRandom = chacha20::ChaCha20Rng;
 pub use tam::{TamNode, TamStore};
+pub use tam_verifier::TamVerifier;
 pub use tee::{MemoryTee, Storage};
 pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};
 pub use world::{Device, Interrupted, Payload, World};

@@ -6,10 +6,10 @@ use eat::Profile;
 use suit::ComponentIdentifier;
 use teep::{Generation, Message, Token};
 use teep_cose::mac::MacKey;
-use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
     Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Policy, Published, Reply, SentUpdate, Snapshot, Tam,
+    Policy, Published, Received, Reply, SentUpdate, Snapshot, Tam,
 };
 use teep_verifier::{Endorsement, Verifier};
 
@@ -19,6 +19,8 @@ use crate::{SeededRandom, TrustedComponent};
 pub struct TamNode {
     /// The TAM's keys and settings.
     pub tam: Tam,
+    /// What those are asked in who come to it.
+    pub generation: &'static Generation,
     verifier: Verifier,
     endorsements: BTreeMap<Thumbprint, Endorsement>,
     /// What the TAM remembers.
@@ -63,9 +65,11 @@ impl TamNode {
                 ed25519: SigningKey::generate(Algorithm::Ed25519, random),
                 minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
                 verifiers,
+                agent_keys: TrustAnchors::new(),
                 profile: Profile::default(),
                 policy: Policy::default(),
             },
+            generation: &Generation::DRAFT_26,
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),
             store: TamStore::default(),
@@ -123,15 +127,14 @@ impl TamNode {
             // The other of `Algorithm::TEEP`.
             _ => &self.tam.esp256,
         };
-        Sign1::new(&message.encode(&Generation::DRAFT_26))
-            .with_kid()
-            .sign(key)
+        let payload = message.encode(self.generation);
+        self.generation.sign1(&payload).sign(key)
     }
 
     /// One POST: the message in, the reply out; empty where there is none.
     pub fn post(&mut self, message: &[u8], now: u64, random: &mut SeededRandom) -> Vec<u8> {
         if message.is_empty() {
-            return self.tam.connect(now, random);
+            return self.tam.connect(self.generation, now, random);
         }
         match self.answer(message, now, random) {
             Ok(reply) => reply,
@@ -148,9 +151,9 @@ impl TamNode {
         now: u64,
         random: &mut SeededRandom,
     ) -> Result<Vec<u8>, Dropped> {
-        let received = self.tam.open(message)?;
-        let known = self.store.devices.get(&received.agent());
-        let authenticated = received.authenticate(known.map(|known| &known.device))?;
+        let received = self.tam.open(message, self.generation)?;
+        let known = self.sender(&received);
+        let authenticated = received.authenticate(&self.tam, known)?;
         let snapshot = self.snapshot(&authenticated);
         let done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
@@ -172,6 +175,16 @@ impl TamNode {
         self.decisions.extend(done.decisions);
         let reply = done.reply.map(|reply| self.seal(reply));
         Ok(reply.unwrap_or_default())
+    }
+
+    fn sender(&self, received: &Received) -> Option<&Device> {
+        let updated = |token: &Token| {
+            let sent = self.store.sent.iter().find(|sent| sent.token == *token);
+            sent.map(|sent| sent.agent)
+        };
+        let by_token = || received.token().and_then(updated);
+        let agent = received.agent().or_else(by_token)?;
+        self.store.devices.get(&agent).map(|known| &known.device)
     }
 
     fn snapshot(&self, authenticated: &Authenticated) -> Snapshot {
@@ -223,8 +236,9 @@ impl TamNode {
                     agent,
                     ueid,
                     installed,
+                    generation,
                     ..
-                } => self.seen(agent, ueid, installed),
+                } => self.seen(agent, generation, ueid, installed),
                 Change::Sent(sent) => self.store.sent.push(sent.clone()),
                 Change::Answered { token, .. } => {
                     self.honoured.push(token.as_bytes().to_vec());
@@ -260,7 +274,13 @@ impl TamNode {
         Ok(())
     }
 
-    fn seen(&mut self, agent: &PublicKey, ueid: &[u8], installed: &[Installed]) {
+    fn seen(
+        &mut self,
+        agent: &PublicKey,
+        generation: &'static Generation,
+        ueid: &[u8],
+        installed: &[Installed],
+    ) {
         let heard = agent.thumbprint();
         self.store.sent.retain(|sent| sent.agent != heard);
         // A device has one Agent key: a new one takes the place of the old.
@@ -270,6 +290,7 @@ impl TamNode {
         let known = KnownDevice {
             device: Device {
                 agent: agent.clone(),
+                generation,
             },
             ueid: ueid.to_vec(),
             installed: installed.to_vec(),

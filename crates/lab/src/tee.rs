@@ -19,6 +19,7 @@ use crate::SeededRandom;
 pub struct MemoryTee {
     storage: Storage,
     agent_key: SigningKey,
+    report_key: SigningKey,
     attestation_key: SigningKey,
     decryption_key: DecryptionKey,
     endorsement: Endorsement,
@@ -70,6 +71,7 @@ impl MemoryTee {
         Self {
             storage: Storage::default(),
             agent_key: SigningKey::generate(algorithm, random),
+            report_key: SigningKey::generate(algorithm, random),
             attestation_key,
             decryption_key: DecryptionKey::generate(Curve::P256, random),
             endorsement,
@@ -251,6 +253,14 @@ impl Keys for MemoryTee {
 
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
         message.sign(&self.agent_key)
+    }
+
+    fn report_key(&self) -> PublicKey {
+        self.report_key.public_key()
+    }
+
+    fn sign_report(&self, message: Sign1<'_>) -> Vec<u8> {
+        message.sign(&self.report_key)
     }
 
     fn encryption_key(&self) -> RecipientKey {

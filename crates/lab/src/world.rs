@@ -15,7 +15,7 @@ use teep_tam::Installed;
 use crate::trusted_component::{CLASS, VENDOR};
 use chacha20::rand_core::SeedableRng as _;
 
-use crate::{MemoryTee, Network, Node, SeededRandom, TamNode, TrustedComponent, read};
+use crate::{MemoryTee, Network, Node, SeededRandom, TamNode, TamVerifier, TrustedComponent, read};
 
 /// TAMs, devices, payloads, a network and a clock.
 pub struct World {
@@ -39,6 +39,8 @@ pub struct World {
     pub payloads: BTreeMap<String, Payload>,
     /// The network between devices and TAMs.
     pub network: Network,
+    /// The Verifier that devices trust with TAMs.
+    pub verifier: TamVerifier,
     /// How many bytes of a payload the Broker hands in at a time.
     pub chunk: usize,
 }
@@ -84,9 +86,11 @@ impl World {
     /// An empty world, the same for the same seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let mut random = SeededRandom::seed_from_u64(seed);
         Self {
             now: 1_800_000_000,
-            random: SeededRandom::seed_from_u64(seed),
+            verifier: TamVerifier::new(&mut random),
+            random,
             tams: Vec::new(),
             devices: Vec::new(),
             signers: Vec::new(),
@@ -137,10 +141,15 @@ impl World {
     /// If a new TEE cannot be provisioned, which would be a fault of the Agent.
     pub fn add_device(&mut self, algorithm: Algorithm) -> usize {
         let device = self.add_unendorsed_device(algorithm);
+        self.endorse(device);
+        device
+    }
+
+    /// Tells every TAM's Verifier of a device.
+    pub fn endorse(&mut self, device: usize) {
         for tam in &mut self.tams {
             tam.endorse(self.devices[device].tee.endorsement().clone());
         }
-        device
     }
 
     /// As [`World::add_device`], but no Verifier has heard of it.
@@ -148,8 +157,16 @@ impl World {
     /// # Panics
     /// As [`World::add_device`].
     pub fn add_unendorsed_device(&mut self, algorithm: Algorithm) -> usize {
+        self.add_device_with(algorithm, self.provisioning())
+    }
+
+    /// As [`World::add_unendorsed_device`], but the device trusts whom a story wants.
+    ///
+    /// # Panics
+    /// As [`World::add_device`].
+    pub fn add_device_with(&mut self, algorithm: Algorithm, provisioning: Provisioning) -> usize {
         let mut tee = MemoryTee::new(algorithm, &mut self.random);
-        Agent::provision(self.provisioning(), &mut tee).expect("a new TEE can be provisioned");
+        Agent::provision(provisioning, &mut tee).expect("a new TEE can be provisioned");
         let agent = Agent::start(&mut tee).expect("a provisioned Agent starts");
         self.devices.push(Device {
             tee,
@@ -167,7 +184,8 @@ impl World {
         };
         Provisioning {
             tams: (0..).zip(&self.tams).map(trusted).collect(),
-            verifiers: TrustAnchors::new(),
+            verifiers: TrustAnchors::from_iter([self.verifier.public_key()]),
+            profile: eat::Profile::default(),
             signers: self.signers.iter().map(SigningKey::public_key).collect(),
             permissions: self.permissions.clone(),
             identity: Identity {
@@ -312,6 +330,13 @@ impl World {
                 Step::Idle => return Ok(Vec::new()),
                 Step::Fetch { uri, .. } => self.feed(device, &uri)?,
                 Step::MorePayload => self.step(device, Input::PayloadEnd)?,
+                Step::Appraise { format, evidence } => {
+                    let result = self.verifier.appraise(&format, &evidence, self.now);
+                    let input = result
+                        .as_deref()
+                        .map_or(Input::AppraisalFailed, Input::AttestationResult);
+                    self.step(device, input)?
+                }
             };
         }
     }

@@ -171,7 +171,7 @@ fn payload_defects(good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("err-msg not UTF-8", vec![0x82, 3, 0xa1, 11, 0x61, 0xff]),
         ("err-msg empty", vec![0x82, 3, 0xa1, 11, 0x60]),
         ("manifest as text", vec![0x82, 3, 0xa1, 9, 0x81, 0x61, b'a']),
-        ("the old number of Error", vec![0x83, 6, 0xa0, 1]),
+        ("a type of no generation", vec![0x83, 7, 0xa0, 1]),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! | Path | For | What |
 //! |---|---|---|
 //! | `POST /tam` | devices | TEEP over HTTP |
+//! | `POST /tam/drafts-21-25` and two more | devices of [older drafts](Config::tam_paths) | the same |
 //! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
 //! | `/api/…` | the operator on the same machine, with the bearer token | signers, components, payloads, endorsements, devices |
 //!
@@ -50,6 +51,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use teep::Generation;
+use teep_cose::TrustAnchors;
 use teep_tam::{Minter, Policy, Tam};
 use teep_verifier::Verifier;
 use tokio::net::TcpListener;
@@ -71,6 +74,11 @@ pub struct Config {
     pub folder: PathBuf,
     /// The TAM's URI as devices know it, if that is another than `http://ADDRESS/tam`.
     pub tam_uri: Option<String>,
+    /// The paths at which devices find the TAM, each with the generation of the protocol that those are asked
+    /// in who come there.
+    pub tam_paths: Vec<(String, &'static Generation)>,
+    /// Keys of Agents whose messages neither name nor carry them (see [`Tam::agent_keys`]).
+    pub agent_keys: TrustAnchors,
     /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
     /// at least are recommended. Whole seconds; what is below one refuses every answer.
     pub token_lifetime: Duration,
@@ -86,10 +94,21 @@ impl Config {
             listen: ([127, 0, 0, 1], 8080).into(),
             folder: folder.into(),
             tam_uri: None,
+            tam_paths: default_paths(),
+            agent_keys: TrustAnchors::new(),
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
             limits: Limits::default(),
         }
     }
+}
+
+/// `/tam` for the newest generation, and `/tam/NAME` for each of the older.
+fn default_paths() -> Vec<(String, &'static Generation)> {
+    let path = |generation: &'static Generation| match generation == &Generation::DRAFT_26 {
+        true => ("/tam".into(), generation),
+        false => (format!("/tam/{generation}"), generation),
+    };
+    Generation::ALL.map(path).to_vec()
 }
 
 /// Bounds on what clients may take up, each against exhaustion.
@@ -185,6 +204,7 @@ pub(crate) struct Service {
     pub(crate) payloads: Payloads,
     pub(crate) operator_token: Zeroizing<String>,
     pub(crate) tam_uri: String,
+    tam_paths: Vec<(String, &'static Generation)>,
     pub(crate) limits: Limits,
     requests: Semaphore,
 }
@@ -221,6 +241,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
             // T-130 (7.1) the timeout is configurable.
             minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
             verifiers: [keys.verifier.public_key()].into_iter().collect(),
+            agent_keys: config.agent_keys,
             profile: eat::Profile::default(),
             policy: Policy::default(),
         },
@@ -231,6 +252,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("http://{address}/tam")),
+        tam_paths: config.tam_paths,
         limits: config.limits,
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
@@ -302,11 +324,12 @@ impl Server {
     /// All resources, as [`Server::run`] serves them.
     fn router(&self) -> Router {
         let service = &self.service;
-        Router::new()
-            .route(
-                "/tam",
-                axum::routing::post(teep_http::post).fallback(teep_http::other_method),
-            )
+        let mut router = Router::new();
+        for (path, _) in &service.tam_paths {
+            let tam = axum::routing::post(teep_http::post).fallback(teep_http::other_method);
+            router = router.route(path, tam);
+        }
+        router
             .merge(api::router(service))
             .fallback(async || Problem::not_found("see the documentation for the paths that exist"))
             .layer(middleware::from_fn_with_state(Arc::clone(service), admit))
@@ -334,6 +357,14 @@ async fn forget_expired(service: Arc<Service>) {
                 tracing::warn!(%error, "could not forget what has expired; will try again")
             }
         }
+    }
+}
+
+impl Service {
+    /// What those speak who come to this path.
+    pub(crate) fn generation(&self, path: &str) -> &'static Generation {
+        let known = self.tam_paths.iter().find(|(known, _)| known == path);
+        known.map_or(&Generation::DRAFT_26, |(_, generation)| generation)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One message from a device, from its bytes to the bytes of the answer.
 
+use teep::Generation;
 use teep_cose::Thumbprint;
 use teep_tam::{Appraise, Dropped, Outcome};
 
@@ -8,18 +9,22 @@ use crate::store::session::CommitError;
 use crate::{Service, now, random, verifier};
 
 /// `ProcessConnect`: an empty request gets a QueryRequest, and costs no access to the store.
-pub(crate) fn connect(service: &Service) -> Vec<u8> {
-    service.tam.connect(now(), &mut random())
+pub(crate) fn connect(service: &Service, generation: &'static Generation) -> Vec<u8> {
+    service.tam.connect(generation, now(), &mut random())
 }
 
 /// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.
 ///
 /// # Errors
 /// [`StoreError`]: the TAM itself failed. A message that is to be ignored is no error.
-pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn answer(
+    service: &Service,
+    generation: &'static Generation,
+    bytes: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
     let mut attempt = 1;
     loop {
-        match once(service, bytes).await {
+        match once(service, generation, bytes).await {
             Ok(reply) => return Ok(reply),
             // T-125 (7.1) ignored: nothing has changed, the device learns nothing, the operator does.
             Err(Ended::Dropped(reason)) => {
@@ -44,13 +49,17 @@ pub(crate) async fn answer(service: &Service, bytes: &[u8]) -> Result<Option<Vec
     }
 }
 
-async fn once(service: &Service, bytes: &[u8]) -> Result<Option<Vec<u8>>, Ended> {
+async fn once(
+    service: &Service,
+    generation: &'static Generation,
+    bytes: &[u8],
+) -> Result<Option<Vec<u8>>, Ended> {
     let (tam, store) = (&service.tam, &service.store);
-    let received = tam.open(bytes)?;
-    let agent = received.agent();
+    let received = tam.open(bytes, generation)?;
     // For a message whose signature does not hold, nothing else is looked up.
-    let device = store.device(&agent).await?;
-    let authenticated = received.authenticate(device.as_ref())?;
+    let device = store.sender(&received).await?;
+    let authenticated = received.authenticate(tam, device.as_ref())?;
+    let agent = authenticated.agent();
     let snapshot = store.snapshot(&authenticated).await?;
     let mut done = match tam.decide(authenticated, &snapshot, now(), &mut random())? {
         Outcome::Done(done) => done,

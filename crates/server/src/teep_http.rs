@@ -29,6 +29,7 @@ pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) 
 }
 
 async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>, Problem> {
+    let generation = service.generation(request.uri().path());
     // H-21 a client that cannot read TEEP messages should learn so before anything is decided.
     if !accepts_teep(request.headers()) {
         return Err(Problem::new(
@@ -43,7 +44,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>
     let bytes = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // H-22, P-25 empty is what has no bytes, whatever the headers say; it has no Content-Type to be right.
     if bytes.is_empty() {
-        return Ok(Some(session::connect(service)));
+        return Ok(Some(session::connect(service, generation)));
     }
     // H-20.
     if !is_teep {
@@ -55,7 +56,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>
         .requirement("H-20"));
     }
     // H-25 only what is the TAM's own fault gives 5xx; the reason goes to the log.
-    session::answer(service, &bytes)
+    session::answer(service, generation, &bytes)
         .await
         .map_err(Problem::from)
 }

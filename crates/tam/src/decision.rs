@@ -5,10 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep::{ErrorCode, QueryRequest, Token, Update};
-use teep_cose::{Algorithm, PublicKey, Thumbprint};
+use teep::{ErrorCode, Generation, QueryRequest, Token, Update};
+use teep_cose::{PublicKey, Thumbprint};
 
 use crate::device::{Installed, SentUpdate};
+use crate::open::Suite;
 use crate::token::TokenError;
 
 /// A decision: seal `reply`, commit `changes` in one transaction, then send what was sealed.
@@ -29,8 +30,8 @@ pub enum Reply {
     QueryRequest {
         /// The message, whole.
         request: Box<QueryRequest>,
-        /// The suite that protects it: the Agent is known by now, so one is enough (T-170).
-        algorithm: Algorithm,
+        /// How it is written and protected: the Agent is known by now, so one suite is enough (T-170).
+        suite: Suite,
     },
     /// Install, unlink, or learn why the QueryResponse was rejected.
     Update {
@@ -38,8 +39,8 @@ pub enum Reply {
         update: Box<Update>,
         /// Its manifests, in order: name and sequence number.
         manifests: Vec<(ComponentIdentifier, u64)>,
-        /// The suite that the Agent chose.
-        algorithm: Algorithm,
+        /// How it is written and protected.
+        suite: Suite,
     },
 }
 
@@ -78,6 +79,8 @@ pub enum Change {
         hwmodel: Vec<u8>,
         /// Its hardware version, from the Attestation Result.
         hwversion: String,
+        /// The generation of the protocol that it spoke.
+        generation: &'static Generation,
         /// What is installed, from its tc-list.
         installed: Vec<Installed>,
         /// Seconds since 1970.
@@ -141,6 +144,8 @@ pub enum Decision {
     Succeeded,
     /// The device could not do it.
     Failed(ErrorCode, String),
+    /// The device signs with an algorithm number that it was not offered, and policy allows it.
+    OtherAlgorithm(i64),
     /// The device was refused.
     Refused(ErrorCode, String),
 }
@@ -161,11 +166,21 @@ pub enum Dropped {
     #[error("a message that only a TAM sends")]
     WrongDirection,
     /// The message does not say which key signed it.
-    #[error("the message names no key, so the device cannot be known")]
+    #[error(
+        "the message names no key, and none that is known verifies it: tell the TAM of the Agent's key"
+    )]
     NoKey,
     /// The key is neither known nor carried in the message.
     #[error("the device's key {0} is not known and the message does not carry it")]
     UnknownKey(Thumbprint),
+    /// The algorithm is none that the Agent was offered.
+    #[error(
+        "signed by algorithm {0}, which Agents of {1} are not offered; policy may allow it (T-172)"
+    )]
+    Algorithm(i64, &'static Generation),
+    /// An answer in another generation of the protocol than the Update that it answers.
+    #[error("an answer as of {0}, to an Update of another generation")]
+    Generation(&'static Generation),
     /// The signature does not verify (T-014).
     #[error("signature: {0} (T-014)")]
     Signature(#[from] teep_cose::SignatureError),

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep::Token;
+use teep::{Generation, Token};
 use teep_cose::{PublicKey, Thumbprint};
 
 /// What the server has loaded for one message.
@@ -22,6 +22,8 @@ pub struct Snapshot {
 pub struct Device {
     /// The key of its Agent.
     pub agent: PublicKey,
+    /// The generation of the protocol that it spoke when it proved itself.
+    pub generation: &'static Generation,
 }
 
 /// A manifest that a device could not install.

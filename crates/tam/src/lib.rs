@@ -30,10 +30,11 @@
 //!     ed25519: SigningKey::generate(Algorithm::Ed25519, random),
 //!     minter: Minter::new(MacKey::new([7; 32]), Minter::LIFETIME_SECONDS),
 //!     verifiers: TrustAnchors::new(),
+//!     agent_keys: TrustAnchors::new(),
 //!     profile: eat::Profile::default(),
 //!     policy: Policy::default(),
 //! };
-//! let query_request = tam.connect(1_800_000_000, random);
+//! let query_request = tam.connect(&teep::Generation::DRAFT_26, 1_800_000_000, random);
 //! assert_eq!(SignedMessage::decode(&query_request, &Limits::MESSAGE)?.signatures().len(), 2);
 //! # Ok(()) }
 //! ```
@@ -63,7 +64,7 @@ use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
-pub use open::{Authenticated, Received};
+pub use open::{Authenticated, Received, Suite};
 pub use policy::{AttestationModel, KeyBinding, Policy};
 pub use token::{Minter, TokenError};
 
@@ -78,6 +79,10 @@ pub struct Tam {
     pub minter: Minter,
     /// Keys of the Verifiers whose Attestation Results count.
     pub verifiers: TrustAnchors,
+    /// Keys of Agents that the operator tells of beforehand: for those whose messages neither name nor carry
+    /// their key, as those of drafts up to 20. Of more than 64 only the first are tried. They are no more
+    /// trusted than others: what a device says is believed after attestation.
+    pub agent_keys: TrustAnchors,
     /// The EAT profile of Attestation Results.
     pub profile: eat::Profile,
     /// What it asks of devices.
@@ -110,18 +115,25 @@ pub struct Waiting(Box<query_response::Unattested>);
 
 impl Tam {
     /// `ProcessConnect`: a QueryRequest for a device of which nothing is known (T-124). Nothing need be
-    /// stored: the challenge proves itself when it comes back.
+    /// stored: the challenge proves itself when it comes back. `generation` is what Agents speak that come
+    /// where this one did.
     #[must_use]
-    pub fn connect(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Vec<u8> {
-        query_request::make(self, now, random)
+    pub fn connect(
+        &self,
+        generation: &'static Generation,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Vec<u8> {
+        query_request::make(self, generation, now, random)
     }
 
-    /// Parses a message from a device; nothing of it is believed yet.
+    /// Parses a message from a device; nothing of it is believed yet. The generation that it was written by
+    /// is recognised; `generation` decides where nothing in it does.
     ///
     /// # Errors
     /// [`Dropped`] for anything that is not a signed TEEP message an Agent may send (T-125).
-    pub fn open(&self, bytes: &[u8]) -> Result<Received, Dropped> {
-        open::open(bytes)
+    pub fn open(&self, bytes: &[u8], generation: &'static Generation) -> Result<Received, Dropped> {
+        open::open(bytes, Some(generation))
     }
 
     /// `ProcessTeepMessage`: decides what the message changes and what the device is answered.
@@ -136,7 +148,8 @@ impl Tam {
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<Outcome, Dropped> {
         let Authenticated { message, sender } = authenticated;
-        match message {
+        let other_algorithm = sender.suite.other_algorithm();
+        let mut outcome = match message {
             Message::QueryResponse(response) => {
                 query_response::decide(self, response, sender, snapshot, now, random)
             }
@@ -147,7 +160,11 @@ impl Tam {
                 error_message::decide(self, &error, &sender, snapshot, now).map(Outcome::Done)
             }
             Message::QueryRequest(_) | Message::Update(_) => Err(Dropped::WrongDirection),
+        }?;
+        if let Outcome::Done(done) = &mut outcome {
+            done.decisions.splice(0..0, other_algorithm);
         }
+        Ok(outcome)
     }
 
     /// Goes on with what the Verifier said: an Attestation Result, or its reason for refusing, which may
@@ -163,37 +180,34 @@ impl Tam {
         now: u64,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<Done, Dropped> {
-        query_response::resume(self, *waiting.0, appraised, snapshot, now, random)
+        let other_algorithm = waiting.0.sender.suite.other_algorithm();
+        let mut done = query_response::resume(self, *waiting.0, appraised, snapshot, now, random)?;
+        done.decisions.splice(0..0, other_algorithm);
+        Ok(done)
     }
 
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
     #[must_use]
     pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
-        let (message, algorithm) = match reply {
+        let (message, suite) = match reply {
             // T-170 (8) to an Agent that has named its suites, by the one that was chosen from them.
-            Reply::QueryRequest { request, algorithm } => {
-                (Message::QueryRequest(*request), algorithm)
-            }
+            Reply::QueryRequest { request, suite } => (Message::QueryRequest(*request), suite),
             // T-172 (8) the suite that the Agent chose serves both directions.
             Reply::Update {
-                mut update,
-                algorithm,
-                ..
+                mut update, suite, ..
             } => {
                 update.manifest_list = envelopes;
-                (Message::Update(*update), algorithm)
+                (Message::Update(*update), suite)
             }
         };
-        let key = match algorithm {
+        let key = match suite.algorithm {
             Algorithm::Ed25519 => &self.ed25519,
             // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
             _ => &self.esp256,
         };
-        GENERATION.sign1(&message.encode(GENERATION)).sign(key)
+        suite.sign1(&message.encode(suite.generation)).sign(key)
     }
 }
-
-const GENERATION: &Generation = &Generation::DRAFT_26;
 
 #[cfg(test)]
 mod tests;

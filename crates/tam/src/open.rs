@@ -2,20 +2,26 @@
 
 use alloc::vec::Vec;
 
+use eat::Confirmation;
 use suit::ComponentIdentifier;
-use teep::{Message, Token};
+use teep::{Generation, Message, QueryResponse, Token, recognise_generation};
 use teep_cose::cbor::Limits;
-use teep_cose::{Algorithm, PublicKey, SignedMessage, Thumbprint};
+use teep_cose::{
+    Algorithm, AlgorithmNumbers, PublicKey, Sign1, SignatureError, SignedMessage, Thumbprint,
+};
 
-use crate::{Device, Dropped, GENERATION};
+use crate::{Decision, Device, Dropped, Tam};
 
 /// A message as it came: parsed, believed by nobody.
 #[derive(Debug)]
 pub struct Received {
     signed: SignedMessage,
     message: Message,
-    agent: Thumbprint,
-    key_by_value: Option<PublicKey>,
+    generation: &'static Generation,
+    /// The key that the message claims to be signed with, if it names one.
+    agent: Option<Thumbprint>,
+    /// A key that it carries: in its header or, if it names none there, in the `cnf` of its payload.
+    carried: Option<PublicKey>,
 }
 
 /// A message whose signature holds. Made by [`Received::authenticate`] only.
@@ -34,68 +40,195 @@ pub struct Authenticated {
 pub(crate) struct Sender {
     pub(crate) key: PublicKey,
     pub(crate) agent: Thumbprint,
-    /// The suite that the Agent chose (section 8: inferred from its signature).
-    pub(crate) algorithm: Algorithm,
+    /// How the Agent writes and signs.
+    pub(crate) suite: Suite,
     /// Whether the device proved itself before.
     pub(crate) known: bool,
 }
 
-pub(crate) fn open(bytes: &[u8]) -> Result<Received, Dropped> {
+/// How an Agent writes and signs its messages, and how its answers are written and signed, since it may
+/// know nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suite {
+    /// What its messages look like.
+    pub generation: &'static Generation,
+    /// The suite that the Agent chose (section 8: inferred from its signature).
+    pub algorithm: Algorithm,
+    /// The number that it has for that; another than its generation's only where policy allows it.
+    pub numbers: AlgorithmNumbers,
+}
+
+impl Suite {
+    /// The usual one of a generation.
+    #[must_use]
+    pub const fn new(generation: &'static Generation, algorithm: Algorithm) -> Self {
+        Self {
+            generation,
+            algorithm,
+            numbers: generation.algorithm_numbers,
+        }
+    }
+
+    /// What is to be noted of it: an algorithm number that is not its generation's.
+    pub(crate) fn other_algorithm(&self) -> Option<Decision> {
+        let is_other = self.numbers != self.generation.algorithm_numbers;
+        let number = self.numbers.number(self.algorithm);
+        is_other.then_some(Decision::OtherAlgorithm(number))
+    }
+
+    /// A COSE_Sign1 about to be signed that such an Agent can verify.
+    #[must_use]
+    pub const fn sign1<'a>(&self, payload: &'a [u8]) -> Sign1<'a> {
+        self.generation.sign1(payload).numbered(self.numbers)
+    }
+}
+
+pub(crate) fn open(
+    bytes: &[u8],
+    expected: Option<&'static Generation>,
+) -> Result<Received, Dropped> {
     // T-011, T-012, T-013 (4.1.2).
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
     // T-172 (8) the suites on offer are COSE_Sign1.
     if !signed.is_sign1() {
         return Err(Dropped::NotSign1);
     }
-    let payload = signed
-        .unverified_payload()
-        .ok_or(teep_cose::SignatureError::Payload)?;
-    let message = Message::decode(payload, GENERATION, &Limits::MESSAGE)?;
+    let (generation, message) = recognise_generation(&signed, expected, &Limits::MESSAGE)?;
     let header = signed.signatures().pop().ok_or(Dropped::NoKey)?;
-    let agent = header
-        .thumbprint()
-        .or_else(|| header.key.as_ref().map(PublicKey::thumbprint))
-        .ok_or(Dropped::NoKey)?;
+    // P-06: a kid that is no thumbprint (empty, text, a short number) names nothing.
+    let named = header.thumbprint();
+    let by_value = header.key;
+    let confirmed = match (&message, named.is_none() && by_value.is_none()) {
+        (Message::QueryResponse(response), true) => confirmed_key(response),
+        _ => None,
+    };
+    let carried = by_value.or_else(|| confirmed.as_ref()?.key.clone());
+    let confirmed_name = || Thumbprint::try_from(&confirmed.as_ref()?.key_id.as_ref()?[..]).ok();
+    let agent = named
+        .or_else(|| carried.as_ref().map(PublicKey::thumbprint))
+        .or_else(confirmed_name);
     Ok(Received {
         signed,
         message,
+        generation,
         agent,
-        key_by_value: header.key,
+        carried,
     })
 }
 
+/// The key that Evidence or an Attestation Result is about, if it can be read here: where the message itself
+/// names no key, as in drafts up to 20, it is the first guess. The TAM needs none (T-056).
+fn confirmed_key(response: &QueryResponse) -> Option<Confirmation> {
+    Confirmation::claimed_in(&response.attestation_payload.as_ref()?.bytes)
+}
+
 impl Received {
-    /// The name of the key that the message claims to be signed with.
+    /// The name of the key that the message claims to be signed with; `None` for one that names none. Its
+    /// device may still be found by [`Received::token`].
     #[must_use]
-    pub const fn agent(&self) -> Thumbprint {
+    pub const fn agent(&self) -> Option<Thumbprint> {
         self.agent
     }
 
-    /// Checks the signature, by the key that is known for the device or that the message carries.
-    /// `device` is what is known of [`Received::agent`], if anything.
+    /// The token of the Update that the message claims to answer.
+    #[must_use]
+    pub const fn token(&self) -> Option<&Token> {
+        answered_token(&self.message)
+    }
+
+    /// Checks the signature: by the key that is known for the device, that the message carries, or that
+    /// the operator has told of beforehand ([`Tam::agent_keys`]).
+    ///
+    /// `device` is what is known of [`Received::agent`] or, where the message names none, of the device that
+    /// the Update with [`Received::token`] went to.
     ///
     /// # Errors
-    /// [`Dropped::UnknownKey`] and [`Dropped::Signature`].
-    pub fn authenticate(self, device: Option<&Device>) -> Result<Authenticated, Dropped> {
+    /// [`Dropped::NoKey`], [`Dropped::UnknownKey`], [`Dropped::Algorithm`], [`Dropped::Generation`] and
+    /// [`Dropped::Signature`].
+    pub fn authenticate(
+        self,
+        tam: &Tam,
+        device: Option<&Device>,
+    ) -> Result<Authenticated, Dropped> {
+        let numbers = self.numbers(tam)?;
+        let signed = self.signed.accepting_older_numbers();
         let known = device.map(|device| &device.agent);
-        let key = known
-            .or(self.key_by_value.as_ref())
-            .filter(|key| key.thumbprint() == self.agent)
+        let told = tam.agent_keys.iter().take(MAX_AGENT_KEYS);
+        let candidates = known.into_iter().chain(&self.carried).chain(told);
+        let mut refused = self.agent.map_or(Dropped::NoKey, Dropped::UnknownKey);
+        for key in candidates {
+            // A message that names its key is signed with that one and no other.
+            if self.agent.is_some_and(|agent| key.thumbprint() != agent) {
+                continue;
+            }
             // T-172 (8) the answer goes in the Agent's suite: others than TEEP's two could not be answered.
-            .filter(|key| Algorithm::TEEP.contains(&key.algorithm()))
-            .ok_or(Dropped::UnknownKey(self.agent))?;
-        // T-014, T-126 (4.1.2, 7.1) an invalid signature spends no token: nothing has changed so far.
-        self.signed.verify(key)?;
-        let sender = Sender {
-            key: key.clone(),
-            agent: self.agent,
-            algorithm: key.algorithm(),
-            known: known.is_some(),
+            if !Algorithm::TEEP.contains(&key.algorithm()) {
+                continue;
+            }
+            // T-014, T-126 (4.1.2, 7.1) an invalid signature spends no token: nothing has changed so far.
+            if let Err(error) = signed.verify(key) {
+                let is_certain = self.agent.is_some() || known == Some(key);
+                if is_certain {
+                    refused = error.into();
+                }
+                continue;
+            }
+            let is_known = known == Some(key);
+            // Generations are never mixed within a session: an Update is answered as it was written.
+            let session = device.filter(|_| is_known && answered_token(&self.message).is_some());
+            if session.is_some_and(|device| device.generation != self.generation) {
+                return Err(Dropped::Generation(self.generation));
+            }
+            let sender = Sender {
+                key: key.clone(),
+                agent: key.thumbprint(),
+                suite: Suite {
+                    generation: self.generation,
+                    algorithm: key.algorithm(),
+                    numbers,
+                },
+                known: is_known,
+            };
+            return Ok(Authenticated {
+                message: self.message,
+                sender,
+            });
+        }
+        Err(refused)
+    }
+
+    /// By which numbers the signature names its algorithm: the generation's, or others if policy allows.
+    fn numbers(&self, tam: &Tam) -> Result<AlgorithmNumbers, Dropped> {
+        let own = self.generation.algorithm_numbers;
+        let other = match own {
+            AlgorithmNumbers::FullySpecified => AlgorithmNumbers::Polymorphic,
+            AlgorithmNumbers::Polymorphic => AlgorithmNumbers::FullySpecified,
         };
-        Ok(Authenticated {
-            message: self.message,
-            sender,
-        })
+        let header = self.signed.signatures().pop().ok_or(Dropped::NoKey)?;
+        let number = header
+            .algorithm
+            .ok_or(SignatureError::NoSupportedAlgorithm)?;
+        let is_teep = |numbers: AlgorithmNumbers| {
+            let algorithm = numbers.algorithm(number);
+            algorithm.is_some_and(|algorithm| Algorithm::TEEP.contains(&algorithm))
+        };
+        if is_teep(own) {
+            Ok(own)
+        } else if tam.policy.takes_other_algorithm_numbers && is_teep(other) {
+            Ok(other)
+        } else {
+            // T-172 (8) the Agent answers by one of the suites that it was offered.
+            Err(Dropped::Algorithm(number, self.generation))
+        }
+    }
+}
+
+/// The token of the Update that a message claims to answer.
+const fn answered_token(message: &Message) -> Option<&Token> {
+    match message {
+        Message::Success(success) => success.token.as_ref(),
+        Message::Error(error) => error.token.as_ref(),
+        _ => None,
     }
 }
 
@@ -109,11 +242,7 @@ impl Authenticated {
     /// The token of the Update that the message claims to answer.
     #[must_use]
     pub const fn token(&self) -> Option<&Token> {
-        match &self.message {
-            Message::Success(success) => success.token.as_ref(),
-            Message::Error(error) => error.token.as_ref(),
-            _ => None,
-        }
+        answered_token(&self.message)
     }
 
     /// The components that the message asks for or says to be installed: those whose newest manifests
@@ -134,13 +263,15 @@ impl Authenticated {
     }
 }
 
+/// So many signatures may be checked for one message that names no key.
+pub(crate) const MAX_AGENT_KEYS: usize = 64;
 /// As many components as an Agent of ours can have installed.
 const MAX_COMPONENTS: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::Counter;
+    use crate::tests::{Counter, tam};
     use teep::Success;
     use teep_cose::{Sign1, SigningKey};
 
@@ -149,7 +280,7 @@ mod tests {
     }
 
     fn success(key: &SigningKey, by_value: bool) -> Vec<u8> {
-        let payload = Message::Success(Success::default()).encode(GENERATION);
+        let payload = Message::Success(Success::default()).encode(&Generation::DRAFT_26);
         let sign1 = Sign1::new(&payload).with_kid();
         let sign1 = if by_value { sign1.with_key() } else { sign1 };
         sign1.sign(key)
@@ -161,9 +292,12 @@ mod tests {
         let (key, other) = (device(1), device(2));
         let known = |key: &SigningKey| Device {
             agent: key.public_key(),
+            generation: &Generation::DRAFT_26,
         };
+        let tam = tam();
         let authenticate = |bytes: &[u8], device: Option<Device>| {
-            let authenticated = open(bytes).unwrap().authenticate(device.as_ref());
+            let received = open(bytes, None).unwrap();
+            let authenticated = received.authenticate(&tam, device.as_ref());
             authenticated.map(|authenticated| authenticated.sender.known)
         };
         // A stranger's message must carry the key; a known device's need not.
@@ -187,9 +321,8 @@ mod tests {
     #[test]
     fn a_key_of_no_suite_is_no_agents() {
         let key = SigningKey::generate(Algorithm::MlDsa44, &mut Counter::starting_at(1));
-        let agent = key.public_key().thumbprint();
-        let received = open(&success(&key, true)).unwrap();
-        let refused = received.authenticate(None).unwrap_err();
-        assert_eq!(refused, Dropped::UnknownKey(agent));
+        let received = open(&success(&key, true), None).unwrap();
+        let refused = received.authenticate(&tam(), None).unwrap_err();
+        assert_eq!(refused, Dropped::Algorithm(-48, &Generation::DRAFT_26));
     }
 }

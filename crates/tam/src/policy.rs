@@ -13,6 +13,9 @@ pub struct Policy {
     /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
     /// so it can only be allowed together with [`AttestationModel::Passport`].
     pub takes_unsolicited_query_responses: bool,
+    /// Whether an Agent may name its signature algorithm by a number that those of its generation are not
+    /// offered: ES256 where it should be ESP256, or the reverse. It is answered likewise, and noted.
+    pub takes_other_algorithm_numbers: bool,
 }
 
 /// The two models of RFC 9334 section 5.
@@ -48,6 +51,7 @@ impl Default for Policy {
             key_binding: KeyBinding::Required,
             returns_attestation_results: false,
             takes_unsolicited_query_responses: false,
+            takes_other_algorithm_numbers: false,
         }
     }
 }

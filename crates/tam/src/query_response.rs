@@ -15,7 +15,7 @@ use crate::{Appraise, Outcome, Reply, Tam, Waiting, plan};
 #[derive(Debug)]
 pub(crate) struct Unattested {
     response: QueryResponse,
-    sender: Sender,
+    pub(crate) sender: Sender,
 }
 
 pub(crate) fn decide(
@@ -120,7 +120,7 @@ pub(crate) fn resume(
     done.reply = Some(Reply::Update {
         update: update.into(),
         manifests: names.collect(),
-        algorithm: sender.algorithm,
+        suite: sender.suite,
     });
     // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
     let expires = tam.minter.check_update_token(&token, now)?;
@@ -152,6 +152,7 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
         ueid: result.ueid.to_vec(),
         hwmodel: result.hwmodel.to_vec(),
         hwversion: result.hwversion.version.clone(),
+        generation: sender.suite.generation,
         installed: installed.collect(),
         at: now,
     }
@@ -169,7 +170,7 @@ fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
         reply: Some(Reply::Update {
             update: update.into(),
             manifests: Vec::new(),
-            algorithm: sender.algorithm,
+            suite: sender.suite,
         }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Refused(code, String::from(reason))],

@@ -1,5 +1,19 @@
 //! What the tests of this crate share.
 
+/// A TAM.
+pub(crate) fn tam() -> crate::Tam {
+    use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey};
+    crate::Tam {
+        esp256: SigningKey::generate(Algorithm::Esp256, &mut Counter::starting_at(100)),
+        ed25519: SigningKey::generate(Algorithm::Ed25519, &mut Counter::starting_at(200)),
+        minter: crate::Minter::new(MacKey::new([1; 32]), 1000),
+        verifiers: TrustAnchors::new(),
+        agent_keys: TrustAnchors::new(),
+        profile: eat::Profile::default(),
+        policy: crate::Policy::default(),
+    }
+}
+
 /// A generator that never repeats itself, and is anything but random.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(u64);

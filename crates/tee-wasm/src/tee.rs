@@ -74,6 +74,7 @@ pub struct SoftwareTee {
     state: StateFile,
     slots: SlotFolder,
     agent_key: SigningKey,
+    report_key: SigningKey,
     attestation_key: SigningKey,
     decryption_key: DecryptionKey,
     identity: DeviceIdentity,
@@ -191,6 +192,8 @@ impl SoftwareTee {
     ) -> Result<Self, TeeError> {
         let attestation_key = read_key(folder, &root, ATTESTATION_KEY)?;
         let identity = read_identity(folder, &root, attestation_key.public_key())?;
+        let agent_key = read_key(folder, &root, AGENT_KEY)?;
+        let report_key = report_key(folder, &root, agent_key.algorithm())?;
         let decryption_key = decryption_key(folder, &root)?;
         let root = Arc::new(root);
         let device = Device {
@@ -201,7 +204,8 @@ impl SoftwareTee {
         };
         Ok(Self {
             state: state_file(folder, &root),
-            agent_key: read_key(folder, &root, AGENT_KEY)?,
+            agent_key,
+            report_key,
             decryption_key,
             slots: SlotFolder::new(folder.join(SLOTS), root),
             device: Arc::new(device),
@@ -300,6 +304,14 @@ impl Keys for SoftwareTee {
         message.sign(&self.agent_key)
     }
 
+    fn report_key(&self) -> PublicKey {
+        self.report_key.public_key()
+    }
+
+    fn sign_report(&self, message: Sign1<'_>) -> Vec<u8> {
+        message.sign(&self.report_key)
+    }
+
     fn encryption_key(&self) -> RecipientKey {
         let public = self.decryption_key.public_key();
         public.expect("a key pair has a public half")
@@ -364,6 +376,7 @@ fn require_private(path: &Path) -> Result<(), TeeError> {
 fn write_new(folder: &Path, root: &RootKey, provision: &Provision) -> Result<(), TeeError> {
     for (name, algorithm) in [
         (AGENT_KEY, provision.agent_algorithm),
+        (REPORT_KEY, provision.agent_algorithm),
         (ATTESTATION_KEY, provision.attestation_algorithm),
     ] {
         let key = SigningKey::generate(algorithm, &mut UnwrapErr(SysRng));
@@ -385,6 +398,17 @@ fn write_new(folder: &Path, root: &RootKey, provision: &Provision) -> Result<(),
 fn read_key(folder: &Path, root: &RootKey, name: &str) -> Result<SigningKey, TeeError> {
     let bytes = read_sealed(folder, root, name)?;
     SigningKey::from_pkcs8(&bytes).map_err(|_| port_error(&folder.join(name), PortError::Corrupt))
+}
+
+/// The key for SUIT Reports. A new one where there is none, in a folder made before there were any: each
+/// report carries the key, so nobody knows it beforehand.
+fn report_key(folder: &Path, root: &RootKey, algorithm: Algorithm) -> Result<SigningKey, TeeError> {
+    if folder.join(REPORT_KEY).exists() {
+        return read_key(folder, root, REPORT_KEY);
+    }
+    let key = SigningKey::generate(algorithm, &mut UnwrapErr(SysRng));
+    write_sealed(folder, root, REPORT_KEY, &key.to_pkcs8())?;
+    Ok(key)
 }
 
 /// The key that payloads are encrypted to. A new one where there is none, in a folder made before there were
@@ -459,6 +483,7 @@ const LOCK: &str = "lock";
 const STATE: &str = "state.sealed";
 const IDENTITY: &str = "identity.sealed";
 const AGENT_KEY: &str = "agent-key.sealed";
+const REPORT_KEY: &str = "report-key.sealed";
 const ATTESTATION_KEY: &str = "attestation-key.sealed";
 const DECRYPTION_KEY: &str = "decryption-key.sealed";
 const SLOTS: &str = "slots";

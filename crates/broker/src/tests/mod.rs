@@ -237,7 +237,7 @@ fn a_payload_is_fetched_relative_to_the_tam_and_fed_to_its_end() {
             Ok(Step::MorePayload)
         }
         Input::PayloadEnd => Ok(Step::Send(b"done".to_vec())),
-        Input::PayloadFailed => panic!("the payload is there"),
+        other => panic!("the payload is there: {other:?}"),
     })
     .unwrap();
     assert_eq!(payload, b"payload");
@@ -313,6 +313,7 @@ fn what_an_application_brought_is_taken_and_a_fragment_never_fetched() {
                 payload = b"failed".to_vec();
                 Ok(Step::Send(b"failed".to_vec()))
             }
+            Input::AttestationResult(_) | Input::AppraisalFailed => panic!("nothing is appraised"),
         };
         let contact = contact(&tam.uri);
         Broker::new()

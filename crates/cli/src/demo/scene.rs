@@ -265,6 +265,7 @@ impl Scene {
         let provisioning = Provisioning {
             tams: vec![TrustedTam::new(format!("{}/tam", self.url()), keys)],
             verifiers: TrustAnchors::new(),
+            profile: eat::Profile::default(),
             signers: self.developer.iter().map(SigningKey::public_key).collect(),
             permissions: Vec::new(),
             identity: identity("teep.example", "software-tee"),
@@ -358,6 +359,9 @@ impl Scene {
             Traffic::FetchFailed { uri, reason } => {
                 self.say(&format!("cannot fetch {uri}: {reason}"))
             }
+            Traffic::AppraisalFailed { reason } => self.say(&format!(
+                "cannot have the TAM's Evidence appraised: {reason}"
+            )),
         })?)
     }
 

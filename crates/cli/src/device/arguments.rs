@@ -124,6 +124,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             match Device::open(single(&folder)?)?.deliver(&message)? {
                 Step::Send(answer) => output::print(&decoded(&answer)),
                 Step::Fetch { uri, .. } => output::print(&format!("the Agent wants to fetch {uri}")),
+                Step::Appraise { format, .. } => output::print(&format!(
+                    "the Agent wants Evidence of type {format} appraised"
+                )),
                 Step::MorePayload | Step::Idle => output::print("the Agent has no answer"),
             }
         }

@@ -48,6 +48,7 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
             tams: init.tams.read()?,
             signers: init.signers.keys()?,
             verifiers: TrustAnchors::new(),
+            profile: eat::Profile::default(),
             permissions: init.signers.permissions()?,
             identity: identity(&init.vendor, &init.class),
         },

@@ -41,6 +41,9 @@ impl Watch {
             Traffic::FetchFailed { uri, reason } => {
                 anstream::eprintln!("cannot fetch {uri}: {reason}");
             }
+            Traffic::AppraisalFailed { reason } => {
+                anstream::eprintln!("cannot have the TAM's Evidence appraised: {reason}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::algorithm::{ContentAlgorithm, KeyDistribution};
-use super::content_key::{Purpose, WRAPPING_BYTES};
+use super::content_key::{ContentKey, Purpose, WRAPPING_BYTES};
 use super::key::{DecryptionKey, RecipientKey};
 use super::{EncryptError, MAX_RECIPIENTS};
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
@@ -115,8 +115,22 @@ impl Encrypted {
         keys: &[DecryptionKey],
         purpose: Purpose,
     ) -> Result<Zeroizing<Vec<u8>>, EncryptError> {
+        if !self.is_attached() {
+            return Err(EncryptError::Detached);
+        }
+        self.decrypt_attached_with(&self.content_key(keys, purpose)?)
+    }
+
+    /// The same with the content key, for one whose private keys lie elsewhere.
+    ///
+    /// # Errors
+    /// As [`Encrypted::decrypt_attached`].
+    pub fn decrypt_attached_with(
+        &self,
+        key: &ContentKey,
+    ) -> Result<Zeroizing<Vec<u8>>, EncryptError> {
         let ciphertext = self.ciphertext.as_ref().ok_or(EncryptError::Detached)?;
-        let mut decryptor = self.start(&self.content_key(keys, purpose)?)?;
+        let mut decryptor = self.start(key)?;
         // Room for all of it at once, so that no copy stays behind where the vector grew.
         let mut plaintext = Zeroizing::new(Vec::with_capacity(ciphertext.len()));
         decryptor.update(ciphertext, &mut plaintext);

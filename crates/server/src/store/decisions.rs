@@ -93,6 +93,11 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::Failed(code, message) => {
             format!("the device could not do it: {code}: {}", printable(message))
         }
+        Decision::OtherAlgorithm(number) => {
+            format!(
+                "the device signs by algorithm {number}, which it was not offered; policy allows it"
+            )
+        }
         Decision::Refused(code, reason) => {
             format!("the device was refused: {code}: {}", printable(reason))
         }
@@ -111,6 +116,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::NothingToDo => "nothing-to-do",
         Decision::Succeeded => "succeeded",
         Decision::Failed(..) => "failed",
+        Decision::OtherAlgorithm(..) => "other-algorithm",
         Decision::Refused(..) => "refused",
     }
 }

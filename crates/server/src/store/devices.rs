@@ -19,6 +19,8 @@ pub(crate) struct DeviceRecord {
     /// As text if it is printable, else hexadecimal.
     pub(crate) hwmodel: String,
     pub(crate) hwversion: String,
+    /// Which drafts of the protocol it speaks.
+    pub(crate) generation: String,
     /// Seconds since 1970.
     pub(crate) first_seen: u64,
     /// Seconds since 1970.
@@ -51,7 +53,7 @@ impl Store {
     ) -> Result<Vec<DeviceRecord>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let rows = sqlx::query(
-            "SELECT agent, ueid, hwmodel, hwversion, first_seen, last_seen, last_error, last_error_at \
+            "SELECT agent, ueid, hwmodel, hwversion, generation, first_seen, last_seen, last_error, last_error_at \
              FROM devices WHERE agent > ? ORDER BY agent LIMIT ?",
         )
         .bind(after.map(AsRef::as_ref).unwrap_or_default())
@@ -69,6 +71,7 @@ impl Store {
                 ueid: hexadecimal::encode(row.try_get("ueid")?),
                 hwmodel: shown(row.try_get("hwmodel")?),
                 hwversion: row.try_get("hwversion")?,
+                generation: row.try_get("generation")?,
                 first_seen: unsigned(row.try_get("first_seen")?)?,
                 last_seen: unsigned(row.try_get("last_seen")?)?,
                 last_error: row.try_get("last_error")?,
@@ -124,6 +127,7 @@ pub(super) struct Seen<'a> {
     pub(super) ueid: &'a [u8],
     pub(super) hwmodel: &'a [u8],
     pub(super) hwversion: &'a str,
+    pub(super) generation: &'a str,
     pub(super) at: u64,
 }
 
@@ -140,9 +144,10 @@ pub(super) async fn seen(
         .execute(&mut **transaction)
         .await?;
     sqlx::query(
-        "INSERT INTO devices (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (agent) DO UPDATE SET \
-         ueid = ?3, hwmodel = ?4, hwversion = ?5, last_seen = max(last_seen, ?6)",
+        "INSERT INTO devices \
+         (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen, generation) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (agent) DO UPDATE SET \
+         ueid = ?3, hwmodel = ?4, hwversion = ?5, last_seen = max(last_seen, ?6), generation = ?7",
     )
     .bind(agent.thumbprint().as_ref())
     .bind(agent.to_cose_key())
@@ -150,6 +155,7 @@ pub(super) async fn seen(
     .bind(seen.hwmodel)
     .bind(seen.hwversion)
     .bind(integer(seen.at))
+    .bind(seen.generation)
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
-use teep::Token;
+use teep::{Generation, Token};
 use teep_cose::Thumbprint;
-use teep_tam::{Authenticated, Change, Device, Done, Installed, SentUpdate, Snapshot};
+use teep_tam::{Authenticated, Change, Device, Done, Installed, Received, SentUpdate, Snapshot};
 
 use super::{Store, StoreError, integer, unsigned};
 use super::{components, decisions, decode_key, devices};
@@ -29,14 +29,40 @@ impl From<sqlx::Error> for CommitError {
 }
 
 impl Store {
+    /// The device that may have sent a message, if it has proved itself before: the one whose key the message
+    /// names or, where it names none, the one that the Update went to which it answers.
+    pub(crate) async fn sender(&self, message: &Received) -> Result<Option<Device>, StoreError> {
+        match (message.agent(), message.token()) {
+            (Some(agent), _) => self.device(&agent).await,
+            (None, Some(token)) => {
+                let agent: Option<Vec<u8>> =
+                    sqlx::query_scalar("SELECT agent FROM sent WHERE token = ?")
+                        .bind(token.as_bytes())
+                        .fetch_optional(&self.pool)
+                        .await?;
+                match agent {
+                    Some(agent) => self.device(&super::decode_thumbprint(&agent)?).await,
+                    None => Ok(None),
+                }
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The device whose Agent has this key, if it has proved itself before.
     pub(crate) async fn device(&self, agent: &Thumbprint) -> Result<Option<Device>, StoreError> {
-        let key: Option<Vec<u8>> = sqlx::query_scalar("SELECT key FROM devices WHERE agent = ?")
+        let row = sqlx::query("SELECT key, generation FROM devices WHERE agent = ?")
             .bind(agent.as_ref())
             .fetch_optional(&self.pool)
             .await?;
-        let agent = key.map(|key| decode_key(&key)).transpose()?;
-        Ok(agent.map(|agent| Device { agent }))
+        let Some(row) = row else { return Ok(None) };
+        let key: Vec<u8> = row.try_get("key")?;
+        let generation: String = row.try_get("generation")?;
+        Ok(Some(Device {
+            agent: decode_key(&key)?,
+            generation: Generation::by_name(&generation)
+                .ok_or(StoreError::Damaged("a device's generation"))?,
+        }))
     }
 
     /// Transaction "snapshot": all that the decision on a message may depend on, at one moment.
@@ -106,6 +132,7 @@ async fn apply(
             ueid,
             hwmodel,
             hwversion,
+            generation,
             installed,
             at,
         } => {
@@ -113,6 +140,7 @@ async fn apply(
                 ueid,
                 hwmodel,
                 hwversion,
+                generation: generation.name,
                 at: *at,
             };
             devices::seen(transaction, agent, &seen).await?;

@@ -20,6 +20,7 @@ fn spend(nonce: &[u8], expires: u64) -> Change {
 
 fn seen(agent: &PublicKey, installed: Vec<Installed>) -> Change {
     Change::Seen {
+        generation: &teep::Generation::DRAFT_26,
         agent: agent.clone(),
         ueid: vec![1; 17],
         hwmodel: b"model".to_vec(),
@@ -416,14 +417,18 @@ async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let first_form = "DROP INDEX devices_by_ueid; DROP TABLE failed; \
-                      DROP VIEW relayed; DROP TABLE dependency_signers; \
+                      ALTER TABLE devices DROP COLUMN generation; DROP VIEW relayed; DROP TABLE dependency_signers; \
                       DELETE FROM _sqlx_migrations WHERE version > 1";
     sqlx::raw_sql(first_form)
         .execute(&store.pool)
         .await
         .unwrap();
     for (key, ueid, last_seen) in [(1, 1, 10), (2, 1, 30), (3, 1, 20), (4, 2, 5)] {
-        sqlx::query("INSERT INTO devices VALUES (?, x'', ?, x'', '', 0, ?, NULL, NULL)")
+        // Columns by name: another connection may not have noticed yet that one is gone.
+        let insert = "INSERT INTO devices \
+                      (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen) \
+                      VALUES (?, x'', ?, x'', '', 0, ?)";
+        sqlx::query(insert)
             .bind(vec![key; 32])
             .bind(vec![ueid])
             .bind(last_seen)

@@ -1,0 +1,229 @@
+//! Changing whom the device trusts, in the field (RFC 9397 section 9.4; draft section 10): each of the three stores
+//! is a component of a name of its own, which a manifest installs like any other.
+//!
+//! | Component | Holds | Made by |
+//! |---|---|---|
+//! | `TEEP-Agent/trust-anchors/tams` | the TAMs that may manage the device | [`encode_tams`] |
+//! | `TEEP-Agent/trust-anchors/signers` | the Trusted Component Signers, with their rights | [`encode_signers`] |
+//! | `TEEP-Agent/trust-anchors/verifiers` | the Verifiers whose word about a TAM counts | [`encode_verifiers`] |
+//!
+//! The content takes the place of the store as a whole. It is read before the installation is committed and holds
+//! from the same record on that installs the component; what cannot be read, or would leave the device without
+//! anybody to trust, is refused. Who may do this is said by name: an entry of the permission table for that very
+//! component, not for a prefix of it, given when the device was made or by a later store of signers.
+//!
+//! A store stays with the manifest that first brought it, whose sequence number keeps older stores out. It cannot be
+//! unlinked.
+
+use alloc::vec::Vec;
+
+use suit::ComponentIdentifier;
+use suit::process::{Fault, StoreError};
+use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Reader};
+use teep_cose::{Thumbprint, TrustAnchors};
+
+use crate::inventory::{InstalledComponent, InstalledManifest, Inventory, Permission};
+use crate::ports::Tee;
+use crate::record::{list, read_permission, write_permissions};
+use crate::{AgentError, TrustedTam, install};
+
+/// One of the stores of trust anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The TAMs that may manage the device.
+    Tams,
+    /// The Trusted Component Signers and their rights.
+    Signers,
+    /// The Verifiers whose word about a TAM counts.
+    Verifiers,
+}
+
+impl Store {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tams, Self::Signers, Self::Verifiers];
+
+    /// The component that holds the store.
+    #[must_use]
+    pub fn component_id(self) -> ComponentIdentifier {
+        let segments = NAME.into_iter().chain([self.name()]);
+        ComponentIdentifier::new(
+            segments
+                .map(|segment| segment.as_bytes().to_vec())
+                .collect(),
+        )
+    }
+
+    /// The last segment of its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tams => "tams",
+            Self::Signers => "signers",
+            Self::Verifiers => "verifiers",
+        }
+    }
+
+    /// Which of them a component is.
+    #[must_use]
+    pub fn of(component: &ComponentIdentifier) -> Option<Self> {
+        Self::ALL.into_iter().find(|store| {
+            let own = NAME.into_iter().chain([store.name()]);
+            own.map(str::as_bytes)
+                .eq(component.segments().iter().map(Vec::as_slice))
+        })
+    }
+}
+
+/// The content of the component [`Store::Tams`].
+#[must_use]
+pub fn encode_tams(tams: &[TrustedTam]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_tams(tams, &mut Encoder::new(&mut out)).expect(INFALLIBLE);
+    out
+}
+
+/// The content of the component [`Store::Signers`]. `permissions` is the whole table, with an entry for whoever may
+/// install the next one.
+#[must_use]
+pub fn encode_signers(signers: &TrustAnchors, permissions: &[Permission]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let e = &mut Encoder::new(&mut out);
+    e.array(2)
+        .and_then(|e| e.bytes(&signers.encode()))
+        .and_then(|e| write_permissions(permissions, e))
+        .expect(INFALLIBLE);
+    out
+}
+
+/// The content of the component [`Store::Verifiers`].
+#[must_use]
+pub fn encode_verifiers(verifiers: &TrustAnchors) -> Vec<u8> {
+    verifiers.encode()
+}
+
+/// Puts the stores that `next` installs anew in force.
+// T-188, T-189, A-18, A-31 a TAM, a signer or an authority that turns out bad is taken out in the field.
+pub(crate) fn adopt(old: &Inventory, next: &mut Inventory, tee: &mut dyn Tee) -> Result<(), Fault> {
+    for store in Store::ALL {
+        let id = store.component_id();
+        let refused = || Fault::NotAllowed(id.clone());
+        let held = holder(old, &id);
+        let Some((manifest, component)) = holder(next, &id) else {
+            // A-18 a store is replaced, never taken away.
+            match held {
+                Some(_) => return Err(refused()),
+                None => continue,
+            }
+        };
+        // T-187 (10) it stays with its manifest: in another one, an older store would have a new number.
+        let moved = held.is_some_and(|(holder, _)| {
+            holder.manifest_component_id != manifest.manifest_component_id
+        });
+        if moved {
+            return Err(refused());
+        }
+        if held.is_some_and(|(_, held)| held.digest == component.digest) {
+            continue;
+        }
+        let content = install::read_slot(component.slot, tee)
+            .map_err(|_| Fault::Store(StoreError::Failed))?;
+        take(store, &content, next).map_err(|_| refused())?;
+    }
+    Ok(())
+}
+
+/// Whether a manifest holds one of the stores, so that it must stay.
+pub(crate) fn is_held_by(inventory: &Inventory, manifest: &ComponentIdentifier) -> bool {
+    let components = inventory.manifest(manifest).into_iter();
+    let mut components = components.flat_map(|manifest| &manifest.components);
+    components.any(|component| Store::of(&component.component_id).is_some())
+}
+
+fn holder<'a>(
+    inventory: &'a Inventory,
+    id: &ComponentIdentifier,
+) -> Option<(&'a InstalledManifest, &'a InstalledComponent)> {
+    let manifest = inventory.provider(id)?;
+    Some((manifest, manifest.component(id)?))
+}
+
+/// Makes `content` the store. Nobody to trust, or nobody who could ever change it again, is no store.
+fn take(store: Store, content: &[u8], inventory: &mut Inventory) -> Result<(), AgentError> {
+    let provisioning = &mut inventory.provisioning;
+    match store {
+        Store::Tams => {
+            let tams = decode(content, read_tams)?;
+            let usable = |tam: &TrustedTam| !tam.keys.is_empty();
+            if tams.is_empty() || !tams.iter().all(usable) {
+                return Err(AgentError::Anchor);
+            }
+            provisioning.tams = tams;
+        }
+        Store::Signers => {
+            let (signers, permissions) = decode(content, |r| {
+                r.array_of("signers", 2, "an array of 2")?;
+                let signers = TrustAnchors::decode(r.bytes("signers")?)?;
+                Ok((signers, list(r, "permissions", read_permission)?))
+            })?;
+            let id = store.component_id();
+            let may_follow = |permission: &Permission| {
+                permission.prefix == id && signers.find(&permission.signer).is_some()
+            };
+            if !permissions.iter().any(may_follow) {
+                return Err(AgentError::Anchor);
+            }
+            provisioning.signers = signers;
+            provisioning.permissions = permissions;
+        }
+        Store::Verifiers => {
+            let verifiers = TrustAnchors::decode(content)?;
+            if verifiers.is_empty() {
+                return Err(AgentError::Anchor);
+            }
+            provisioning.verifiers = verifiers;
+        }
+    }
+    Ok(())
+}
+
+fn decode<T>(
+    content: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, AgentError>,
+) -> Result<T, AgentError> {
+    let mut r = Reader::new(content, "trust anchors", &LIMITS)?;
+    let store = read(&mut r)?;
+    // What follows may be meant for another version of this program; it is not to be half understood.
+    match r.is_at_end() {
+        true => Ok(store),
+        false => Err(AgentError::Anchor),
+    }
+}
+
+pub(crate) fn write_tams(tams: &[TrustedTam], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+    e.array(tams.len() as u64)?;
+    tams.iter().try_for_each(|tam| tam.write(e))
+}
+
+pub(crate) fn read_tams(r: &mut Reader<'_>) -> Result<Vec<TrustedTam>, AgentError> {
+    (0..r.array("TAMs")?).map(|_| TrustedTam::read(r)).collect()
+}
+
+/// Whether an entry of the permission table gives one of `signers` the store.
+// A-18 by its very name: whoever may install anything may not change whom the device trusts.
+pub(crate) fn is_permitted(
+    inventory: &Inventory,
+    signers: &[Thumbprint],
+    component: &ComponentIdentifier,
+) -> bool {
+    let mut permissions = inventory.provisioning.permissions.iter();
+    permissions
+        .any(|permission| permission.prefix == *component && signers.contains(&permission.signer))
+}
+
+const NAME: [&str; 2] = ["TEEP-Agent", "trust-anchors"];
+/// As the envelope that it comes in.
+const LIMITS: Limits = Limits {
+    bytes: crate::bounds::ENVELOPE_BYTES,
+    depth: 8,
+    items: 8192,
+};
