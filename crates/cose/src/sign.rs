@@ -1,5 +1,7 @@
 //! COSE_Sign1 and COSE_Sign (RFC 9052 section 4), attached and detached.
 
+mod odd_kid;
+
 use alloc::vec::Vec;
 
 use coset::{
@@ -247,11 +249,14 @@ impl SignedMessage {
         let body = reader.raw("COSE message")?;
         let message = match (tag, signature_kind(body, limits)?) {
             (Some(TAG_SIGN1) | None, Kind::Bytes) => {
-                Message::Sign1(CoseSign1::from_slice(body).map_err(|_| not_signed())?)
+                let message = CoseSign1::from_slice(body).ok();
+                let message = message.or_else(|| odd_kid::sign1(body));
+                Message::Sign1(message.ok_or_else(not_signed)?)
             }
             (Some(TAG_SIGN) | None, Kind::Array) => {
-                let message = CoseSign::from_slice(body).map_err(|_| not_signed())?;
-                Message::Sign(message)
+                let message = CoseSign::from_slice(body).ok();
+                let message = message.or_else(|| odd_kid::sign(body));
+                Message::Sign(message.ok_or_else(not_signed)?)
             }
             _ => return Err(not_signed()),
         };

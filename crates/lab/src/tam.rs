@@ -8,8 +8,9 @@ use teep::{Generation, Message, Token};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed, Minter, Outcome,
-    Policy, Published, Received, Reply, SentUpdate, Snapshot, Tam,
+    Attempts, Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed,
+    KnownComponent, Minter, Outcome, Policy, Published, Received, Reply, SentManifest, SentUpdate,
+    Snapshot, Tam, Withdrawn,
 };
 use teep_verifier::{Endorsement, Verifier};
 
@@ -27,6 +28,8 @@ pub struct TamNode {
     pub store: TamStore,
     /// What is published, with the envelopes.
     published: Vec<(Published, Vec<u8>)>,
+    /// What was withdrawn.
+    withdrawn: Vec<Withdrawn>,
     /// What was decided, in order.
     pub decisions: Vec<Decision>,
     /// Every challenge and token that was honoured, in order: each stands here once at most.
@@ -40,7 +43,10 @@ pub struct TamNode {
 pub struct TamStore {
     devices: BTreeMap<Thumbprint, KnownDevice>,
     sent: Vec<SentUpdate>,
-    spent: BTreeMap<Vec<u8>, u64>,
+    /// By Agent and challenge, with the time from which on it may be forgotten.
+    spent: BTreeMap<(Thumbprint, Vec<u8>), u64>,
+    /// Errors of strangers to QueryRequests, in a row.
+    strangers: BTreeMap<Thumbprint, Attempts>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +56,12 @@ struct KnownDevice {
     installed: Vec<Installed>,
     /// The last failure of each manifest.
     failed: Vec<FailedManifest>,
+    /// What came from here, with the manifest that brought it.
+    brought: Vec<KnownComponent>,
+    /// Errors to QueryRequests, in a row.
+    queries: Attempts,
+    /// Errors to Updates, in a row.
+    updates: Attempts,
 }
 
 impl TamNode {
@@ -74,6 +86,7 @@ impl TamNode {
             endorsements: BTreeMap::new(),
             store: TamStore::default(),
             published: Vec::new(),
+            withdrawn: Vec::new(),
             decisions: Vec::new(),
             honoured: Vec::new(),
             dropped: Vec::new(),
@@ -86,10 +99,28 @@ impl TamNode {
             .insert(endorsement.attestation_key.thumbprint(), endorsement);
     }
 
-    /// Publishes a component with the envelope that its signer made of it.
+    /// Publishes a component with the envelope that its signer made of it, in place of an older version.
     pub fn publish(&mut self, component: &TrustedComponent, envelope: Vec<u8>) {
-        self.published
-            .push((component.published(&envelope), envelope));
+        let published = component.published(&envelope);
+        let id = published.manifest_component_id.clone();
+        self.published.retain(|(known, _)| {
+            known.manifest_component_id != id || known.sequence_number > published.sequence_number
+        });
+        self.withdrawn
+            .retain(|withdrawn| withdrawn.manifest_component_id != id);
+        self.published.push((published, envelope));
+    }
+
+    /// Withdraws a manifest: no device gets it any more, and it goes from those that have it.
+    pub fn withdraw(&mut self, manifest_component_id: &ComponentIdentifier) {
+        let withdrawn = self.published.extract_if(.., |(known, _)| {
+            known.manifest_component_id == *manifest_component_id
+        });
+        let components = withdrawn.flat_map(|(published, _)| published.components);
+        self.withdrawn.push(Withdrawn {
+            manifest_component_id: manifest_component_id.clone(),
+            components: components.map(|component| component.component_id).collect(),
+        });
     }
 
     /// The keys that a device must trust.
@@ -191,20 +222,26 @@ impl TamNode {
         let sent = authenticated
             .token()
             .and_then(|token| self.store.sent.iter().find(|sent| sent.token == *token));
-        let known = self.store.devices.get(&authenticated.agent());
+        let agent = authenticated.agent();
+        let known = self.store.devices.get(&agent);
+        let stranger = self.store.strangers.get(&agent).copied();
+        let spent = self.store.spent.keys();
         Snapshot {
             sent: sent.cloned(),
             published: self.published.iter().map(|(p, _)| p.clone()).collect(),
+            withdrawn: self.withdrawn.clone(),
+            known: known.map(|known| known.brought.clone()).unwrap_or_default(),
             failed: known.map(|known| known.failed.clone()).unwrap_or_default(),
+            queries: known.map_or(stranger.unwrap_or_default(), |known| known.queries),
+            updates: known.map(|known| known.updates).unwrap_or_default(),
+            honoured: spent.filter(|(spender, _)| *spender == agent).count() as u64,
         }
     }
 
     fn seal(&self, reply: Reply) -> Vec<u8> {
-        let envelope = |(id, number): &(ComponentIdentifier, u64)| {
-            // The last of the same name and number, as the plan chooses it.
-            let mut published = self.published.iter().rev();
-            let found = published
-                .find(|(p, _)| p.manifest_component_id == *id && p.sequence_number == *number);
+        let envelope = |sent: &SentManifest| {
+            let mut published = self.published.iter();
+            let found = published.find(|(published, _)| published.digest == sent.digest);
             let (_, envelope) = found.expect("what was just decided on is published");
             envelope.clone()
         };
@@ -220,17 +257,24 @@ impl TamNode {
         self.store.spent.retain(|_, expires| *expires > now);
         // T-025, T-129 (4.2, 7.1) nothing waits for ever.
         self.store.sent.retain(|sent| sent.expires > now);
+        let is_spent = |agent: &Thumbprint, nonce: &Vec<u8>| {
+            self.store.spent.contains_key(&(*agent, nonce.clone()))
+        };
         let spends_twice = changes.iter().any(
-            |change| matches!(change, Change::Spend { nonce, .. } if self.store.spent.contains_key(nonce)),
+            |change| matches!(change, Change::Spend { agent, nonce, .. } if is_spent(agent, nonce)),
         );
         if spends_twice {
             return Err(Dropped::Token(teep_tam::TokenError::NotOurs));
         }
         for change in changes {
             match change {
-                Change::Spend { nonce, expires } => {
+                Change::Spend {
+                    agent,
+                    nonce,
+                    expires,
+                } => {
                     self.honoured.push(nonce.clone());
-                    self.store.spent.insert(nonce.clone(), *expires);
+                    self.store.spent.insert((*agent, nonce.clone()), *expires);
                 }
                 Change::Seen {
                     agent,
@@ -244,22 +288,26 @@ impl TamNode {
                     self.honoured.push(token.as_bytes().to_vec());
                     self.store.sent.retain(|sent| sent.token != *token);
                 }
-                Change::ManifestFailed {
-                    agent,
-                    manifest_component_id,
-                    sequence_number,
-                    at,
-                } => {
+                Change::ManifestFailed { agent, failed } => {
                     if let Some(known) = self.store.devices.get_mut(agent) {
-                        let is_other = |failed: &FailedManifest| {
-                            failed.manifest_component_id != *manifest_component_id
-                        };
-                        known.failed.retain(is_other);
-                        known.failed.push(FailedManifest {
-                            manifest_component_id: manifest_component_id.clone(),
-                            sequence_number: *sequence_number,
-                            at: *at,
-                        });
+                        let id = &failed.manifest_component_id;
+                        known
+                            .failed
+                            .retain(|other| other.manifest_component_id != *id);
+                        known.failed.push(failed.clone());
+                    }
+                }
+                Change::Queries {
+                    agent, attempts, ..
+                } => match self.store.devices.get_mut(agent) {
+                    Some(known) => known.queries = *attempts,
+                    None => {
+                        self.store.strangers.insert(*agent, *attempts);
+                    }
+                },
+                Change::Updates { agent, attempts } => {
+                    if let Some(known) = self.store.devices.get_mut(agent) {
+                        known.updates = *attempts;
                     }
                 }
                 Change::Installed {
@@ -286,39 +334,72 @@ impl TamNode {
         // A device has one Agent key: a new one takes the place of the old.
         let devices = &mut self.store.devices;
         devices.retain(|known_as, known| *known_as == heard || known.ueid != ueid);
-        let failed = devices.remove(&heard).map(|known| known.failed);
-        let known = KnownDevice {
+        let known = devices.entry(heard).or_insert_with(|| KnownDevice {
             device: Device {
                 agent: agent.clone(),
                 generation,
             },
-            ueid: ueid.to_vec(),
-            installed: installed.to_vec(),
-            failed: failed.unwrap_or_default(),
-        };
-        devices.insert(heard, known);
+            ueid: Vec::new(),
+            installed: Vec::new(),
+            failed: Vec::new(),
+            brought: Vec::new(),
+            queries: Attempts::default(),
+            updates: Attempts::default(),
+        });
+        known.ueid = ueid.to_vec();
+        known.installed = installed.to_vec();
+        known
+            .brought
+            .retain(|brought| installed.contains(&brought.component));
     }
 
     fn record(
         &mut self,
         agent: &Thumbprint,
-        manifests: &[(ComponentIdentifier, u64, Vec<Installed>)],
+        manifests: &[SentManifest],
         removed: &[ComponentIdentifier],
     ) {
-        let Some(KnownDevice { installed, .. }) = self.store.devices.get_mut(agent) else {
+        let Some(known) = self.store.devices.get_mut(agent) else {
             return;
         };
-        let gone: Vec<_> = self
-            .published
-            .iter()
-            .filter(|(published, _)| removed.contains(&published.manifest_component_id))
-            .flat_map(|(published, _)| &published.components)
-            .map(|component| component.component_id.clone())
-            .collect();
-        installed.retain(|component| !gone.contains(&component.component_id));
-        for component in manifests.iter().flat_map(|(_, _, components)| components) {
-            installed.retain(|known| known.component_id != component.component_id);
-            installed.push(component.clone());
+        let mut gone = removed.to_vec();
+        gone.extend(
+            manifests
+                .iter()
+                .map(|sent| sent.manifest_component_id.clone()),
+        );
+        let is_gone = |id: &ComponentIdentifier| gone.contains(id);
+        let brought = known
+            .brought
+            .extract_if(.., |b| is_gone(&b.manifest_component_id));
+        let mut components: Vec<_> = brought.map(|b| b.component.component_id).collect();
+        // What a lost Success told of is not on record as brought.
+        let published = self.published.iter().map(|(published, _)| published);
+        let published = published.filter(|p| is_gone(&p.manifest_component_id));
+        components.extend(
+            published
+                .flat_map(|p| &p.components)
+                .map(|c| c.component_id.clone()),
+        );
+        known
+            .installed
+            .retain(|known| !components.contains(&known.component_id));
+        for sent in manifests {
+            for component in &sent.components {
+                let is_other = |id: &ComponentIdentifier| *id != component.component_id;
+                known
+                    .installed
+                    .retain(|known| is_other(&known.component_id));
+                known
+                    .brought
+                    .retain(|known| is_other(&known.component.component_id));
+                known.installed.push(component.clone());
+                known.brought.push(KnownComponent {
+                    component: component.clone(),
+                    manifest_component_id: sent.manifest_component_id.clone(),
+                    sequence_number: sent.sequence_number,
+                });
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Trusted Components and the manifests that install them, as a developer's tool makes them.
 
 use suit::build::{Component, Dependency, Description, Source};
-use suit::{ComponentIdentifier, SuitDigest};
+use suit::{ComponentIdentifier, Envelope, Limits, SuitDigest};
 use teep_cose::SigningKey;
 use teep_tam::{Installed, Published};
 
@@ -23,6 +23,8 @@ pub struct TrustedComponent {
     pub images: Vec<Image>,
     /// The manifests that it depends on, carried in the envelope.
     pub dependencies: Vec<Dependency>,
+    /// Those and the ones that they depend on, as a TAM knows them.
+    pub brings: Vec<teep_tam::Dependency>,
 }
 
 /// The image of one component.
@@ -50,6 +52,7 @@ impl TrustedComponent {
                 uri: format!("#{name}"),
             }],
             dependencies: Vec::new(),
+            brings: Vec::new(),
         }
     }
 
@@ -87,6 +90,13 @@ impl TrustedComponent {
         };
         let dependency = Dependency::of_envelope(id, &envelope, source);
         self.dependencies.push(dependency.expect("just made"));
+        let published = other.published(&envelope);
+        self.brings.push(teep_tam::Dependency {
+            manifest_component_id: published.manifest_component_id,
+            digest: published.digest,
+            components: published.components,
+        });
+        self.brings.extend(published.dependencies);
         self
     }
 
@@ -114,8 +124,12 @@ impl TrustedComponent {
     }
 
     /// As a TAM publishes it, in this envelope.
+    ///
+    /// # Panics
+    /// If it is no envelope.
     #[must_use]
     pub fn published(&self, envelope: &[u8]) -> Published {
+        let decoded = Envelope::decode(envelope, &Limits::DEFAULT).expect("just made");
         let components = self.images.iter().map(|image| Installed {
             component_id: image.component_id.clone(),
             digest: SuitDigest::sha256(&image.bytes).bytes,
@@ -123,7 +137,9 @@ impl TrustedComponent {
         Published {
             manifest_component_id: self.manifest_component_id.clone().unwrap_or_default(),
             sequence_number: self.sequence_number,
+            digest: decoded.digest().to_bytes(),
             components: components.collect(),
+            dependencies: self.brings.clone(),
             size: envelope.len(),
         }
     }

@@ -362,13 +362,9 @@ fn what_cannot_be_installed_does_not_hold_up_the_others() {
     let mut impossible = TrustedComponent::new("impossible", 1, b"image");
     impossible.class = [0x33; 16];
     world.publish(0, 0, &impossible);
-    // What is requested heads the list, so the update of `ta` fails with it once.
+    // What is requested heads the list; what stands after it goes out in the same exchange, once it failed.
     world.request(0, &id("impossible")).unwrap();
-    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
-    world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
-    let left_out = Decision::FailedBefore(manifest_id("impossible"), 1);
-    assert!(world.tams[0].decisions.contains(&left_out));
     // It is tried again where it stands alone, and holds up nothing.
     let tries = |world: &World| {
         let is_try = |decision: &&Decision| matches!(decision, Decision::Install(name, _) if *name == id("impossible"));
@@ -379,29 +375,58 @@ fn what_cannot_be_installed_does_not_hold_up_the_others() {
     world.publish(0, 0, &TrustedComponent::new("ta", 3, b"version 3"));
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 3"[..]));
+    let left_out = Decision::FailedBefore(manifest_id("impossible"), 1);
+    assert!(world.tams[0].decisions.contains(&left_out));
     assert_eq!(tries(&world), 2);
+    // Alone, too, it is tried less and less often.
+    for (seconds, expected) in [(59, 2), (1, 3), (119, 3), (1, 4), (239, 4)] {
+        world.now += seconds;
+        world.poll(0).unwrap();
+        assert_eq!(tries(&world), expected, "{seconds}");
+    }
     world.publish(0, 0, &TrustedComponent::new("impossible", 2, b"possible"));
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("impossible")), Some(&b"possible"[..]));
     assert!(world.tam_agrees(0, 0));
 }
 
-/// A device that cannot store anything just now is told to try again at the next policy check.
+/// Proves: T-103
+///
+/// A device that cannot store anything just now is left alone for a minute, then two, then four…
 #[test]
-fn a_device_in_trouble_does_not_count_as_a_failed_manifest() {
+fn a_device_in_trouble_is_left_alone_for_longer_and_longer() {
     let mut world = World::with_one_device(1, ESP256);
     world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
-    world.network.fault(3, teep_lab::Fault::Drop);
-    assert_eq!(world.request(0, &id("ta")), Err(Interrupted::Lost));
-    let token = world.tams[0].outstanding_tokens().next().cloned();
-    let error = teep::ErrorMessage {
-        token,
-        ..teep::ErrorMessage::new(ErrorCode::TemporaryError)
+    // The Update that a request or policy check brings, answered by an Error.
+    let fails = |world: &mut World| {
+        world.network.fault(3, teep_lab::Fault::Drop);
+        assert_eq!(world.request(0, &id("ta")), Err(Interrupted::Lost));
+        let token = world.tams[0].outstanding_tokens().next().cloned();
+        let error = teep::ErrorMessage {
+            token,
+            ..teep::ErrorMessage::new(ErrorCode::TemporaryError)
+        };
+        assert_eq!(world.tell(0, 0, &Message::Error(error)), None);
+        assert_eq!(world.tams[0].outstanding(), 0);
     };
-    assert_eq!(world.tell(0, 0, &Message::Error(error)), None);
-    assert_eq!(world.tams[0].outstanding(), 0);
+    for pause in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
+        fails(&mut world);
+        let until = world.now + pause;
+        let held_back = Decision::HeldBack(until);
+        assert_eq!(world.tams[0].decisions.last(), Some(&held_back));
+        world.now = until - 1;
+        world.poll(0).unwrap();
+        assert_eq!(world.tams[0].outstanding(), 0);
+        assert_eq!(world.image(0, &id("ta")), None);
+        world.now = until;
+    }
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+    // Success ends the row.
+    world.unrequest(0, &id("ta")).unwrap();
+    fails(&mut world);
+    let held_back = Decision::HeldBack(world.now + 60);
+    assert_eq!(world.tams[0].decisions.last(), Some(&held_back));
 }
 
 #[test]

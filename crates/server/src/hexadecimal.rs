@@ -9,20 +9,19 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Exactly 64 hexadecimal digits, of either case.
 pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
+    decode(text)?.try_into().ok()
+}
+
+/// Hexadecimal digits of either case, two for each byte.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let nibble = |digit: u8| {
         char::from(digit)
             .to_digit(16)
             .and_then(|n| u8::try_from(n).ok())
     };
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
+    let pairs = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?);
+    pairs.map(byte).collect()
 }
 
 /// A thumbprint as [`Thumbprint`] shows itself.

@@ -38,6 +38,7 @@ mod problem;
 mod publish;
 mod session;
 mod store;
+mod strangers;
 mod teep_http;
 mod verifier;
 mod write_timeout;
@@ -64,6 +65,7 @@ use crate::payloads::Payloads;
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
+use crate::strangers::Strangers;
 
 /// How a TAM is run.
 #[derive(Debug, Clone)]
@@ -206,6 +208,7 @@ pub(crate) struct Service {
     pub(crate) tam_uri: String,
     tam_paths: Vec<(String, &'static Generation)>,
     pub(crate) limits: Limits,
+    pub(crate) strangers: Strangers,
     requests: Semaphore,
 }
 
@@ -249,6 +252,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         store,
         payloads,
         operator_token: keys.operator_token,
+        strangers: Strangers::new(STRANGERS),
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("http://{address}/tam")),
@@ -387,4 +391,6 @@ impl std::fmt::Debug for Service {
     }
 }
 
+/// About one megabyte.
+const STRANGERS: usize = 10_000;
 const JANITOR_PAUSE: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use suit::command::ComponentIndex;
 use suit::{Authenticated, Command, ComponentIdentifier, Envelope, Parameter, Parameters, Section};
 use suit::{CommandSequence, Limits, SuitDigest};
 use teep_cose::{Malformed, Thumbprint, TrustAnchors};
+use teep_tam::{Dependency, Installed};
 
 use crate::payloads::Payloads;
 use crate::problem::Problem;
@@ -22,6 +23,8 @@ pub(crate) struct Manifest {
     pub(crate) signer: Thumbprint,
     /// Those of the manifests that it depends on and brings along, each once.
     pub(crate) dependency_signers: Vec<Thumbprint>,
+    /// The manifests that it depends on, directly or by others, each once.
+    pub(crate) dependencies: Vec<Dependency>,
     pub(crate) components: Vec<Component>,
 }
 
@@ -135,10 +138,19 @@ impl Vetting<'_> {
         }
         let mut components = Vec::new();
         let mut dependency_signers = Vec::new();
+        let mut dependencies = Vec::new();
         for image in Images::read(&authenticated)?.0 {
             if image.is_dependency {
-                for signer in self.dependency(&image, &envelope, level + 1)? {
-                    add(&mut dependency_signers, signer);
+                let (direct, found) = self.dependency(&image, &envelope, level + 1)?;
+                add(&mut dependencies, direct);
+                for manifest in found {
+                    add(&mut dependency_signers, manifest.signer);
+                    for signer in manifest.dependency_signers {
+                        add(&mut dependency_signers, signer);
+                    }
+                    for dependency in manifest.dependencies {
+                        add(&mut dependencies, dependency);
+                    }
                 }
             } else {
                 components.push(self.component(&image, &envelope)?);
@@ -150,6 +162,7 @@ impl Vetting<'_> {
             digest: envelope.digest().to_bytes(),
             signer: authenticated.signer().thumbprint(),
             dependency_signers,
+            dependencies,
             components,
         })
     }
@@ -189,14 +202,14 @@ impl Vetting<'_> {
         })
     }
 
-    /// Looks at a dependency that is here like at what depends on it. Gives its signer and those of its own
-    /// dependencies.
+    /// Looks at a dependency that is here like at what depends on it. Gives what dependents know of it, and
+    /// the manifest itself, once for each place where it is here.
     fn dependency(
         &mut self,
         image: &Image,
         envelope: &Envelope<'_>,
         level: usize,
-    ) -> Result<Vec<Thumbprint>, Refused> {
+    ) -> Result<(Dependency, Vec<Manifest>), Refused> {
         let limits = suit::process::Limits::default();
         self.dependencies += 1;
         // T-186 (10) no device takes more, and each costs a signature check here, too.
@@ -204,7 +217,12 @@ impl Vetting<'_> {
             return Err(Refused::TooManyDependencies);
         }
         let digest = image.digest()?;
-        let mut signers = Vec::new();
+        let mut dependency = Dependency {
+            manifest_component_id: image.component_id.clone(),
+            digest: digest.to_bytes(),
+            components: Vec::new(),
+        };
+        let mut found = Vec::new();
         for uri in &image.uris {
             let Some(bytes) = self.dependency_envelope(image, uri, envelope)? else {
                 // As with payloads: the device checks digest and signature of what lies elsewhere.
@@ -222,10 +240,14 @@ impl Vetting<'_> {
                     uri.clone(),
                 ));
             }
-            signers.push(manifest.signer);
-            signers.extend(manifest.dependency_signers);
+            let components = manifest.components.iter().map(|component| Installed {
+                component_id: component.component_id.clone(),
+                digest: component.digest.to_vec(),
+            });
+            dependency.components = components.collect();
+            found.push(manifest);
         }
-        Ok(signers)
+        Ok((dependency, found))
     }
 
     /// The envelope at this URI, if it is in the dependent's or at this TAM.

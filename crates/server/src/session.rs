@@ -60,7 +60,10 @@ async fn once(
     let device = store.sender(&received).await?;
     let authenticated = received.authenticate(tam, device.as_ref())?;
     let agent = authenticated.agent();
-    let snapshot = store.snapshot(&authenticated).await?;
+    let mut snapshot = store.snapshot(&authenticated).await?;
+    if device.is_none() {
+        snapshot.queries = service.strangers.attempts(&agent, now());
+    }
     let mut done = match tam.decide(authenticated, &snapshot, now(), &mut random())? {
         Outcome::Done(done) => done,
         Outcome::Appraise(Appraise {
@@ -82,6 +85,7 @@ async fn once(
         None => None,
     };
     store.commit(&agent, &done, now()).await?;
+    service.strangers.note(&done.changes);
     log(&agent, &done.decisions);
     Ok(reply)
 }

@@ -176,6 +176,16 @@ impl<'a> Envelope<'a> {
         self.encode_with(&self.blocks)
     }
 
+    /// Encodes the envelope with those of its integrated payloads, given by name and content, that `keeps`
+    /// keeps. No signature covers them, so the others can come by another way.
+    #[must_use]
+    pub fn encode_with_payloads(&self, keeps: impl Fn(&str, &[u8]) -> bool) -> Vec<u8> {
+        let mut envelope = self.clone();
+        let payloads = &mut envelope.payloads;
+        payloads.retain(|(uri, payload)| keeps(uri, payload.bytes));
+        envelope.encode()
+    }
+
     /// Encodes the envelope with these authentication blocks.
     pub(crate) fn encode_with(&self, blocks: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let parts = Parts {

@@ -5,10 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep::{ErrorCode, Generation, QueryRequest, Token, Update};
+use teep::{ErrorCode, Generation, LanguageTag, QueryRequest, Token, Update};
 use teep_cose::{PublicKey, Thumbprint};
 
-use crate::device::{Installed, SentUpdate};
+use crate::device::{Attempts, FailedManifest, Installed, SentManifest, SentUpdate};
 use crate::open::Suite;
 use crate::token::TokenError;
 
@@ -37,17 +37,17 @@ pub enum Reply {
     Update {
         /// The message without its manifest-list.
         update: Box<Update>,
-        /// Its manifests, in order: name and sequence number.
-        manifests: Vec<(ComponentIdentifier, u64)>,
+        /// Its manifests, in order.
+        manifests: Vec<SentManifest>,
         /// How it is written and protected.
         suite: Suite,
     },
 }
 
 impl Reply {
-    /// The manifests that it brings, in order: name and sequence number.
+    /// The manifests that it brings, in order: their envelopes are for [`Tam::seal`](crate::Tam::seal).
     #[must_use]
-    pub fn manifests(&self) -> &[(ComponentIdentifier, u64)] {
+    pub fn manifests(&self) -> &[SentManifest] {
         match self {
             Self::QueryRequest { .. } => &[],
             Self::Update { manifests, .. } => manifests,
@@ -58,10 +58,13 @@ impl Reply {
 /// One change to what the TAM knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A token or challenge has been used: it must not be there yet, else the whole decision is void
-    /// (T-023, T-024). It may be forgotten after `expires`.
+    /// A device has used a challenge: it must not have done so before, else the whole decision is void
+    /// (T-023, T-024). Another device may use the same one, since one QueryRequest may have gone to many. It
+    /// may be forgotten after `expires`.
     Spend {
-        /// The token or challenge.
+        /// The key of the Agent.
+        agent: Thumbprint,
+        /// The challenge.
         nonce: Vec<u8>,
         /// Seconds since 1970.
         expires: u64,
@@ -103,20 +106,33 @@ pub enum Change {
     ManifestFailed {
         /// The Agent.
         agent: Thumbprint,
-        /// The manifest's own name.
-        manifest_component_id: ComponentIdentifier,
-        /// Its sequence number.
-        sequence_number: u64,
-        /// Seconds since 1970.
-        at: u64,
+        /// What stands on record from now on.
+        failed: FailedManifest,
+    },
+    /// How many Errors in a row a device has answered QueryRequests with, from now on. This is the one change
+    /// that may concern a stranger: it is kept in memory of bounded size, and not if that is full.
+    Queries {
+        /// The Agent.
+        agent: Thumbprint,
+        /// Whether the device has proved itself before.
+        is_known: bool,
+        /// None in a row any longer if the count is 0.
+        attempts: Attempts,
+    },
+    /// The same for Updates.
+    Updates {
+        /// The Agent.
+        agent: Thumbprint,
+        /// None in a row any longer if the count is 0.
+        attempts: Attempts,
     },
     /// An Update succeeded: what the device has now in place of what it had.
     Installed {
         /// The Agent.
         agent: Thumbprint,
         /// The manifests, with what they installed.
-        manifests: Vec<(ComponentIdentifier, u64, Vec<Installed>)>,
-        /// The components that are gone.
+        manifests: Vec<SentManifest>,
+        /// The manifests that are gone.
         removed: Vec<ComponentIdentifier>,
     },
 }
@@ -132,18 +148,29 @@ pub enum Decision {
     Update(ComponentIdentifier, u64),
     /// A manifest is unlinked because the device needs it no longer.
     Unlink(ComponentIdentifier),
+    /// A manifest is unlinked because it was withdrawn.
+    Withdraw(ComponentIdentifier),
     /// A manifest did not fit into this Update; the next exchange brings it.
     Later(ComponentIdentifier),
     /// A manifest stands back behind others, since the device could not install it lately.
     FailedBefore(ComponentIdentifier, u64),
+    /// A newer version of the first manifest is not sent, since the second one, which is installed, depends on
+    /// the one that is there or is itself to bring it.
+    KeptFor(ComponentIdentifier, ComponentIdentifier),
+    /// Nothing is installed before this time, since the device has answered Updates with Errors.
+    HeldBack(u64),
     /// A component was asked for that nobody published, or not in the version asked for.
     NotPublished(ComponentIdentifier),
     /// The device has what it should have.
     NothingToDo,
     /// The device installed what it was sent.
     Succeeded,
-    /// The device could not do it.
-    Failed(ErrorCode, String),
+    /// The device could not do it: the code, what it says and in which language, if it says so.
+    Failed(ErrorCode, String, Option<LanguageTag>),
+    /// The device is asked or sent the same once more, in another way.
+    TryAgain(ErrorCode),
+    /// The device is not asked again for now: there is nothing else to offer, or it was asked often enough.
+    GiveUp(ErrorCode),
     /// The device signs with an algorithm number that it was not offered, and policy allows it.
     OtherAlgorithm(i64),
     /// The device was refused.
@@ -190,6 +217,9 @@ pub enum Dropped {
     /// A Success or Error without the token of an Update that was sent to this device.
     #[error("no Update with this token was sent to this device, or it was answered before (T-024)")]
     NoSuchUpdate,
+    /// A device that sends more QueryResponses than a challenge's lifetime should see.
+    #[error("the device has used {0} challenges within their lifetime, which is its share (T-191)")]
+    TooMany(u64),
     /// A SUIT Report that answers something else.
     #[error("the SUIT Report's nonce is not the Update's token (T-144)")]
     ReportNonce,

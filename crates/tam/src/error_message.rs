@@ -1,14 +1,34 @@
 //! An Error (draft sections 4.6, 7.1.2): the device could not do what it was asked.
+//!
+//! | Code | After a QueryRequest | After an Update |
+//! |---|---|---|
+//! | 1 ERR_PERMANENT_ERROR | recorded | nothing is installed for a while |
+//! | 2 ERR_UNSUPPORTED_EXTENSION | asked again without extensions, once | sent again without them, once |
+//! | 3 ERR_UNSUPPORTED_FRESHNESS_MECHANISMS | asked again with one of its mechanisms | as 1 |
+//! | 4 ERR_UNSUPPORTED_MSG_VERSION | asked again with one of its versions | as 1 |
+//! | 5 ERR_UNSUPPORTED_CIPHER_SUITES | asked again by one of its suites | as 1 |
+//! | 8 ERR_UNSUPPORTED_SUIT_REPORT | asked again without reports, once | as 1 |
+//! | 10 ERR_TEMPORARY_ERROR | recorded: the next contact asks again | nothing is installed for a while that doubles each time |
+//! | 11 ERR_MANIFEST_PROCESSING_FAILED | recorded | what came after the failed manifest goes out at once |
+//! | any other | recorded | as 10 |
+//! | any, from an Agent of another generation than it was asked in | asked again in its own, once | |
+//!
+//! An Error after a QueryRequest has no token, since that had none. So it may be an old one, sent by anybody who
+//! saw it: it changes nothing but a count, which ends the asking after [`Policy::retries`] in a row.
+//!
+//! [`Policy::retries`]: crate::Policy::retries
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use suit::report::{Reason, Report, ReportOutcome};
 use teep::{ErrorCode, ErrorMessage};
 
 use crate::decision::{Change, Decision, Done, Dropped};
-use crate::device::{SentUpdate, Snapshot};
+use crate::device::{Attempts, FailedManifest, SentUpdate, Snapshot, backoff};
 use crate::open::Sender;
-use crate::{Tam, success};
+use crate::update::{self, Contents};
+use crate::{Tam, query_request, success};
 
 pub(crate) fn decide(
     tam: &Tam,
@@ -16,94 +36,216 @@ pub(crate) fn decide(
     sender: &Sender,
     snapshot: &Snapshot,
     now: u64,
+    random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Done, Dropped> {
-    // T-081 (4.6) the code counts, T-145 (7.1.2) what the TAM does with it is its own affair: it is
-    // recorded, and the exchange ends. T-197 (11): err-msg is text of at most 128 bytes, safe to log.
-    let code = error.err_code;
-    let message = error
-        .err_msg
-        .as_ref()
-        .map(|text| String::from(text.as_str()))
-        .unwrap_or_default();
-    let decisions = alloc::vec![Decision::Failed(code, message.clone())];
-    // An Error that answers a QueryRequest has no token, since that had none.
+    let case = Case {
+        tam,
+        error,
+        sender,
+        snapshot,
+        now,
+    };
+    // T-081 (4.6) the code counts, in whatever language the text is; T-078 (4.6) the tag is recorded with it,
+    // for those who read it; T-145, T-147 (7.1.2). T-197 (11) err-msg has at most 128 bytes, safe to log.
+    let text = error.err_msg.as_ref().map(|text| text.as_str());
+    let message = String::from(text.unwrap_or_default());
+    let language = error.err_lang.clone();
+    let failed = Decision::Failed(error.err_code, message.clone(), language);
+    let mut done = Done {
+        decisions: alloc::vec![failed],
+        ..Done::default()
+    };
     let Some(token) = &error.token else {
-        return Ok(Done {
-            decisions,
-            ..Done::default()
-        });
+        case.ask_again(&mut done, random);
+        return Ok(done);
     };
     let sent = success::answered(tam, token, &error.suit_reports, sender, snapshot, now)?;
-    let mut changes = alloc::vec![Change::Answered {
+    done.changes.push(Change::Answered {
         token: token.clone(),
         agent: sender.agent,
-        error: Some((code, message)),
+        error: Some((error.err_code, message)),
         at: now,
-    }];
-    // T-104 (4.6) what does not depend on the failed manifest can be installed all the same: the failed
-    // one is remembered, so that it does not head every later Update and fail it. Other codes say nothing
-    // about one manifest.
-    if code == ErrorCode::ManifestProcessingFailed {
-        changes.extend(manifest_failed(sent, &error.suit_reports, now));
-    }
-    Ok(Done {
-        reply: None,
-        changes,
-        decisions,
-    })
+    });
+    case.react(sent, &mut done, random)?;
+    Ok(done)
 }
 
-/// Which manifest failed: an Agent processes them in the order of the list, reports on each that it has
-/// processed, and ends with the first that fails (T-162, T-163). Without any report it was the first.
-fn manifest_failed(sent: &SentUpdate, reports: &[Vec<u8>], at: u64) -> Option<Change> {
+/// An Error and what its answer depends on.
+struct Case<'a> {
+    tam: &'a Tam,
+    error: &'a ErrorMessage,
+    sender: &'a Sender,
+    snapshot: &'a Snapshot,
+    now: u64,
+}
+
+impl Case<'_> {
+    /// T-095 to T-098 (4.6) another QueryRequest, if there is one that might do.
+    fn ask_again(&self, done: &mut Done, random: &mut dyn rand_core::CryptoRng) {
+        let code = self.error.err_code;
+        let attempt = self.snapshot.queries.count_at(self.now);
+        // P-27 capped: else both would go on for ever, each as the texts say.
+        let is_capped = attempt >= self.tam.policy.retries;
+        let (tam, error, sender, now) = (self.tam, self.error, self.sender, self.now);
+        let again = || query_request::again(tam, error, attempt, sender, now, random);
+        let Some(reply) = (!is_capped).then(again).flatten() else {
+            if is_negotiable(code) {
+                done.decisions.push(Decision::GiveUp(code));
+            }
+            return;
+        };
+        done.reply = Some(reply);
+        done.decisions.push(Decision::TryAgain(code));
+        done.changes.push(Change::Queries {
+            agent: sender.agent,
+            is_known: sender.known,
+            attempts: Attempts {
+                count: attempt + 1,
+                until: now.saturating_add(tam.policy.hold_down_seconds),
+            },
+        });
+    }
+
+    /// What follows from an Error to this Update.
+    fn react(
+        &self,
+        sent: &SentUpdate,
+        done: &mut Done,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(), Dropped> {
+        let code = self.error.err_code;
+        let policy = &self.tam.policy;
+        let count = self.snapshot.updates.count.saturating_add(1);
+        match code {
+            // T-095 (4.6) the same without what it need not know; P-27 once.
+            ErrorCode::UnsupportedExtension if !sent.is_bare => {
+                let contents = Contents {
+                    manifests: sent.manifests.clone(),
+                    unneeded: sent.unneeded.clone(),
+                    is_bare: true,
+                };
+                return self.send(contents, done, random);
+            }
+            ErrorCode::ManifestProcessingFailed => return self.after_failure(sent, done, random),
+            // T-103 (4.6) later, and later still if it happens again; T-091 (4.6) so with what nobody knows.
+            ErrorCode::TemporaryError | ErrorCode::Unknown(_) => {
+                let (first, most) = (policy.first_pause_seconds, policy.hold_down_seconds);
+                self.hold_back(count, backoff(first, count, most), done);
+            }
+            // T-093 (4.6) what it calls wrong is not repeated for a while, and then it is tried again.
+            _ => self.hold_back(count, policy.hold_down_seconds, done),
+        }
+        Ok(())
+    }
+
+    fn hold_back(&self, count: u32, seconds: u64, done: &mut Done) {
+        let until = self.now.saturating_add(seconds);
+        done.decisions.push(Decision::HeldBack(until));
+        done.changes.push(Change::Updates {
+            agent: self.sender.agent,
+            attempts: Attempts { count, until },
+        });
+    }
+
+    /// A manifest failed: what came before it is installed, and what comes after it may be.
+    fn after_failure(
+        &self,
+        sent: &SentUpdate,
+        done: &mut Done,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(), Dropped> {
+        // Without manifests it was the unlinking that failed: the device asks for it again.
+        let Some((at, is_refused)) = failed_manifest(sent, &self.error.suit_reports) else {
+            return Ok(());
+        };
+        done.changes.push(Change::Installed {
+            agent: sent.agent,
+            manifests: sent.manifests[..at].to_vec(),
+            removed: sent.unneeded.clone(),
+        });
+        // T-104 (4.6) the failed one is remembered, so that it does not head every later Update and fail it.
+        let manifest = &sent.manifests[at];
+        let before = self.snapshot.failed.iter().find(|before| {
+            before.manifest_component_id == manifest.manifest_component_id
+                && before.sequence_number == manifest.sequence_number
+        });
+        done.changes.push(Change::ManifestFailed {
+            agent: sent.agent,
+            failed: FailedManifest {
+                manifest_component_id: manifest.manifest_component_id.clone(),
+                sequence_number: manifest.sequence_number,
+                at: self.now,
+                count: before.map_or(0, |before| before.count).saturating_add(1),
+                is_refused,
+            },
+        });
+        // T-104 (4.6) the rest does not depend on it: in an Update, whatever depends on another comes before
+        // that. Each Update is shorter than the one before, so this comes to an end.
+        let contents = Contents {
+            manifests: sent.manifests[at + 1..].to_vec(),
+            unneeded: Vec::new(),
+            is_bare: sent.is_bare,
+        };
+        self.send(contents, done, random)
+    }
+
+    /// Sends what is still published of it, if anything is.
+    fn send(
+        &self,
+        mut contents: Contents,
+        done: &mut Done,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(), Dropped> {
+        contents.manifests.retain(|manifest| {
+            self.snapshot.published.iter().any(|published| {
+                published.manifest_component_id == manifest.manifest_component_id
+                    && published.sequence_number == manifest.sequence_number
+            })
+        });
+        if contents.manifests.is_empty() && contents.unneeded.is_empty() {
+            return Ok(());
+        }
+        done.decisions.push(Decision::TryAgain(self.error.err_code));
+        update::send(self.tam, contents, self.sender, done, self.now, random)
+    }
+}
+
+/// Whether the Error names something that another QueryRequest could do otherwise.
+const fn is_negotiable(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnsupportedExtension
+            | ErrorCode::UnsupportedFreshnessMechanisms
+            | ErrorCode::UnsupportedMsgVersion
+            | ErrorCode::UnsupportedCipherSuites
+            | ErrorCode::UnsupportedSuitReport
+    )
+}
+
+/// Which manifest failed, and whether the device refuses it as such. An Agent processes them in order, reports
+/// on each that it has processed, and ends with the first that fails (T-162, T-163).
+fn failed_manifest(sent: &SentUpdate, reports: &[Vec<u8>]) -> Option<(usize, bool)> {
     let last = sent.manifests.len().checked_sub(1)?;
-    let (id, sequence_number, _) = &sent.manifests[reports.len().saturating_sub(1).min(last)];
-    Some(Change::ManifestFailed {
-        agent: sent.agent,
-        manifest_component_id: id.clone(),
-        sequence_number: *sequence_number,
-        at,
-    })
+    let read = |report: &Vec<u8>| Report::decode(report).ok();
+    let failure = reports.iter().filter_map(read).find_map(|report| {
+        let ReportOutcome::Failure { reason, .. } = report.outcome else {
+            return None;
+        };
+        Some((report.reference.digest.to_bytes(), reason))
+    });
+    // The report names the manifest. Where it cannot (what was not even an envelope), or there is none, their
+    // number tells: without any it was the first.
+    let named = failure.as_ref().and_then(|(digest, _)| {
+        let mut manifests = sent.manifests.iter();
+        manifests.position(|manifest| manifest.digest == *digest)
+    });
+    let counted = || reports.len().saturating_sub(1).min(last);
+    let may_pass = failure.is_none_or(|(_, reason)| {
+        // What the network or what else is installed may be to blame for.
+        matches!(reason, Reason::ConditionFailed | Reason::OperationFailed)
+    });
+    Some((named.unwrap_or_else(counted), !may_pass))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec;
-    use suit::ComponentIdentifier;
-    use teep::Token;
-
-    /// Proves: T-104
-    #[test]
-    fn the_last_manifest_with_a_report_is_the_one_that_failed() {
-        let id = |n: u8| ComponentIdentifier::new(vec![vec![n]]);
-        let sent = |manifests: u8| SentUpdate {
-            token: Token::new([1; 16]).unwrap(),
-            agent: teep_cose::Thumbprint([1; 32]),
-            manifests: (0..manifests).map(|n| (id(n), n.into(), vec![])).collect(),
-            unneeded: vec![],
-            expires: 2000,
-        };
-        let failed = |manifests, reports| {
-            let change = manifest_failed(&sent(manifests), &vec![vec![]; reports], 1000)?;
-            let Change::ManifestFailed {
-                sequence_number, ..
-            } = change
-            else {
-                panic!("{change:?}")
-            };
-            Some(sequence_number)
-        };
-        assert_eq!(
-            (failed(3, 1), failed(3, 2), failed(3, 3)),
-            (Some(0), Some(1), Some(2))
-        );
-        assert_eq!(
-            (failed(1, 0), failed(3, 0)),
-            (Some(0), Some(0)),
-            "no report"
-        );
-        assert_eq!(failed(2, 5), Some(1), "more reports than manifests");
-        assert_eq!(failed(0, 1), None, "nothing was sent that could fail");
-    }
-}
+mod tests;

@@ -54,6 +54,7 @@ mod query_request;
 mod query_response;
 mod success;
 mod token;
+mod update;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -63,10 +64,13 @@ use teep::{Generation, Message};
 use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
-pub use device::{Device, FailedManifest, Installed, Published, SentUpdate, Snapshot};
+pub use device::{
+    Attempts, Dependency, Device, FailedManifest, Installed, KnownComponent, Published,
+    SentManifest, SentUpdate, Snapshot, Withdrawn,
+};
 pub use open::{Authenticated, Received, Suite};
 pub use policy::{AttestationModel, KeyBinding, Policy};
-pub use token::{Minter, TokenError};
+pub use token::{ChallengeForm, Minter, TokenError};
 
 /// A TAM's keys and settings. Every replica has the same.
 #[derive(Debug, Clone)]
@@ -133,7 +137,7 @@ impl Tam {
     /// # Errors
     /// [`Dropped`] for anything that is not a signed TEEP message an Agent may send (T-125).
     pub fn open(&self, bytes: &[u8], generation: &'static Generation) -> Result<Received, Dropped> {
-        open::open(bytes, Some(generation))
+        open::open(bytes, generation)
     }
 
     /// `ProcessTeepMessage`: decides what the message changes and what the device is answered.
@@ -157,7 +161,8 @@ impl Tam {
                 success::decide(self, &success, &sender, snapshot, now).map(Outcome::Done)
             }
             Message::Error(error) => {
-                error_message::decide(self, &error, &sender, snapshot, now).map(Outcome::Done)
+                error_message::decide(self, &error, &sender, snapshot, now, random)
+                    .map(Outcome::Done)
             }
             Message::QueryRequest(_) | Message::Update(_) => Err(Dropped::WrongDirection),
         }?;
@@ -194,9 +199,16 @@ impl Tam {
             Reply::QueryRequest { request, suite } => (Message::QueryRequest(*request), suite),
             // T-172 (8) the suite that the Agent chose serves both directions.
             Reply::Update {
-                mut update, suite, ..
+                mut update,
+                manifests,
+                suite,
             } => {
-                update.manifest_list = envelopes;
+                let envelopes = manifests.iter().zip(envelopes);
+                let envelopes = envelopes.map(|(sent, envelope)| match sent.without_images {
+                    true => update::without_images(envelope),
+                    false => envelope,
+                });
+                update.manifest_list = envelopes.collect();
                 (Message::Update(*update), suite)
             }
         };

@@ -18,9 +18,10 @@ pub struct Received {
     signed: SignedMessage,
     message: Message,
     generation: &'static Generation,
+    asked: &'static Generation,
     /// The key that the message claims to be signed with, if it names one.
     agent: Option<Thumbprint>,
-    /// A key that it carries: in its header or, if it names none there, in the `cnf` of its payload.
+    /// A key that it carries: in its header or, if there is none, in the `cnf` of its attestation payload.
     carried: Option<PublicKey>,
 }
 
@@ -42,6 +43,8 @@ pub(crate) struct Sender {
     pub(crate) agent: Thumbprint,
     /// How the Agent writes and signs.
     pub(crate) suite: Suite,
+    /// The generation that Agents are asked in who come where this one did.
+    pub(crate) asked: &'static Generation,
     /// Whether the device proved itself before.
     pub(crate) known: bool,
 }
@@ -83,23 +86,22 @@ impl Suite {
     }
 }
 
-pub(crate) fn open(
-    bytes: &[u8],
-    expected: Option<&'static Generation>,
-) -> Result<Received, Dropped> {
+pub(crate) fn open(bytes: &[u8], asked: &'static Generation) -> Result<Received, Dropped> {
     // T-011, T-012, T-013 (4.1.2).
     let signed = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
+    // P-28: by which numbers a signature counts is decided when its generation is known.
+    let signed = signed.accepting_older_numbers();
     // T-172 (8) the suites on offer are COSE_Sign1.
     if !signed.is_sign1() {
         return Err(Dropped::NotSign1);
     }
-    let (generation, message) = recognise_generation(&signed, expected, &Limits::MESSAGE)?;
+    let (generation, message) = recognise_generation(&signed, Some(asked), &Limits::MESSAGE)?;
     let header = signed.signatures().pop().ok_or(Dropped::NoKey)?;
     // P-06: a kid that is no thumbprint (empty, text, a short number) names nothing.
     let named = header.thumbprint();
     let by_value = header.key;
-    let confirmed = match (&message, named.is_none() && by_value.is_none()) {
-        (Message::QueryResponse(response), true) => confirmed_key(response),
+    let confirmed = match (&message, &by_value) {
+        (Message::QueryResponse(response), None) => confirmed_key(response),
         _ => None,
     };
     let carried = by_value.or_else(|| confirmed.as_ref()?.key.clone());
@@ -111,13 +113,14 @@ pub(crate) fn open(
         signed,
         message,
         generation,
+        asked,
         agent,
         carried,
     })
 }
 
 /// The key that Evidence or an Attestation Result is about, if it can be read here: where the message itself
-/// names no key, as in drafts up to 20, it is the first guess. The TAM needs none (T-056).
+/// carries no key, as in drafts up to 25, it is the first guess. The TAM needs none (T-056).
 fn confirmed_key(response: &QueryResponse) -> Option<Confirmation> {
     Confirmation::claimed_in(&response.attestation_payload.as_ref()?.bytes)
 }
@@ -151,7 +154,7 @@ impl Received {
         device: Option<&Device>,
     ) -> Result<Authenticated, Dropped> {
         let numbers = self.numbers(tam)?;
-        let signed = self.signed.accepting_older_numbers();
+        let signed = &self.signed;
         let known = device.map(|device| &device.agent);
         let told = tam.agent_keys.iter().take(MAX_AGENT_KEYS);
         let candidates = known.into_iter().chain(&self.carried).chain(told);
@@ -176,17 +179,22 @@ impl Received {
             let is_known = known == Some(key);
             // Generations are never mixed within a session: an Update is answered as it was written.
             let session = device.filter(|_| is_known && answered_token(&self.message).is_some());
-            if session.is_some_and(|device| device.generation != self.generation) {
-                return Err(Dropped::Generation(self.generation));
-            }
+            let generation = match session {
+                Some(device) if !self.fits(signed.unverified_payload(), device) => {
+                    return Err(Dropped::Generation(self.generation));
+                }
+                Some(device) => device.generation,
+                None => self.generation,
+            };
             let sender = Sender {
                 key: key.clone(),
                 agent: key.thumbprint(),
                 suite: Suite {
-                    generation: self.generation,
+                    generation,
                     algorithm: key.algorithm(),
                     numbers,
                 },
+                asked: self.asked,
                 known: is_known,
             };
             return Ok(Authenticated {
@@ -195,6 +203,15 @@ impl Received {
             });
         }
         Err(refused)
+    }
+
+    /// Whether the message says the same by the generation that the device spoke when it proved itself: nothing
+    /// in a Success tells some of them apart.
+    fn fits(&self, payload: Option<&[u8]>, device: &Device) -> bool {
+        let generation = device.generation;
+        let own = generation.algorithm_numbers == self.generation.algorithm_numbers;
+        let read = || Message::decode(payload?, generation, &Limits::MESSAGE).ok();
+        generation == self.generation || (own && read().as_ref() == Some(&self.message))
     }
 
     /// By which numbers the signature names its algorithm: the generation's, or others if policy allows.
@@ -296,7 +313,7 @@ mod tests {
         };
         let tam = tam();
         let authenticate = |bytes: &[u8], device: Option<Device>| {
-            let received = open(bytes, None).unwrap();
+            let received = open(bytes, &Generation::DRAFT_26).unwrap();
             let authenticated = received.authenticate(&tam, device.as_ref());
             authenticated.map(|authenticated| authenticated.sender.known)
         };
@@ -321,7 +338,7 @@ mod tests {
     #[test]
     fn a_key_of_no_suite_is_no_agents() {
         let key = SigningKey::generate(Algorithm::MlDsa44, &mut Counter::starting_at(1));
-        let received = open(&success(&key, true), None).unwrap();
+        let received = open(&success(&key, true), &Generation::DRAFT_26).unwrap();
         let refused = received.authenticate(&tam(), None).unwrap_err();
         assert_eq!(refused, Dropped::Algorithm(-48, &Generation::DRAFT_26));
     }

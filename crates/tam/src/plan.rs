@@ -2,123 +2,293 @@
 
 use alloc::vec::Vec;
 
-use suit::ComponentIdentifier;
-use teep::QueryResponse;
+use suit::{ComponentIdentifier, SystemPropertyClaims};
+use teep::{QueryResponse, RequestedTrustedComponent};
 
 use crate::decision::Decision;
-use crate::device::{FailedManifest, Published, Snapshot};
+use crate::device::{FailedManifest, Published, SentManifest, Snapshot};
 
 /// The contents of an Update, with the reason for each.
 #[derive(Debug, Default)]
-pub(crate) struct Plan<'a> {
-    /// Manifests to install, each once.
-    pub(crate) manifests: Vec<&'a Published>,
+pub(crate) struct Plan {
+    /// Manifests to install, each once: one that depends on another before that.
+    pub(crate) manifests: Vec<SentManifest>,
     /// Manifests to unlink.
     pub(crate) unneeded: Vec<ComponentIdentifier>,
     /// Why.
     pub(crate) decisions: Vec<Decision>,
-    /// What the device could not install lately.
-    failed: Vec<&'a FailedManifest>,
-    /// Of that, what belongs to this device, with the time of its failure.
-    set_aside: Vec<(u64, &'a Published, Decision)>,
 }
 
 /// Plans for a device that is attested, from what it says and the newest of what is published.
-pub(crate) fn for_device<'a>(
-    response: &QueryResponse,
-    snapshot: &'a Snapshot,
-    now: u64,
-) -> Plan<'a> {
-    let published = &snapshot.published;
-    let mut plan = Plan::default();
-    let is_recent = |failed: &&FailedManifest| {
-        let until = failed.at.saturating_add(FailedManifest::PAUSE_SECONDS);
-        now < until
+pub(crate) fn for_device(response: &QueryResponse, snapshot: &Snapshot, now: u64) -> Plan {
+    let mut planning = Planning {
+        tc_list: response.tc_list.as_deref().unwrap_or_default(),
+        snapshot,
+        now,
+        planned: Vec::new(),
+        set_aside: Vec::new(),
+        plan: Plan::default(),
     };
-    plan.failed = snapshot.failed.iter().filter(is_recent).collect();
-    // What the device needs no longer goes, and is not updated on the way out.
-    for id in &response.unneeded_manifest_list {
-        plan.decisions.push(Decision::Unlink(id.clone()));
-        plan.unneeded.push(id.clone());
+    planning.unlink(response);
+    // T-093, T-103 (4.6) after Errors nothing is installed for a while; what must go, goes.
+    let until = snapshot.updates.until;
+    if snapshot.updates.count_at(now) > 0 {
+        planning.plan.decisions.push(Decision::HeldBack(until));
+    } else {
+        planning.install(&response.requested_tc_list);
+        planning.update();
+        planning.try_again();
     }
-    for requested in &response.requested_tc_list {
-        let id = &requested.component_id;
-        // T-050 (4.3) the number is a minimum; absent means any.
-        let minimum = requested.tc_manifest_sequence_number.unwrap_or_default();
-        match newest(id, published).filter(|found| found.sequence_number >= minimum) {
-            Some(found) => {
-                plan.add(found, Decision::Install(id.clone(), found.sequence_number));
-            }
-            None => plan.decisions.push(Decision::NotPublished(id.clone())),
-        }
-    }
-    for claims in response.tc_list.iter().flatten() {
-        let id = &claims.component;
-        let Some(found) = newest(id, published) else {
-            continue;
-        };
-        let wanted = found.component(id).map(|component| &component.digest[..]);
-        let has = claims.image_digest.as_ref().map(|digest| &digest.bytes[..]);
-        // A device need not say the digest: without it nobody can tell that it has another version,
-        // and the same Update would go out at every policy check.
-        if has.is_some() && wanted != has {
-            plan.add(found, Decision::Update(id.clone(), found.sequence_number));
-        }
-    }
-    plan.try_again();
-    if plan.manifests.is_empty() && plan.unneeded.is_empty() {
-        plan.decisions.push(Decision::NothingToDo);
-    }
-    plan
+    planning.finish()
 }
 
-impl<'a> Plan<'a> {
-    fn add(&mut self, published: &'a Published, why: Decision) {
+/// A plan that is being made.
+struct Planning<'a> {
+    tc_list: &'a [SystemPropertyClaims],
+    snapshot: &'a Snapshot,
+    now: u64,
+    planned: Vec<Candidate<'a>>,
+    /// What failed before, with the time from which it may be tried again by itself.
+    set_aside: Vec<(u64, Candidate<'a>, Decision)>,
+    plan: Plan,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Candidate<'a> {
+    published: &'a Published,
+    without_images: bool,
+}
+
+impl<'a> Planning<'a> {
+    /// What the device needs no longer goes, and is not updated on the way out; so does what was withdrawn.
+    fn unlink(&mut self, response: &QueryResponse) {
+        let plan = &mut self.plan;
+        for id in &response.unneeded_manifest_list {
+            plan.decisions.push(Decision::Unlink(id.clone()));
+            plan.unneeded.push(id.clone());
+        }
+        // A-28 (A 9.7) a malicious component goes at the next contact.
+        for withdrawn in &self.snapshot.withdrawn {
+            let id = &withdrawn.manifest_component_id;
+            let is_there = |claims: &SystemPropertyClaims| {
+                let mut components = withdrawn.components.iter();
+                components.any(|component| *component == claims.component)
+            };
+            if self.tc_list.iter().any(is_there) && !plan.unneeded.contains(id) {
+                plan.decisions.push(Decision::Withdraw(id.clone()));
+                plan.unneeded.push(id.clone());
+            }
+        }
+    }
+
+    fn install(&mut self, requested_tc_list: &[RequestedTrustedComponent]) {
+        for requested in requested_tc_list {
+            let id = &requested.component_id;
+            // T-050 (4.3) the number is a minimum; absent means any.
+            let number = requested.tc_manifest_sequence_number;
+            let minimum = number.unwrap_or_default();
+            match self
+                .newest(id)
+                .filter(|found| found.sequence_number >= minimum)
+            {
+                Some(published) => {
+                    // T-052 (4.3) the device has the image of that version, and of no other.
+                    let without_images =
+                        requested.have_binary && number == Some(published.sequence_number);
+                    let candidate = Candidate {
+                        published,
+                        without_images,
+                    };
+                    let why = Decision::Install(id.clone(), published.sequence_number);
+                    self.add(candidate, why);
+                }
+                None => self.plan.decisions.push(Decision::NotPublished(id.clone())),
+            }
+        }
+    }
+
+    fn update(&mut self) {
+        for claims in self.tc_list {
+            let id = &claims.component;
+            let Some(published) = self.newest(id) else {
+                continue;
+            };
+            if !self.is_outdated(claims, published) {
+                continue;
+            }
+            let name = &published.manifest_component_id;
+            // S-142 what others depend on stays as they know it. It comes with them, in the version that
+            // they were made for, even if a newer one is published by itself.
+            let dependent = self.on_device(|other| other.depends_on(name).is_some());
+            if let Some(dependent) = dependent {
+                let dependent = dependent.manifest_component_id.clone();
+                self.note(Decision::KeptFor(name.clone(), dependent));
+                continue;
+            }
+            let candidate = Candidate {
+                published,
+                without_images: false,
+            };
+            let why = Decision::Update(id.clone(), published.sequence_number);
+            self.add(candidate, why);
+        }
+    }
+
+    /// Whether the device has another version than the newest.
+    fn is_outdated(&self, claims: &SystemPropertyClaims, newest: &Published) -> bool {
+        let id = &claims.component;
+        // A device need not say the digest: without it nobody can tell that it has another version,
+        // and the same Update would go out at every policy check.
+        let Some(has) = &claims.image_digest else {
+            return false;
+        };
+        let wanted = newest.component(id);
+        if wanted.is_some_and(|wanted| wanted.digest != has.bytes) {
+            return true;
+        }
+        // Versions may differ in what they depend on only. What came from here is on record with its number.
+        let is_same = |known: &&crate::KnownComponent| {
+            known.component.component_id == *id && known.component.digest == has.bytes
+        };
+        if let Some(known) = self.snapshot.known.iter().find(is_same) {
+            return known.manifest_component_id == newest.manifest_component_id
+                && known.sequence_number < newest.sequence_number;
+        }
+        // Of the rest one sees whether it has the images of the dependencies.
+        let dependencies = newest.dependencies.iter();
+        dependencies
+            .flat_map(|dependency| &dependency.components)
+            .any(|wanted| {
+                !self.tc_list.iter().any(|claims| {
+                    let digest = claims.image_digest.as_ref();
+                    claims.component == wanted.component_id
+                        && digest.is_none_or(|digest| digest.bytes == wanted.digest)
+                })
+            })
+    }
+
+    fn add(&mut self, candidate: Candidate<'a>, why: Decision) {
+        let published = candidate.published;
         let id = &published.manifest_component_id;
-        let is_same = |known: &&Published| known.manifest_component_id == *id;
-        if self.unneeded.contains(id) || self.manifests.iter().any(is_same) {
+        let is_same = |known: &Candidate<'_>| known.published.manifest_component_id == *id;
+        if self.plan.unneeded.contains(id) || self.planned.iter().any(is_same) {
+            return;
+        }
+        // A-15, S-142 what it depends on would take the place of what another one relies on.
+        let is_others = |other: &Published| {
+            other.manifest_component_id != *id
+                && published.dependencies.iter().any(|dependency| {
+                    let theirs = other.depends_on(&dependency.manifest_component_id);
+                    theirs.is_some_and(|theirs| theirs.digest != dependency.digest)
+                })
+        };
+        if let Some(other) = self.on_device(is_others) {
+            let other = other.manifest_component_id.clone();
+            self.note(Decision::KeptFor(id.clone(), other));
             return;
         }
         // T-104 (4.6) it may fail again, and with it all that comes after it in the list.
-        let failed = self.failed.iter().find(|failed| {
-            let number = published.sequence_number;
-            failed.manifest_component_id == *id && failed.sequence_number == number
-        });
-        if let Some(failed) = failed {
-            let is_same = |(_, known, _): &(u64, &Published, Decision)| *known == published;
-            if !self.set_aside.iter().any(is_same) {
-                self.set_aside.push((failed.at, published, why));
+        let is_recent = |failed: &&FailedManifest| {
+            let until = failed.at.saturating_add(FailedManifest::PAUSE_SECONDS);
+            failed.manifest_component_id == *id
+                && failed.sequence_number == published.sequence_number
+                && self.now < until
+        };
+        if let Some(failed) = self.snapshot.failed.iter().find(is_recent) {
+            if !self.set_aside.iter().any(|(_, known, _)| is_same(known)) {
+                let from = failed.may_be_tried_from();
+                self.set_aside.push((from, candidate, why));
             }
             return;
         }
         // An Agent takes messages of a bounded size; what does not fit comes with the next policy check.
-        let planned: usize = self.manifests.iter().map(|known| known.size).sum();
-        let fits =
-            planned + published.size <= UPDATE_BYTES && self.manifests.len() < UPDATE_MANIFESTS;
-        if !fits && !self.manifests.is_empty() {
-            self.decisions.push(Decision::Later(id.clone()));
+        let bytes: usize = self.planned.iter().map(|known| known.published.size).sum();
+        let fits = bytes + published.size <= UPDATE_BYTES && self.planned.len() < UPDATE_MANIFESTS;
+        if !fits && !self.planned.is_empty() {
+            self.note(Decision::Later(id.clone()));
             return;
         }
-        self.manifests.push(published);
-        self.decisions.push(why);
+        // Before what it depends on: that may be replaced together with it only.
+        let brings = |known: &Candidate<'_>| {
+            let id = &known.published.manifest_component_id;
+            published.depends_on(id).is_some()
+        };
+        let at = self.planned.iter().position(brings);
+        self.planned
+            .insert(at.unwrap_or(self.planned.len()), candidate);
+        self.plan.decisions.push(why);
     }
 
     /// What failed before is tried again, alone, where nothing else is to be installed: the network may
-    /// have been to blame. The one that failed longest ago comes first.
+    /// have been to blame. The one that may be tried since longest comes first.
     fn try_again(&mut self) {
-        self.set_aside.sort_by_key(|(at, ..)| *at);
-        let is_alone = self.manifests.is_empty();
-        for (index, (_, published, why)) in
+        self.set_aside.sort_by_key(|(from, ..)| *from);
+        let is_alone = self.planned.is_empty();
+        for (index, (from, candidate, why)) in
             core::mem::take(&mut self.set_aside).into_iter().enumerate()
         {
-            if is_alone && index == 0 {
-                self.manifests.push(published);
-                self.decisions.push(why);
+            if is_alone && index == 0 && from <= self.now {
+                self.planned.push(candidate);
+                self.plan.decisions.push(why);
             } else {
+                let published = candidate.published;
                 let id = published.manifest_component_id.clone();
-                self.decisions
+                self.plan
+                    .decisions
                     .push(Decision::FailedBefore(id, published.sequence_number));
             }
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let mut plan = self.plan;
+        plan.manifests = self.planned.iter().map(Candidate::sent).collect();
+        if plan.manifests.is_empty() && plan.unneeded.is_empty() {
+            plan.decisions.push(Decision::NothingToDo);
+        }
+        plan
+    }
+
+    fn newest(&self, id: &ComponentIdentifier) -> Option<&'a Published> {
+        let published = self.snapshot.published.iter();
+        published
+            .filter(|published| published.component(id).is_some())
+            .max_by_key(|published| published.sequence_number)
+    }
+
+    /// The first manifest for which `is` holds of those that the device has and keeps.
+    fn on_device(&self, is: impl Fn(&Published) -> bool) -> Option<&'a Published> {
+        let is_there = |published: &Published| {
+            let mut claims = self.tc_list.iter();
+            claims.any(|claims| published.component(&claims.component).is_some())
+        };
+        let mut published = self.snapshot.published.iter();
+        published.find(|published| {
+            is_there(published)
+                && !self
+                    .plan
+                    .unneeded
+                    .contains(&published.manifest_component_id)
+                && is(published)
+        })
+    }
+
+    /// One manifest may bring several components: each reason is given once.
+    fn note(&mut self, decision: Decision) {
+        if !self.plan.decisions.contains(&decision) {
+            self.plan.decisions.push(decision);
+        }
+    }
+}
+
+impl Candidate<'_> {
+    fn sent(&self) -> SentManifest {
+        SentManifest {
+            manifest_component_id: self.published.manifest_component_id.clone(),
+            sequence_number: self.published.sequence_number,
+            digest: self.published.digest.clone(),
+            components: self.published.components.clone(),
+            without_images: self.without_images,
         }
     }
 }
@@ -128,224 +298,5 @@ const UPDATE_BYTES: usize = (1 << 20) - (4 << 10);
 /// Manifests in one Update (T-199 is the Agent's side of it).
 const UPDATE_MANIFESTS: usize = 16;
 
-fn newest<'a>(id: &ComponentIdentifier, published: &'a [Published]) -> Option<&'a Published> {
-    let providers = published
-        .iter()
-        .filter(|published| published.component(id).is_some());
-    providers.max_by_key(|published| published.sequence_number)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::device::Installed;
-    use alloc::vec;
-    use suit::SuitDigest;
-    use suit::SystemPropertyClaims;
-    use teep::RequestedTrustedComponent;
-
-    fn id(name: &str) -> ComponentIdentifier {
-        ComponentIdentifier::new(vec![name.as_bytes().to_vec()])
-    }
-
-    fn published(name: &str, sequence_number: u64, digest: u8) -> Published {
-        Published {
-            manifest_component_id: id(&alloc::format!("{name}.suit")),
-            sequence_number,
-            components: vec![Installed {
-                component_id: id(name),
-                digest: vec![digest; 32],
-            }],
-            size: 1000,
-        }
-    }
-
-    fn snapshot<const N: usize>(published: [Published; N]) -> Snapshot {
-        Snapshot {
-            published: published.into(),
-            ..Snapshot::default()
-        }
-    }
-
-    const NOW: u64 = 1_800_000_000;
-
-    fn installed(name: &str, digest: u8) -> SystemPropertyClaims {
-        let mut claims = SystemPropertyClaims::new(id(name));
-        claims.image_digest = Some(SuitDigest::from_sha256([digest; 32]));
-        claims
-    }
-
-    fn requested(name: &str, minimum: Option<u64>) -> RequestedTrustedComponent {
-        RequestedTrustedComponent {
-            component_id: id(name),
-            tc_manifest_sequence_number: minimum,
-            have_binary: false,
-        }
-    }
-
-    /// Proves: T-139, T-141
-    #[test]
-    fn installs_what_is_requested_and_updates_what_differs() {
-        let response = QueryResponse {
-            requested_tc_list: vec![requested("a", None)],
-            tc_list: Some(vec![installed("b", 1), installed("c", 1)]),
-            ..QueryResponse::default()
-        };
-        let published = snapshot([
-            published("a", 1, 1),
-            published("b", 2, 2),
-            published("c", 1, 1),
-        ]);
-        let plan = for_device(&response, &published, NOW);
-        assert_eq!(
-            plan.decisions,
-            [Decision::Install(id("a"), 1), Decision::Update(id("b"), 2)]
-        );
-        assert_eq!(plan.manifests.len(), 2);
-    }
-
-    /// Proves: T-050
-    #[test]
-    fn a_sequence_number_is_a_minimum() {
-        let response = |minimum| QueryResponse {
-            requested_tc_list: vec![requested("a", minimum)],
-            ..QueryResponse::default()
-        };
-        let published = snapshot([published("a", 5, 1)]);
-        assert_eq!(
-            for_device(&response(Some(5)), &published, NOW)
-                .manifests
-                .len(),
-            1
-        );
-        assert_eq!(
-            for_device(&response(None), &published, NOW).manifests.len(),
-            1
-        );
-        let plan = for_device(&response(Some(6)), &published, NOW);
-        assert_eq!(plan.decisions[0], Decision::NotPublished(id("a")));
-        assert!(plan.manifests.is_empty());
-    }
-
-    /// Proves: T-058
-    #[test]
-    fn what_is_unneeded_is_unlinked_and_not_updated() {
-        let response = QueryResponse {
-            tc_list: Some(vec![installed("a", 1)]),
-            unneeded_manifest_list: vec![id("a.suit")],
-            ..QueryResponse::default()
-        };
-        let published = snapshot([published("a", 2, 2)]);
-        let plan = for_device(&response, &published, NOW);
-        assert_eq!(plan.unneeded, [id("a.suit")]);
-        assert!(plan.manifests.is_empty());
-    }
-
-    #[test]
-    fn a_component_without_a_digest_is_left_as_it_is() {
-        let response = QueryResponse {
-            tc_list: Some(vec![SystemPropertyClaims::new(id("a"))]),
-            ..QueryResponse::default()
-        };
-        let published = snapshot([published("a", 2, 2)]);
-        assert!(for_device(&response, &published, NOW).manifests.is_empty());
-    }
-
-    #[test]
-    fn an_update_stays_within_what_an_agent_takes() {
-        let mut large = [
-            published("a", 1, 1),
-            published("b", 1, 1),
-            published("c", 1, 1),
-        ];
-        large
-            .iter_mut()
-            .for_each(|published| published.size = 500 << 10);
-        let response = QueryResponse {
-            requested_tc_list: ["a", "b", "c"].map(|name| requested(name, None)).to_vec(),
-            ..QueryResponse::default()
-        };
-        let large = snapshot(large);
-        let plan = for_device(&response, &large, NOW);
-        assert_eq!(plan.manifests.len(), 2);
-        assert_eq!(plan.decisions.last(), Some(&Decision::Later(id("c.suit"))));
-    }
-
-    #[test]
-    fn a_manifest_goes_out_once_however_many_components_it_brings() {
-        let mut both = published("a", 2, 2);
-        both.components.push(Installed {
-            component_id: id("b"),
-            digest: vec![3; 32],
-        });
-        let response = QueryResponse {
-            requested_tc_list: vec![requested("a", None), requested("b", None)],
-            ..QueryResponse::default()
-        };
-        assert_eq!(
-            for_device(&response, &snapshot([both]), NOW)
-                .manifests
-                .len(),
-            1
-        );
-    }
-
-    /// Proves: T-104
-    #[test]
-    fn what_failed_is_left_out_for_a_day_or_until_the_next_version() {
-        let response = QueryResponse {
-            requested_tc_list: vec![requested("a", None), requested("b", None)],
-            tc_list: Some(vec![installed("a", 9)]),
-            ..QueryResponse::default()
-        };
-        let decisions = |sequence_number, now| {
-            let mut snapshot = snapshot([published("a", sequence_number, 1), published("b", 1, 1)]);
-            snapshot.failed = vec![FailedManifest {
-                manifest_component_id: id("a.suit"),
-                sequence_number: 5,
-                at: NOW,
-            }];
-            for_device(&response, &snapshot, now).decisions
-        };
-        let both = |number| {
-            vec![
-                Decision::Install(id("a"), number),
-                Decision::Install(id("b"), 1),
-            ]
-        };
-        assert_eq!(
-            decisions(5, NOW + 24 * 3600 - 1),
-            [
-                Decision::Install(id("b"), 1),
-                Decision::FailedBefore(id("a.suit"), 5)
-            ]
-        );
-        assert_eq!(decisions(5, NOW + 24 * 3600), both(5), "the next day");
-        assert_eq!(decisions(6, NOW), both(6), "the next version");
-    }
-
-    #[test]
-    fn what_failed_longest_ago_is_tried_again_where_nothing_else_is_to_be_installed() {
-        let response = QueryResponse {
-            requested_tc_list: vec![requested("a", None), requested("b", None)],
-            ..QueryResponse::default()
-        };
-        let mut snapshot = snapshot([published("a", 1, 1), published("b", 1, 1)]);
-        snapshot.failed = [("a.suit", NOW), ("b.suit", NOW - 10)]
-            .map(|(name, at)| FailedManifest {
-                manifest_component_id: id(name),
-                sequence_number: 1,
-                at,
-            })
-            .to_vec();
-        let plan = for_device(&response, &snapshot, NOW);
-        assert_eq!(plan.manifests.len(), 1);
-        assert_eq!(
-            plan.decisions,
-            [
-                Decision::Install(id("b"), 1),
-                Decision::FailedBefore(id("a.suit"), 1)
-            ]
-        );
-    }
-}
+mod tests;

@@ -13,6 +13,18 @@ pub struct Policy {
     /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
     /// so it can only be allowed together with [`AttestationModel::Passport`].
     pub takes_unsolicited_query_responses: bool,
+    /// How often in a row a device that answers QueryRequests with Errors is asked once more, in another way.
+    /// Against Agent and TAM asking and refusing for ever (P-27).
+    pub retries: u32,
+    /// For how long a device that calls an Update wrong is sent none that installs anything (T-093), and
+    /// after how long its Errors are forgotten; in seconds.
+    pub hold_down_seconds: u64,
+    /// For how long a device is left alone after its first ERR_TEMPORARY_ERROR (T-103), in seconds. It
+    /// doubles with each that follows, up to `hold_down_seconds`.
+    pub first_pause_seconds: u64,
+    /// How many challenges a device may use within the lifetime of one (T-191): each costs a row and, where
+    /// Evidence came with it, a Verifier's work.
+    pub challenges_per_device: u64,
     /// Whether an Agent may name its signature algorithm by a number that those of its generation are not
     /// offered: ES256 where it should be ESP256, or the reverse. It is answered likewise, and noted.
     pub takes_other_algorithm_numbers: bool,
@@ -44,13 +56,18 @@ pub enum KeyBinding {
 }
 
 impl Default for Policy {
-    /// Background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken.
+    /// Background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken. Three
+    /// retries, an hour of hold-down, a first pause of a minute, 1,000 challenges.
     fn default() -> Self {
         Self {
             attestation: AttestationModel::BackgroundCheck,
             key_binding: KeyBinding::Required,
             returns_attestation_results: false,
             takes_unsolicited_query_responses: false,
+            retries: 3,
+            hold_down_seconds: 3600,
+            first_pause_seconds: 60,
+            challenges_per_device: 1000,
             takes_other_algorithm_numbers: false,
         }
     }

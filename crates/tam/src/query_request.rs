@@ -1,35 +1,26 @@
-//! The QueryRequest that answers an empty POST (draft section 4.2).
+//! The QueryRequests that go out (draft section 4.2): to whoever comes, and once more after an Error.
 
 use alloc::vec::Vec;
 
 use teep::{
-    CipherSuite, DataItems, Generation, Message, PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
+    CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Generation, Message,
+    PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
 };
-use teep_cose::sign_with_each;
+use teep_cose::{Algorithm, sign_with_each};
 
 use crate::Tam;
+use crate::decision::Reply;
+use crate::open::{Sender, Suite};
+use crate::token::ChallengeForm;
 
+/// The answer to an empty POST.
 pub(crate) fn make(
     tam: &Tam,
     generation: &'static Generation,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Vec<u8> {
-    let request = QueryRequest {
-        // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
-        challenge: Some(tam.minter.challenge(now, random)),
-        // T-034, P-26: only where it is usual, since version 0 need not be said.
-        versions: match generation.has_versions_in_query_request {
-            true => alloc::vec![PROTOCOL_VERSION],
-            false => Vec::new(),
-        },
-        // T-026, T-164 (4.2, 8) both mandatory suites.
-        supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
-        // T-027, T-179 (4.2, 8.2) all four profiles.
-        supported_suit_cose_profiles: SuitCoseProfile::ALL.to_vec(),
-        data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
-        ..QueryRequest::default()
-    };
+    let request = request(tam, generation, ChallengeForm::Long, now, random);
     let payload = Message::QueryRequest(request).encode(generation);
     match generation.query_request_is_signed_by_each {
         // T-169 (8) the Agent is unknown, so one signature for each suite.
@@ -37,4 +28,87 @@ pub(crate) fn make(
         // Older Agents read a COSE_Sign1 only. One that has the other suite says so in an Error.
         false => generation.sign1(&payload).sign(&tam.esp256),
     }
+}
+
+fn request(
+    tam: &Tam,
+    generation: &Generation,
+    form: ChallengeForm,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> QueryRequest {
+    QueryRequest {
+        // T-034, P-26 (4.2) where it is usual: version 0 need not be said.
+        versions: match generation.has_versions_in_query_request {
+            true => alloc::vec![PROTOCOL_VERSION],
+            false => Vec::new(),
+        },
+        // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
+        challenge: Some(tam.minter.challenge(form, now, random)),
+        // T-026, T-164 (4.2, 8) both mandatory suites.
+        supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
+        // T-027, T-179 (4.2, 8.2) all four profiles.
+        supported_suit_cose_profiles: SuitCoseProfile::ALL.to_vec(),
+        data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
+        ..QueryRequest::default()
+    }
+}
+
+/// The QueryRequest to try after an Agent answered one with this Error, the `attempt`th in a row, counted from
+/// 0; `None` if there is nothing else to offer.
+pub(crate) fn again(
+    tam: &Tam,
+    error: &ErrorMessage,
+    attempt: u32,
+    sender: &Sender,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Option<Reply> {
+    let is_first = attempt == 0;
+    let mut algorithm = sender.suite.algorithm;
+    let mut form = ChallengeForm::Long;
+    let mut says_version = false;
+    match error.err_code {
+        // T-095 (4.6) without extensions; P-27 there is nothing more to leave out after that.
+        ErrorCode::UnsupportedExtension | ErrorCode::UnsupportedSuitReport if is_first => {}
+        // T-096, T-185 (4.6, 9) a nonce it is still, but not of that form.
+        ErrorCode::UnsupportedFreshnessMechanisms if is_first => {
+            let theirs = &error.supported_freshness_mechanisms;
+            if !theirs.contains(&FreshnessMechanism::Nonce) {
+                return None;
+            }
+            form = ChallengeForm::Short;
+        }
+        // T-097 (4.6) with a version that both have, said outright.
+        ErrorCode::UnsupportedMsgVersion if is_first => {
+            if !error.versions.contains(&PROTOCOL_VERSION) {
+                return None;
+            }
+            says_version = true;
+        }
+        // T-098 (4.6) by the first of the Agent's suites that there is here, and no other.
+        ErrorCode::UnsupportedCipherSuites => {
+            let theirs = error.supported_teep_cipher_suites.iter();
+            algorithm = theirs
+                .filter_map(CipherSuite::algorithm)
+                .find(|algorithm| Algorithm::TEEP.contains(algorithm))?;
+        }
+        // P-28 whatever an Agent says of a message of another generation, it may like one of its own.
+        _ if is_first && sender.suite.generation != sender.asked => {}
+        _ => return None,
+    }
+    let mut request = request(tam, sender.suite.generation, form, now, random);
+    if says_version {
+        request.versions = alloc::vec![PROTOCOL_VERSION];
+    }
+    if error.err_code == ErrorCode::UnsupportedCipherSuites {
+        request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];
+    }
+    Some(Reply::QueryRequest {
+        request: request.into(),
+        suite: Suite {
+            algorithm,
+            ..sender.suite
+        },
+    })
 }

@@ -1,15 +1,13 @@
 //! A QueryResponse (draft sections 4.3, 7.1.1): attested? then what should this device have?
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use eat::AttestationResult;
-use teep::{ErrorCode, PROTOCOL_VERSION, QueryResponse, Text, Update};
+use teep::{ErrorCode, PROTOCOL_VERSION, QueryResponse};
 
 use crate::decision::{Change, Decision, Done, Dropped};
-use crate::device::{Installed, SentUpdate, Snapshot};
+use crate::device::{Attempts, Installed, Snapshot};
 use crate::open::Sender;
-use crate::{Appraise, Outcome, Reply, Tam, Waiting, plan};
+use crate::update::{self, Contents, refuse};
+use crate::{Appraise, Outcome, Tam, Waiting, plan};
 
 /// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
 #[derive(Debug)]
@@ -26,6 +24,10 @@ pub(crate) fn decide(
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Outcome, Dropped> {
+    // T-191, T-198 (11) what a device costs is bounded: a Verifier's work, and a row for each challenge.
+    if snapshot.honoured >= tam.policy.challenges_per_device {
+        return Err(Dropped::TooMany(snapshot.honoured));
+    }
     let refused = |code, reason| Ok(Outcome::Done(refuse(&sender, code, reason)));
     // T-041, P-26 (4.3) absent means 0, the only version that is offered.
     if response.version() != PROTOCOL_VERSION {
@@ -98,10 +100,19 @@ pub(crate) fn resume(
         ..Done::default()
     };
     done.changes.push(Change::Spend {
+        agent: sender.agent,
         nonce: nonce.to_vec(),
         expires,
     });
     done.changes.push(seen(&response, &sender, &result, now));
+    // What it could not answer before, it could this time.
+    if snapshot.queries != Attempts::default() {
+        done.changes.push(Change::Queries {
+            agent: sender.agent,
+            is_known: true,
+            attempts: Attempts::default(),
+        });
+    }
 
     // T-139, T-141 (7.1.1.1) install, update, unlink; nothing to do ends the exchange.
     let plan = plan::for_device(&response, snapshot, now);
@@ -109,32 +120,12 @@ pub(crate) fn resume(
     if plan.manifests.is_empty() && plan.unneeded.is_empty() {
         return Ok(done);
     }
-    let token = tam.minter.update_token(now, random);
-    let update = Update {
-        token: Some(token.clone()),
-        unneeded_manifest_list: plan.unneeded.clone(),
-        ..Update::default()
-    };
-    let names = plan.manifests.iter();
-    let names = names.map(|p| (p.manifest_component_id.clone(), p.sequence_number));
-    done.reply = Some(Reply::Update {
-        update: update.into(),
-        manifests: names.collect(),
-        suite: sender.suite,
-    });
-    // T-142 (7.1.1.1) what must be remembered until the answer comes: one row.
-    let expires = tam.minter.check_update_token(&token, now)?;
-    let manifests = plan.manifests.iter().map(|published| {
-        let id = published.manifest_component_id.clone();
-        (id, published.sequence_number, published.components.clone())
-    });
-    done.changes.push(Change::Sent(SentUpdate {
-        token,
-        agent: sender.agent,
-        manifests: manifests.collect(),
+    let contents = Contents {
+        manifests: plan.manifests,
         unneeded: plan.unneeded,
-        expires,
-    }));
+        is_bare: false,
+    };
+    update::send(tam, contents, &sender, &mut done, now, random)?;
     Ok(done)
 }
 
@@ -155,24 +146,5 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
         generation: sender.suite.generation,
         installed: installed.collect(),
         at: now,
-    }
-}
-
-/// An Update that carries nothing but an error: the only way a TAM can tell one (section 4.4).
-// T-063 (4.4) never 0; T-064 (4.4) the reason in at most 128 bytes of UTF-8.
-fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
-    let update = Update {
-        err_code: Some(code),
-        err_msg: Text::new(reason),
-        ..Update::default()
-    };
-    Done {
-        reply: Some(Reply::Update {
-            update: update.into(),
-            manifests: Vec::new(),
-            suite: sender.suite,
-        }),
-        changes: Vec::new(),
-        decisions: alloc::vec![Decision::Refused(code, String::from(reason))],
     }
 }

@@ -2,13 +2,12 @@
 
 use alloc::vec::Vec;
 
-use suit::ComponentIdentifier;
 use suit::report::Report;
 use teep::{Success, Token};
 
 use crate::Tam;
 use crate::decision::{Change, Decision, Done, Dropped};
-use crate::device::{SentUpdate, Snapshot};
+use crate::device::{Attempts, SentUpdate, Snapshot};
 use crate::open::Sender;
 
 pub(crate) fn decide(
@@ -23,24 +22,28 @@ pub(crate) fn decide(
         return Ok(Done::default());
     };
     let sent = answered(tam, token, &success.suit_reports, sender, snapshot, now)?;
-    let removed: Vec<ComponentIdentifier> = sent.unneeded.clone();
-    Ok(Done {
-        reply: None,
-        changes: alloc::vec![
-            Change::Answered {
-                token: token.clone(),
-                agent: sender.agent,
-                error: None,
-                at: now
-            },
-            Change::Installed {
-                agent: sender.agent,
-                manifests: sent.manifests.clone(),
-                removed,
-            },
-        ],
+    let mut done = Done {
         decisions: alloc::vec![Decision::Succeeded],
-    })
+        ..Done::default()
+    };
+    done.changes.push(Change::Answered {
+        token: token.clone(),
+        agent: sender.agent,
+        error: None,
+        at: now,
+    });
+    done.changes.push(Change::Installed {
+        agent: sender.agent,
+        manifests: sent.manifests.clone(),
+        removed: sent.unneeded.clone(),
+    });
+    if snapshot.updates != Attempts::default() {
+        done.changes.push(Change::Updates {
+            agent: sender.agent,
+            attempts: Attempts::default(),
+        });
+    }
+    Ok(done)
 }
 
 /// The Update that a Success or Error answers.

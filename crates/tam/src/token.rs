@@ -7,6 +7,9 @@
 //! | 16 | random |
 //! | 32 | HMAC-SHA-256 over the bytes before, under a key that the TAM's replicas share |
 //!
+//! A challenge has a short form, too, for attestation technology whose nonces have certain sizes only (PSA: 32,
+//! 48 or 64 bytes): 1 + 5 + 10 bytes of the same and half of the MAC, 32 in all.
+//!
 //! So an empty POST costs the TAM no write, and any replica can take the answer. The first valid use is
 //! recorded by the server until the token expires, which makes it single-use.
 
@@ -31,10 +34,20 @@ pub enum TokenError {
     Expired,
 }
 
+/// The forms in which a challenge can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeForm {
+    /// 57 bytes.
+    Long,
+    /// 32 bytes.
+    Short,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Challenge = 1,
     Update = 2,
+    ShortChallenge = 3,
 }
 
 impl Minter {
@@ -53,9 +66,17 @@ impl Minter {
 
     /// A challenge for a QueryRequest that asks for attestation.
     #[must_use]
-    pub fn challenge(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> Challenge {
-        Challenge::new(self.mint(Use::Challenge, now, random))
-            .expect("57 bytes are within 8 to 512")
+    pub fn challenge(
+        &self,
+        form: ChallengeForm,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Challenge {
+        let nonce = match form {
+            ChallengeForm::Long => self.mint(Use::Challenge, now, random).to_vec(),
+            ChallengeForm::Short => self.mint_short(now, random).to_vec(),
+        };
+        Challenge::new(nonce).expect("32 and 57 bytes are within 8 to 512")
     }
 
     /// A token for an Update.
@@ -69,7 +90,10 @@ impl Minter {
     /// # Errors
     /// [`TokenError`].
     pub fn check_challenge(&self, nonce: &[u8], now: u64) -> Result<u64, TokenError> {
-        self.check(Use::Challenge, nonce, now)
+        match <&[u8; SHORT_LENGTH]>::try_from(nonce) {
+            Ok(short) => self.check_short(short, now),
+            Err(_) => self.check(Use::Challenge, nonce, now),
+        }
     }
 
     /// Checks that `token` is an Update token of this TAM that has not expired; returns when it will.
@@ -100,7 +124,35 @@ impl Minter {
         if !self.key.verify(&[body], mac) || body[0] != usage as u8 {
             return Err(TokenError::NotOurs);
         }
-        let made = u64::from_be_bytes(body[1..9].try_into().expect("8 bytes"));
+        self.expiry(
+            u64::from_be_bytes(body[1..9].try_into().expect("8 bytes")),
+            now,
+        )
+    }
+
+    fn mint_short(&self, now: u64, random: &mut dyn rand_core::CryptoRng) -> [u8; SHORT_LENGTH] {
+        let mut bytes = [0; SHORT_LENGTH];
+        bytes[0] = Use::ShortChallenge as u8;
+        // 5 bytes of seconds last until the year 36812.
+        bytes[1..6].copy_from_slice(&now.to_be_bytes()[3..]);
+        random.fill_bytes(&mut bytes[6..SHORT_BODY]);
+        let mac = self.key.mac(&[&bytes[..SHORT_BODY]]);
+        bytes[SHORT_BODY..].copy_from_slice(&mac[..SHORT_LENGTH - SHORT_BODY]);
+        bytes
+    }
+
+    fn check_short(&self, bytes: &[u8; SHORT_LENGTH], now: u64) -> Result<u64, TokenError> {
+        let (body, half) = bytes.split_at(SHORT_BODY);
+        let half = half.try_into().expect("16 bytes");
+        if !self.key.verify_half(&[body], half) || body[0] != Use::ShortChallenge as u8 {
+            return Err(TokenError::NotOurs);
+        }
+        let mut made = [0; 8];
+        made[3..].copy_from_slice(&body[1..6]);
+        self.expiry(u64::from_be_bytes(made), now)
+    }
+
+    fn expiry(&self, made: u64, now: u64) -> Result<u64, TokenError> {
         // T-020, T-021 (4.2) expired tokens are ignored; a little clock skew among replicas is allowed.
         let expires = made.saturating_add(self.lifetime_seconds);
         if now >= expires || made > now.saturating_add(SKEW_SECONDS) {
@@ -112,6 +164,8 @@ impl Minter {
 
 const BODY: usize = 1 + 8 + 16;
 const LENGTH: usize = BODY + 32;
+const SHORT_BODY: usize = 1 + 5 + 10;
+const SHORT_LENGTH: usize = SHORT_BODY + 16;
 const SKEW_SECONDS: u64 = 60;
 
 #[cfg(test)]
@@ -152,7 +206,7 @@ mod tests {
     /// Proves: T-019, T-127
     #[test]
     fn a_token_serves_only_what_it_was_made_for() {
-        let challenge = minter().challenge(1000, &mut Counter::default());
+        let challenge = minter().challenge(ChallengeForm::Long, 1000, &mut Counter::default());
         let token = Token::new(challenge.as_bytes()).unwrap();
         assert_eq!(
             minter().check_update_token(&token, 1000),
@@ -166,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_changed_or_foreign_token_is_not_ours() {
-        let challenge = minter().challenge(1000, &mut Counter::default());
+        let challenge = minter().challenge(ChallengeForm::Long, 1000, &mut Counter::default());
         for at in 0..challenge.as_bytes().len() {
             let mut changed = challenge.as_bytes().to_vec();
             changed[at] ^= 1;

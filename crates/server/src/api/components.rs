@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use eat::MediaType;
+use suit::ComponentIdentifier;
 
 use super::stored;
 use crate::problem::Problem;
@@ -69,6 +70,22 @@ pub(super) async fn publish(
         "size": envelope.len(),
     });
     Ok(stored(is_new, answer))
+}
+
+/// `DELETE /api/components/MANIFEST`: no device gets the manifest any more, and it goes from those that have it,
+/// until a higher sequence number is published.
+// A-01, A-28 (A 3, 9.7) what turns out to be malicious goes from each device at its next contact.
+pub(super) async fn withdraw(
+    State(service): State<Arc<Service>>,
+    Path(manifest): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let not_found = || Problem::not_found("there is no published manifest of this name");
+    let id: ComponentIdentifier = manifest.parse().map_err(|_| not_found())?;
+    if !service.store.withdraw(&id, now()).await? {
+        return Err(not_found());
+    }
+    tracing::info!(manifest = %id, "withdrawn");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<PublishError> for Problem {

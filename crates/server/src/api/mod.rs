@@ -40,6 +40,10 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
             "/api/components",
             route(get(components::list).post(components::publish), "GET, POST"),
         )
+        .route(
+            "/api/components/{*manifest}",
+            route(axum::routing::delete(components::withdraw), "DELETE"),
+        )
         .route("/api/payloads", route(put(payloads::store), "PUT"))
         .route("/api/devices", route(get(devices::list), "GET"))
         .route(

@@ -1,9 +1,10 @@
 //! Published manifests and the components that they install.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::Thumbprint;
-use teep_tam::{Installed, Published};
+use teep_tam::{Dependency, Installed, Published, SentManifest, Withdrawn};
 
 use super::{Store, StoreError, decode_component, encode_component, integer, unsigned};
 use crate::hexadecimal;
@@ -51,8 +52,11 @@ pub(crate) struct ManifestRecord {
     pub(crate) components: Vec<ComponentRecord>,
     /// Of the envelope, in bytes.
     pub(crate) size: u64,
-    /// Whether devices get it: its signer is still authorized, and so are those of its dependencies.
+    /// Whether devices get it: it was not withdrawn, and its signer is still authorized, and so with its
+    /// dependencies.
     pub(crate) relayed: bool,
+    /// When it was withdrawn, in seconds since 1970; null if it was not.
+    pub(crate) withdrawn: Option<u64>,
     /// When it was published, in seconds since 1970.
     pub(crate) at: u64,
 }
@@ -83,7 +87,7 @@ impl Store {
         let mut transaction = self.begin_write().await?;
         let known = sqlx::query(
             "SELECT sequence_number, digest, signer, EXISTS (SELECT 1 FROM signers \
-             WHERE thumbprint = signer) AS authorized FROM manifests WHERE manifest_component_id = ?",
+             WHERE thumbprint = signer) AS authorized, withdrawn FROM manifests WHERE manifest_component_id = ?",
         )
         .bind(&name)
         .fetch_optional(&mut *transaction)
@@ -93,7 +97,9 @@ impl Store {
             let published = unsigned(known.try_get("sequence_number")?)?;
             let is_same_signer = signer == manifest.signer;
             let is_same_manifest = known.try_get::<&[u8], _>("digest")? == manifest.digest;
-            if is_same_signer && is_same_manifest && published == manifest.sequence_number {
+            let is_withdrawn = known.try_get::<Option<i64>, _>("withdrawn")?.is_some();
+            let is_same = is_same_signer && is_same_manifest && !is_withdrawn;
+            if is_same && published == manifest.sequence_number {
                 return Ok(false);
             }
             if !is_same_signer && known.try_get("authorized")? {
@@ -110,23 +116,40 @@ impl Store {
         Ok(true)
     }
 
-    /// The envelopes of these manifests, given by name and sequence number, in this order.
+    /// Transaction "withdraw": no device gets the manifest any more, and it goes from those that have it, until
+    /// a higher number is published. Whether there is such a manifest that was not withdrawn before.
+    pub(crate) async fn withdraw(
+        &self,
+        manifest_component_id: &ComponentIdentifier,
+        now: u64,
+    ) -> Result<bool, StoreError> {
+        let withdrawn = sqlx::query(
+            "UPDATE manifests SET withdrawn = ? WHERE manifest_component_id = ? AND withdrawn IS NULL",
+        )
+        .bind(integer(now))
+        .bind(encode_component(manifest_component_id))
+        .execute(&self.pool)
+        .await?;
+        Ok(withdrawn.rows_affected() == 1)
+    }
+
+    /// The envelopes of these manifests, in this order.
     ///
     /// # Errors
     /// [`StoreError::Replaced`] if one is not published any more: replaced, or a signer withdrawn.
     // T-186 (10) only what an authorized signer signed is relayed.
     pub(crate) async fn envelopes(
         &self,
-        manifests: &[(ComponentIdentifier, u64)],
+        manifests: &[SentManifest],
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut envelopes = Vec::with_capacity(manifests.len());
-        for (id, sequence_number) in manifests {
+        for manifest in manifests {
             let envelope: Option<Vec<u8>> = sqlx::query_scalar(
                 "SELECT envelope FROM relayed \
                  WHERE manifest_component_id = ? AND sequence_number = ?",
             )
-            .bind(encode_component(id))
-            .bind(integer(*sequence_number))
+            .bind(encode_component(&manifest.manifest_component_id))
+            .bind(integer(manifest.sequence_number))
             .fetch_optional(&self.pool)
             .await?;
             envelopes.push(envelope.ok_or(StoreError::Replaced)?);
@@ -139,7 +162,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let rows = sqlx::query(
             "SELECT manifest_component_id, sequence_number, signer, length(envelope) AS size, at, \
-             manifest_component_id IN (SELECT manifest_component_id FROM relayed) AS relayed \
+             withdrawn, manifest_component_id IN (SELECT manifest_component_id FROM relayed) AS relayed \
              FROM manifests ORDER BY manifest_component_id",
         )
         .fetch_all(&mut *transaction)
@@ -154,6 +177,10 @@ impl Store {
                 components: component_records(&mut transaction, name).await?,
                 size: unsigned(row.try_get("size")?)?,
                 relayed: row.try_get("relayed")?,
+                withdrawn: row
+                    .try_get::<Option<i64>, _>("withdrawn")?
+                    .map(unsigned)
+                    .transpose()?,
                 at: unsigned(row.try_get("at")?)?,
             });
         }
@@ -174,7 +201,7 @@ async fn replace(
         .bind(name)
         .execute(&mut **transaction)
         .await?;
-    sqlx::query("INSERT INTO manifests VALUES (?, ?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO manifests VALUES (?, ?, ?, ?, ?, ?, NULL)")
         .bind(name)
         .bind(integer(manifest.sequence_number))
         .bind(&manifest.digest)
@@ -189,6 +216,24 @@ async fn replace(
             .bind(signer.as_ref())
             .execute(&mut **transaction)
             .await?;
+    }
+    for dependency in &manifest.dependencies {
+        let dependency_name = encode_component(&dependency.manifest_component_id);
+        sqlx::query("INSERT INTO dependencies VALUES (?, ?, ?)")
+            .bind(name)
+            .bind(&dependency_name)
+            .bind(&dependency.digest)
+            .execute(&mut **transaction)
+            .await?;
+        for component in &dependency.components {
+            sqlx::query("INSERT INTO dependency_components VALUES (?, ?, ?, ?)")
+                .bind(name)
+                .bind(&dependency_name)
+                .bind(encode_component(&component.component_id))
+                .bind(&component.digest)
+                .execute(&mut **transaction)
+                .await?;
+        }
     }
     for (position, component) in (0i64..).zip(&manifest.components) {
         let id = encode_component(&component.component_id);
@@ -234,8 +279,8 @@ pub(super) async fn newest(
             continue;
         }
         let row = sqlx::query(
-            "SELECT manifest_component_id, sequence_number, length(envelope) AS size FROM manifest_components \
-             JOIN relayed USING (manifest_component_id) WHERE component_id = ?",
+            "SELECT manifest_component_id, sequence_number, relayed.digest AS manifest_digest, \
+             length(envelope) AS size FROM manifest_components JOIN relayed USING (manifest_component_id) WHERE component_id = ?",
         )
         .bind(encode_component(component))
         .fetch_optional(&mut *connection)
@@ -245,12 +290,74 @@ pub(super) async fn newest(
         found.push(Published {
             manifest_component_id: decode_component(name)?,
             sequence_number: unsigned(row.try_get("sequence_number")?)?,
+            digest: row.try_get("manifest_digest")?,
             components: installs(connection, name).await?,
+            dependencies: dependencies(connection, name).await?,
             size: usize::try_from(row.try_get::<i64, _>("size")?)
                 .map_err(|_| StoreError::Damaged("a size"))?,
         });
     }
     Ok(found)
+}
+
+/// The withdrawn manifests that install any of `components`, each once.
+pub(super) async fn withdrawn(
+    connection: &mut SqliteConnection,
+    components: &[&ComponentIdentifier],
+) -> Result<Vec<Withdrawn>, StoreError> {
+    let mut found: Vec<Withdrawn> = Vec::new();
+    for component in components {
+        let name: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT manifest_component_id FROM manifest_components \
+             JOIN manifests USING (manifest_component_id) \
+             WHERE component_id = ? AND withdrawn IS NOT NULL",
+        )
+        .bind(encode_component(component))
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(name) = name else { continue };
+        let manifest_component_id = decode_component(&name)?;
+        let is_same = |known: &Withdrawn| known.manifest_component_id == manifest_component_id;
+        if !found.iter().any(is_same) {
+            let components = installs(connection, &name).await?;
+            let components = components.into_iter();
+            found.push(Withdrawn {
+                components: components.map(|installed| installed.component_id).collect(),
+                manifest_component_id,
+            });
+        }
+    }
+    Ok(found)
+}
+
+async fn dependencies(
+    connection: &mut SqliteConnection,
+    name: &[u8],
+) -> Result<Vec<Dependency>, StoreError> {
+    let rows =
+        sqlx::query("SELECT dependency, digest FROM dependencies WHERE manifest_component_id = ?")
+            .bind(name)
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut dependencies = Vec::with_capacity(rows.len());
+    for row in rows {
+        let dependency: &[u8] = row.try_get("dependency")?;
+        let rows = sqlx::query(
+            "SELECT component_id, digest FROM dependency_components \
+             WHERE manifest_component_id = ? AND dependency = ?",
+        )
+        .bind(name)
+        .bind(dependency)
+        .fetch_all(&mut *connection)
+        .await?;
+        let components = rows.iter().map(decode_installed);
+        dependencies.push(Dependency {
+            manifest_component_id: decode_component(dependency)?,
+            digest: row.try_get("digest")?,
+            components: components.collect::<Result<_, StoreError>>()?,
+        });
+    }
+    Ok(dependencies)
 }
 
 async fn installs(
@@ -264,13 +371,14 @@ async fn installs(
     .bind(name)
     .fetch_all(connection)
     .await?;
-    let installed = rows.iter().map(|row| {
-        Ok(Installed {
-            component_id: decode_component(row.try_get("component_id")?)?,
-            digest: row.try_get("digest")?,
-        })
-    });
-    installed.collect()
+    rows.iter().map(decode_installed).collect()
+}
+
+fn decode_installed(row: &SqliteRow) -> Result<Installed, StoreError> {
+    Ok(Installed {
+        component_id: decode_component(row.try_get("component_id")?)?,
+        digest: row.try_get("digest")?,
+    })
 }
 
 async fn component_records(

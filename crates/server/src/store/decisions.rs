@@ -76,6 +76,15 @@ pub(crate) fn words(decision: &Decision) -> String {
             format!("update {id}, which differs from what is published, by manifest {number}")
         }
         Decision::Unlink(id) => format!("unlink {id}, which the device needs no longer"),
+        Decision::Withdraw(id) => format!("unlink {id}, which was withdrawn"),
+        Decision::KeptFor(id, dependent) => {
+            format!("{id} stays in the version that there is, which {dependent} was made for")
+        }
+        Decision::HeldBack(until) => {
+            format!(
+                "nothing is installed before {until} (seconds since 1970): the device reported errors"
+            )
+        }
         Decision::Later(id) => {
             format!("{id} does not fit into this Update and comes with the next")
         }
@@ -90,8 +99,20 @@ pub(crate) fn words(decision: &Decision) -> String {
         }
         Decision::NothingToDo => "the device has what it should have".into(),
         Decision::Succeeded => "the device did what the Update asked".into(),
-        Decision::Failed(code, message) => {
-            format!("the device could not do it: {code}: {}", printable(message))
+        // T-078 (4.6) the language is told to those who read it; T-080 whether anybody here knows it or not.
+        Decision::Failed(code, message, language) => {
+            let language = language
+                .as_ref()
+                .map(|tag| format!(" (in the language {tag})"));
+            let language = language.unwrap_or_default();
+            format!(
+                "the device could not do it: {code}: {}{language}",
+                printable(message)
+            )
+        }
+        Decision::TryAgain(code) => format!("once more, in another way: {code}"),
+        Decision::GiveUp(code) => {
+            format!("not asked again for now, for want of another way or after too many: {code}")
         }
         Decision::OtherAlgorithm(number) => {
             format!(
@@ -110,6 +131,11 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::Install(..) => "install",
         Decision::Update(..) => "update",
         Decision::Unlink(..) => "unlink",
+        Decision::Withdraw(..) => "withdraw",
+        Decision::KeptFor(..) => "kept-for",
+        Decision::HeldBack(..) => "held-back",
+        Decision::TryAgain(..) => "try-again",
+        Decision::GiveUp(..) => "give-up",
         Decision::Later(..) => "later",
         Decision::FailedBefore(..) => "failed-before",
         Decision::NotPublished(..) => "not-published",

@@ -3,7 +3,7 @@
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::{PublicKey, Thumbprint};
-use teep_tam::{FailedManifest, Installed};
+use teep_tam::{Attempts, FailedManifest, Installed, KnownComponent, SentManifest};
 
 use super::session::Content;
 use super::{Store, StoreError, decode_component, encode_component, integer, unsigned};
@@ -205,34 +205,59 @@ pub(super) async fn reported(
 pub(super) async fn installed(
     transaction: &mut Transaction<'static, Sqlite>,
     agent: &Thumbprint,
-    (manifest_component_id, sequence_number): (&ComponentIdentifier, u64),
-    components: &[Installed],
+    manifest: &SentManifest,
 ) -> Result<(), StoreError> {
-    for component in components {
+    for component in &manifest.components {
         sqlx::query("INSERT OR REPLACE INTO installed VALUES (?, ?, ?, ?, ?)")
             .bind(agent.as_ref())
             .bind(encode_component(&component.component_id))
             .bind(&component.digest)
-            .bind(encode_component(manifest_component_id))
-            .bind(integer(sequence_number))
+            .bind(encode_component(&manifest.manifest_component_id))
+            .bind(integer(manifest.sequence_number))
             .execute(&mut **transaction)
             .await?;
     }
     Ok(())
 }
 
+/// What a device has that came from here.
+pub(super) async fn known(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+) -> Result<Vec<KnownComponent>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT component_id, digest, manifest_component_id, sequence_number FROM installed \
+         WHERE agent = ? AND manifest_component_id IS NOT NULL AND sequence_number IS NOT NULL",
+    )
+    .bind(agent.as_ref())
+    .fetch_all(connection)
+    .await?;
+    let known = rows.iter().map(|row| {
+        Ok(KnownComponent {
+            component: Installed {
+                component_id: decode_component(row.try_get("component_id")?)?,
+                digest: row.try_get("digest")?,
+            },
+            manifest_component_id: decode_component(row.try_get("manifest_component_id")?)?,
+            sequence_number: unsigned(row.try_get("sequence_number")?)?,
+        })
+    });
+    known.collect()
+}
+
 /// A device could not install a manifest.
 pub(super) async fn manifest_failed(
     transaction: &mut Transaction<'static, Sqlite>,
     agent: &Thumbprint,
-    (manifest_component_id, sequence_number): (&ComponentIdentifier, u64),
-    at: u64,
+    failed: &FailedManifest,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?, ?, ?)")
         .bind(agent.as_ref())
-        .bind(encode_component(manifest_component_id))
-        .bind(integer(sequence_number))
-        .bind(integer(at))
+        .bind(encode_component(&failed.manifest_component_id))
+        .bind(integer(failed.sequence_number))
+        .bind(integer(failed.at))
+        .bind(failed.count)
+        .bind(failed.is_refused)
         .execute(&mut **transaction)
         .await?;
     Ok(())
@@ -244,7 +269,8 @@ pub(super) async fn failed(
     agent: &Thumbprint,
 ) -> Result<Vec<FailedManifest>, StoreError> {
     let rows = sqlx::query(
-        "SELECT manifest_component_id, sequence_number, at FROM failed WHERE agent = ?",
+        "SELECT manifest_component_id, sequence_number, at, count, is_refused FROM failed \
+         WHERE agent = ?",
     )
     .bind(agent.as_ref())
     .fetch_all(connection)
@@ -254,9 +280,60 @@ pub(super) async fn failed(
             manifest_component_id: decode_component(row.try_get("manifest_component_id")?)?,
             sequence_number: unsigned(row.try_get("sequence_number")?)?,
             at: unsigned(row.try_get("at")?)?,
+            count: row.try_get("count")?,
+            is_refused: row.try_get("is_refused")?,
         })
     });
     failed.collect()
+}
+
+/// Errors in answer to QueryRequests, in [`attempts`] and [`attempted`].
+pub(super) const QUERY: &str = "query";
+/// Errors in answer to Updates.
+pub(super) const UPDATE: &str = "update";
+
+/// How many Errors in a row a device has answered with.
+pub(super) async fn attempts(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+    asked: &str,
+) -> Result<Attempts, StoreError> {
+    let row = sqlx::query("SELECT count, until FROM attempts WHERE agent = ? AND asked = ?")
+        .bind(agent.as_ref())
+        .bind(asked)
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Attempts::default());
+    };
+    Ok(Attempts {
+        count: row.try_get("count")?,
+        until: unsigned(row.try_get("until")?)?,
+    })
+}
+
+/// A device has answered with another Error, or no longer with any.
+pub(super) async fn attempted(
+    transaction: &mut Transaction<'static, Sqlite>,
+    agent: &Thumbprint,
+    asked: &str,
+    attempts: Attempts,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM attempts WHERE agent = ? AND asked = ?")
+        .bind(agent.as_ref())
+        .bind(asked)
+        .execute(&mut **transaction)
+        .await?;
+    if attempts.count > 0 {
+        sqlx::query("INSERT INTO attempts VALUES (?, ?, ?, ?)")
+            .bind(agent.as_ref())
+            .bind(asked)
+            .bind(attempts.count)
+            .bind(integer(attempts.until))
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
 }
 
 /// A device no longer has what a manifest brought.
@@ -265,11 +342,15 @@ pub(super) async fn removed(
     agent: &Thumbprint,
     manifest_component_id: &ComponentIdentifier,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM installed WHERE agent = ? AND manifest_component_id = ?")
-        .bind(agent.as_ref())
-        .bind(encode_component(manifest_component_id))
-        .execute(&mut **transaction)
-        .await?;
+    // What a lost Success told of is not on record as brought, so what it is published to bring goes, too.
+    sqlx::query(
+        "DELETE FROM installed WHERE agent = ?1 AND (manifest_component_id = ?2 OR component_id IN \
+         (SELECT component_id FROM manifest_components WHERE manifest_component_id = ?2))",
+    )
+    .bind(agent.as_ref())
+    .bind(encode_component(manifest_component_id))
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 

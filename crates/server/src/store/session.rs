@@ -5,7 +5,9 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep::{Generation, Token};
 use teep_cose::Thumbprint;
-use teep_tam::{Authenticated, Change, Device, Done, Installed, Received, SentUpdate, Snapshot};
+use teep_tam::{
+    Authenticated, Change, Device, Done, Installed, Received, SentManifest, SentUpdate, Snapshot,
+};
 
 use super::{Store, StoreError, integer, unsigned};
 use super::{components, decisions, decode_key, devices};
@@ -68,13 +70,24 @@ impl Store {
     /// Transaction "snapshot": all that the decision on a message may depend on, at one moment.
     pub(crate) async fn snapshot(&self, message: &Authenticated) -> Result<Snapshot, StoreError> {
         let mut transaction = self.pool.begin().await?;
+        let agent = message.agent();
+        let sent = match message.token() {
+            Some(token) => sent_update(&mut transaction, token).await?,
+            None => None,
+        };
+        let mut named = message.components();
+        let sent_manifests = sent.iter().flat_map(|sent| &sent.manifests);
+        let sent_components = sent_manifests.flat_map(|manifest| &manifest.components);
+        named.extend(sent_components.map(|component| &component.component_id));
         let snapshot = Snapshot {
-            sent: match message.token() {
-                Some(token) => sent_update(&mut transaction, token).await?,
-                None => None,
-            },
-            published: components::newest(&mut transaction, &message.components()).await?,
-            failed: devices::failed(&mut transaction, &message.agent()).await?,
+            published: components::newest(&mut transaction, &named).await?,
+            withdrawn: components::withdrawn(&mut transaction, &named).await?,
+            known: devices::known(&mut transaction, &agent).await?,
+            failed: devices::failed(&mut transaction, &agent).await?,
+            queries: devices::attempts(&mut transaction, &agent, devices::QUERY).await?,
+            updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
+            honoured: honoured(&mut transaction, &agent).await?,
+            sent,
         };
         // Nothing was written, so there is nothing that a failing rollback could lose.
         transaction.rollback().await?;
@@ -96,7 +109,16 @@ impl Store {
         done: &Done,
         now: u64,
     ) -> Result<(), CommitError> {
-        if done.changes.is_empty() {
+        let is_strangers = |change: &Change| {
+            matches!(
+                change,
+                Change::Queries {
+                    is_known: false,
+                    ..
+                }
+            )
+        };
+        if done.changes.iter().all(is_strangers) {
             return Ok(());
         }
         let mut transaction = self.begin_write().await?;
@@ -113,11 +135,18 @@ async fn apply(
     change: &Change,
 ) -> Result<(), CommitError> {
     match change {
-        Change::Spend { nonce, expires } => {
+        Change::Spend {
+            agent,
+            nonce,
+            expires,
+        } => {
             // T-023, T-024 (4.2) single use, across replicas too: the second finds the row.
             let spent = sqlx::query(
-                "INSERT INTO spent (nonce, expires) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO spent (agent, nonce, expires) SELECT ?1, ?2, ?3 \
+                 WHERE NOT EXISTS (SELECT 1 FROM spent WHERE agent = x'' AND nonce = ?2) \
+                 ON CONFLICT DO NOTHING",
             )
+            .bind(agent.as_ref())
             .bind(nonce)
             .bind(integer(*expires))
             .execute(&mut **transaction)
@@ -180,14 +209,18 @@ async fn apply(
                 .map(|(code, message)| format!("{code}: {message}"));
             devices::answered(transaction, agent, error.as_deref(), *at).await?;
         }
-        Change::ManifestFailed {
-            agent,
-            manifest_component_id,
-            sequence_number,
-            at,
-        } => {
-            let manifest = (manifest_component_id, *sequence_number);
-            devices::manifest_failed(transaction, agent, manifest, *at).await?;
+        Change::ManifestFailed { agent, failed } => {
+            devices::manifest_failed(transaction, agent, failed).await?;
+        }
+        // A stranger's stands in memory: `crate::strangers`.
+        Change::Queries {
+            is_known: false, ..
+        } => {}
+        Change::Queries {
+            agent, attempts, ..
+        } => devices::attempted(transaction, agent, devices::QUERY, *attempts).await?,
+        Change::Updates { agent, attempts } => {
+            devices::attempted(transaction, agent, devices::UPDATE, *attempts).await?;
         }
         Change::Installed {
             agent,
@@ -197,9 +230,9 @@ async fn apply(
             for id in removed {
                 devices::removed(transaction, agent, id).await?;
             }
-            for (id, sequence_number, components) in manifests {
-                devices::removed(transaction, agent, id).await?;
-                devices::installed(transaction, agent, (id, *sequence_number), components).await?;
+            for manifest in manifests {
+                devices::removed(transaction, agent, &manifest.manifest_component_id).await?;
+                devices::installed(transaction, agent, manifest).await?;
             }
         }
     }
@@ -224,14 +257,29 @@ async fn sent_update(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let content: String = row.try_get("content")?;
-    let (manifests, unneeded) = Content::from_json(&content)?.into_parts()?;
+    let content = Content::from_json(&content)?;
+    let is_bare = content.is_bare;
+    let (manifests, unneeded) = content.into_parts()?;
     Ok(Some(SentUpdate {
         token: token.clone(),
         agent: super::decode_thumbprint(row.try_get("agent")?)?,
         manifests,
         unneeded,
+        is_bare,
         expires: unsigned(row.try_get("expires")?)?,
     }))
+}
+
+/// How many challenges that have not expired a device has used.
+async fn honoured(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM spent WHERE agent = ?")
+        .bind(agent.as_ref())
+        .fetch_one(connection)
+        .await?;
+    unsigned(count)
 }
 
 /// What an Update does, in the words that people read: identifiers as text, which loses nothing.
@@ -239,6 +287,9 @@ async fn sent_update(
 pub(crate) struct Content {
     pub(crate) install: Vec<ManifestContent>,
     pub(crate) unlink: Vec<String>,
+    /// Whether it went a second time, without what an Agent need not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_bare: bool,
 }
 
 /// One manifest of an Update.
@@ -246,7 +297,13 @@ pub(crate) struct Content {
 pub(crate) struct ManifestContent {
     pub(crate) manifest_component_id: String,
     pub(crate) sequence_number: u64,
+    /// Encoded SUIT_Digest, hexadecimal; empty in what went out before this was recorded.
+    #[serde(default)]
+    digest: String,
     pub(crate) components: Vec<ComponentContent>,
+    /// Whether it went without its images, since the device has them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    without_images: bool,
 }
 
 /// One component of a manifest.
@@ -257,25 +314,23 @@ pub(crate) struct ComponentContent {
     pub(crate) digest: String,
 }
 
-type Manifests = Vec<(ComponentIdentifier, u64, Vec<Installed>)>;
-
 impl Content {
     fn of(update: &SentUpdate) -> Self {
         let component = |installed: &Installed| ComponentContent {
             component_id: installed.component_id.to_string(),
             digest: hexadecimal::encode(&installed.digest),
         };
-        let manifests = update
-            .manifests
-            .iter()
-            .map(|(id, number, components)| ManifestContent {
-                manifest_component_id: id.to_string(),
-                sequence_number: *number,
-                components: components.iter().map(component).collect(),
-            });
+        let manifest = |sent: &SentManifest| ManifestContent {
+            manifest_component_id: sent.manifest_component_id.to_string(),
+            sequence_number: sent.sequence_number,
+            digest: hexadecimal::encode(&sent.digest),
+            components: sent.components.iter().map(component).collect(),
+            without_images: sent.without_images,
+        };
         Self {
-            install: manifests.collect(),
+            install: update.manifests.iter().map(manifest).collect(),
             unlink: update.unneeded.iter().map(ToString::to_string).collect(),
+            is_bare: update.is_bare,
         }
     }
 
@@ -287,7 +342,7 @@ impl Content {
         serde_json::from_str(json).map_err(|_| DAMAGED)
     }
 
-    fn into_parts(self) -> Result<(Manifests, Vec<ComponentIdentifier>), StoreError> {
+    fn into_parts(self) -> Result<(Vec<SentManifest>, Vec<ComponentIdentifier>), StoreError> {
         let id = |text: String| text.parse::<ComponentIdentifier>().map_err(|_| DAMAGED);
         let component = |content: ComponentContent| {
             let digest = hexadecimal::decode_32(&content.digest).ok_or(DAMAGED)?;
@@ -299,11 +354,13 @@ impl Content {
         let manifests = self.install.into_iter().map(|manifest| {
             let components = manifest.components.into_iter().map(component);
             let components = components.collect::<Result<_, StoreError>>()?;
-            Ok((
-                id(manifest.manifest_component_id)?,
-                manifest.sequence_number,
+            Ok(SentManifest {
+                manifest_component_id: id(manifest.manifest_component_id)?,
+                sequence_number: manifest.sequence_number,
+                digest: hexadecimal::decode(&manifest.digest).ok_or(DAMAGED)?,
                 components,
-            ))
+                without_images: manifest.without_images,
+            })
         });
         let manifests = manifests.collect::<Result<_, StoreError>>()?;
         Ok((

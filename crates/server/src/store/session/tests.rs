@@ -1,7 +1,7 @@
 use super::*;
 use teep::ErrorCode;
 use teep_cose::{Algorithm, PublicKey, SigningKey};
-use teep_tam::Decision;
+use teep_tam::{Attempts, Decision};
 
 fn agent() -> PublicKey {
     SigningKey::generate(Algorithm::Ed25519, &mut crate::random()).public_key()
@@ -11,8 +11,9 @@ fn id(name: &str) -> ComponentIdentifier {
     name.parse().unwrap()
 }
 
-fn spend(nonce: &[u8], expires: u64) -> Change {
+fn spend(agent: &PublicKey, nonce: &[u8], expires: u64) -> Change {
     Change::Spend {
+        agent: agent.thumbprint(),
         nonce: nonce.to_vec(),
         expires,
     }
@@ -34,15 +35,9 @@ fn sent(agent: &PublicKey, token: &[u8]) -> Change {
     Change::Sent(SentUpdate {
         token: Token::new(token).unwrap(),
         agent: agent.thumbprint(),
-        manifests: vec![(
-            id("0xff00/a.suit"),
-            7,
-            vec![Installed {
-                component_id: id("a"),
-                digest: vec![7; 32],
-            }],
-        )],
+        manifests: vec![manifest("0xff00/a.suit", 7, "a", [7; 32])],
         unneeded: vec![id("old.suit")],
+        is_bare: true,
         expires: 2000,
     })
 }
@@ -53,6 +48,19 @@ fn answered(agent: &PublicKey, token: &[u8]) -> Change {
         agent: agent.thumbprint(),
         error: None,
         at: 1001,
+    }
+}
+
+fn manifest(name: &str, sequence_number: u64, component: &str, digest: [u8; 32]) -> SentManifest {
+    SentManifest {
+        manifest_component_id: id(name),
+        sequence_number,
+        digest: vec![1, 2, 3],
+        components: vec![Installed {
+            component_id: id(component),
+            digest: digest.to_vec(),
+        }],
+        without_images: false,
     }
 }
 
@@ -85,14 +93,14 @@ async fn a_failing_change_leaves_nothing_of_the_others() {
     let (known, unknown) = (agent(), agent());
     // The last change fails, since no such device is known.
     let changes = vec![
-        spend(b"nonce", 2000),
+        spend(&known, b"nonce", 2000),
         seen(&known, vec![]),
         sent(&unknown, &[2; 16]),
     ];
     let error = commit(&store, &known, changes).await.unwrap_err();
     assert!(matches!(error, CommitError::Store(_)), "{error}");
     assert!(store.devices(None, 10).await.unwrap().is_empty());
-    commit(&store, &known, vec![spend(b"nonce", 2000)])
+    commit(&store, &known, vec![spend(&known, b"nonce", 2000)])
         .await
         .unwrap();
 }
@@ -103,13 +111,13 @@ async fn a_token_is_spent_once_across_connections_and_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (open(&folder).await, open(&folder).await);
     let agent = agent();
-    commit(&one, &agent, vec![spend(b"nonce", 2000)])
+    commit(&one, &agent, vec![spend(&agent, b"nonce", 2000)])
         .await
         .unwrap();
     let void = commit(
         &two,
         &agent,
-        vec![seen(&agent, vec![]), spend(b"nonce", 2000)],
+        vec![seen(&agent, vec![]), spend(&agent, b"nonce", 2000)],
     )
     .await;
     assert!(matches!(void, Err(CommitError::Void(_))));
@@ -119,7 +127,7 @@ async fn a_token_is_spent_once_across_connections_and_restarts() {
     );
     drop((one, two));
     let again = open(&folder).await;
-    let void = commit(&again, &agent, vec![spend(b"nonce", 2000)]).await;
+    let void = commit(&again, &agent, vec![spend(&agent, b"nonce", 2000)]).await;
     assert!(matches!(void, Err(CommitError::Void(_))));
 }
 
@@ -129,14 +137,17 @@ async fn of_many_at_once_one_spends_the_token() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (open(&folder).await, open(&folder).await);
     let mut tasks = tokio::task::JoinSet::new();
+    let agent = agent();
     for at in 0..20 {
         let store = if at % 2 == 0 {
             one.clone()
         } else {
             two.clone()
         };
-        let agent = agent();
-        tasks.spawn(async move { commit(&store, &agent, vec![spend(b"nonce", 2000)]).await });
+        let agent = agent.clone();
+        tasks.spawn(
+            async move { commit(&store, &agent, vec![spend(&agent, b"nonce", 2000)]).await },
+        );
     }
     let results = tasks.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -184,7 +195,7 @@ async fn what_is_installed_follows_reports_and_answers() {
     };
     let installed = Change::Installed {
         agent: agent.thumbprint(),
-        manifests: vec![(id("a.suit"), 7, vec![component("a", 7)])],
+        manifests: vec![manifest("a.suit", 7, "a", [7; 32])],
         removed: vec![],
     };
     let names = async || {
@@ -217,7 +228,7 @@ async fn what_is_installed_follows_reports_and_answers() {
     );
     let gone = Change::Installed {
         agent: agent.thumbprint(),
-        manifests: vec![(id("a.suit"), 8, vec![component("a", 8)])],
+        manifests: vec![manifest("a.suit", 8, "a", [8; 32])],
         removed: vec![],
     };
     commit(&store, &agent, vec![gone]).await.unwrap();
@@ -237,8 +248,8 @@ async fn the_janitor_forgets_only_what_has_expired() {
     let agent = agent();
     let changes = vec![
         seen(&agent, vec![]),
-        spend(b"old", 1500),
-        spend(b"new", 2500),
+        spend(&agent, b"old", 1500),
+        spend(&agent, b"new", 2500),
         sent(&agent, &[4; 16]),
     ];
     commit(&store, &agent, changes).await.unwrap();
@@ -250,7 +261,7 @@ async fn the_janitor_forgets_only_what_has_expired() {
         "the Update of 2000"
     );
     assert!(
-        commit(&store, &agent, vec![spend(b"new", 2500)])
+        commit(&store, &agent, vec![spend(&agent, b"new", 2500)])
             .await
             .is_err()
     );
@@ -278,14 +289,20 @@ async fn decisions_are_kept_for_known_devices_and_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let agent = agent();
-    let failed = || Decision::Failed(ErrorCode::PermanentError, "line\nbreak".into());
-    decide(&store, &agent, vec![spend(b"stranger", 2000)], failed()).await;
+    let failed = || Decision::Failed(ErrorCode::PermanentError, "line\nbreak".into(), None);
+    decide(
+        &store,
+        &agent,
+        vec![spend(&agent, b"stranger", 2000)],
+        failed(),
+    )
+    .await;
     assert!(words(&store, &agent).await.is_empty(), "a stranger");
     commit(&store, &agent, vec![seen(&agent, vec![])])
         .await
         .unwrap();
     for n in 0..205_u16 {
-        let nonce = spend(&n.to_be_bytes(), 2000);
+        let nonce = spend(&agent, &n.to_be_bytes(), 2000);
         decide(&store, &agent, vec![nonce], failed()).await;
     }
     let decisions = words(&store, &agent).await;
@@ -318,7 +335,7 @@ async fn a_message_that_changes_nothing_rewrites_no_history() {
     let before = shown().await;
     for replayed in [
         Decision::Refused(ErrorCode::AttestationRequired, "expired".into()),
-        Decision::Failed(ErrorCode::PermanentError, "long ago".into()),
+        Decision::Failed(ErrorCode::PermanentError, "long ago".into(), None),
     ] {
         decide(&store, &agent, vec![], replayed).await;
     }
@@ -331,11 +348,16 @@ async fn a_failed_manifest_is_remembered_for_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let (device, other) = (agent(), agent());
-    let failed = |sequence_number, at| Change::ManifestFailed {
-        agent: device.thumbprint(),
+    let failure = |sequence_number, at| teep_tam::FailedManifest {
         manifest_component_id: id("a.suit"),
         sequence_number,
         at,
+        count: 3,
+        is_refused: true,
+    };
+    let failed = |sequence_number, at| Change::ManifestFailed {
+        agent: device.thumbprint(),
+        failed: failure(sequence_number, at),
     };
     let changes = vec![seen(&device, vec![]), failed(7, 1000), failed(8, 2000)];
     commit(&store, &device, changes).await.unwrap();
@@ -347,11 +369,7 @@ async fn a_failed_manifest_is_remembered_for_a_day() {
             .await
             .unwrap()
     };
-    let last = teep_tam::FailedManifest {
-        manifest_component_id: id("a.suit"),
-        sequence_number: 8,
-        at: 2000,
-    };
+    let last = failure(8, 2000);
     assert_eq!(known(&device).await, [last], "one row for each manifest");
     assert_eq!(known(&other).await, []);
     store.forget_expired(2000 + 24 * 3600 - 1).await.unwrap();
@@ -383,6 +401,74 @@ async fn a_new_agent_key_takes_the_place_of_the_devices_old_one() {
     assert_eq!(sent_to(&store, &[5; 16]).await, None);
 }
 
+/// Proves: T-103, T-191
+#[tokio::test]
+async fn errors_in_a_row_and_challenges_are_counted_for_each_known_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let (device, stranger) = (agent(), agent());
+    let attempts = |count| Attempts { count, until: 5000 };
+    let queries = |agent: &PublicKey, is_known, count| Change::Queries {
+        agent: agent.thumbprint(),
+        is_known,
+        attempts: attempts(count),
+    };
+    let updates = |count| Change::Updates {
+        agent: device.thumbprint(),
+        attempts: attempts(count),
+    };
+    let changes = vec![
+        spend(&device, b"one", 2000),
+        spend(&device, b"two", 2000),
+        seen(&device, vec![]),
+        queries(&device, true, 2),
+        updates(7),
+    ];
+    commit(&store, &device, changes).await.unwrap();
+    commit(&store, &stranger, vec![queries(&stranger, false, 1)])
+        .await
+        .unwrap();
+    let counted = async |agent: &PublicKey| {
+        let mut connection = store.pool.acquire().await.unwrap();
+        let agent = agent.thumbprint();
+        let mut counted = vec![honoured(&mut connection, &agent).await.unwrap()];
+        for asked in [devices::QUERY, devices::UPDATE] {
+            let attempts = devices::attempts(&mut connection, &agent, asked).await;
+            counted.push(attempts.unwrap().count.into());
+        }
+        counted
+    };
+    assert_eq!(counted(&device).await, [2, 2, 7]);
+    assert_eq!(counted(&stranger).await, [0, 0, 0], "no row for strangers");
+    commit(&store, &device, vec![queries(&device, true, 0), updates(8)])
+        .await
+        .unwrap();
+    assert_eq!(counted(&device).await, [2, 0, 8]);
+    store.forget_expired(2000).await.unwrap();
+    assert_eq!(counted(&device).await, [0, 0, 8]);
+}
+
+/// One QueryRequest may have gone to many; what was used before Agents were told apart is used for all.
+///
+/// Proves: T-023, T-024
+#[tokio::test]
+async fn a_challenge_counts_once_for_each_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let (one, two) = (agent(), agent());
+    sqlx::query("INSERT INTO spent VALUES (x'', ?, 2000)")
+        .bind(&b"before"[..])
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    for agent in [&one, &two] {
+        let spend = |nonce| commit(&store, agent, vec![spend(agent, nonce, 2000)]);
+        spend(b"nonce").await.unwrap();
+        assert!(matches!(spend(b"nonce").await, Err(CommitError::Void(_))));
+        assert!(matches!(spend(b"before").await, Err(CommitError::Void(_))));
+    }
+}
+
 /// The envelopes that a plan chose are loaded only if they still are what is published.
 ///
 /// Proves: T-186
@@ -392,18 +478,23 @@ async fn what_was_replaced_in_between_is_not_sent() {
     let store = open(&folder).await;
     let signer = agent();
     store.authorize_signer(&signer, None, 1000).await.unwrap();
-    let manifest = |sequence_number| crate::publish::Manifest {
+    let published = |sequence_number| crate::publish::Manifest {
         manifest_component_id: id("a.suit"),
         sequence_number,
         digest: vec![1],
         signer: signer.thumbprint(),
         dependency_signers: Vec::new(),
+        dependencies: Vec::new(),
         components: vec![],
     };
-    let envelopes = async |number| store.envelopes(&[(id("a.suit"), number)]).await;
-    store.publish(&manifest(1), b"one", 1000).await.unwrap();
+    let envelopes = async |number| {
+        store
+            .envelopes(&[manifest("a.suit", number, "a", [1; 32])])
+            .await
+    };
+    store.publish(&published(1), b"one", 1000).await.unwrap();
     assert_eq!(envelopes(1).await.unwrap(), [b"one"]);
-    store.publish(&manifest(2), b"two", 1000).await.unwrap();
+    store.publish(&published(2), b"two", 1000).await.unwrap();
     let replaced = envelopes(1).await.unwrap_err();
     assert!(replaced.is_busy(), "decided again: {replaced}");
     assert_eq!(envelopes(2).await.unwrap(), [b"two"]);
@@ -416,10 +507,20 @@ async fn what_was_replaced_in_between_is_not_sent() {
 async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
-    let first_form = "DROP INDEX devices_by_ueid; DROP TABLE failed; \
-                      ALTER TABLE devices DROP COLUMN generation; DROP VIEW relayed; DROP TABLE dependency_signers; \
-                      DELETE FROM _sqlx_migrations WHERE version > 1";
-    sqlx::raw_sql(first_form)
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') \
+         AND name NOT LIKE 'sqlite_%' AND name <> '_sqlx_migrations' ORDER BY type DESC",
+    )
+    .fetch_all(&store.pool)
+    .await
+    .unwrap();
+    let mut first_form = String::from("PRAGMA foreign_keys = OFF;");
+    for (kind, name) in tables {
+        first_form += &format!("DROP {kind} {name};");
+    }
+    first_form += "PRAGMA foreign_keys = ON; DELETE FROM _sqlx_migrations WHERE version > 1;";
+    first_form += include_str!("../migrations/0001_initial.sql");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(first_form))
         .execute(&store.pool)
         .await
         .unwrap();
@@ -447,7 +548,8 @@ async fn the_file_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
-    commit(&store, &agent(), vec![spend(b"nonce", 2000)])
+    let agent = agent();
+    commit(&store, &agent, vec![spend(&agent, b"nonce", 2000)])
         .await
         .unwrap();
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
