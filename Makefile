@@ -10,7 +10,7 @@ demo: ## the whole life of a Trusted Component on loopback (V=1 decodes every me
 	cargo xtask setup && cargo xtask ta && cargo run --package teep-cli -- demo
 test: ## install what the tests need, check the format, lint, run every test
 	cargo xtask test
-fuzz: ## look for inputs that break the SUIT envelope and processor, SECONDS=60 long
+fuzz: ## look for inputs that break what reads bytes from outside, SECONDS=60 long
 	cargo xtask fuzz --seconds $(or $(SECONDS),60)
 bench: ## what a SUIT manifest costs beyond its cryptography; fails over the bounds
 	cargo bench --package suit --bench cost

@@ -8,10 +8,10 @@ use suit::command::Command;
 use suit::sequence::Place;
 use suit::text::Text;
 use suit::{CommandSequence, Envelope, Limits, Manifest, Member, Section, Severable};
-use suit_fuzz::seeds;
 use teep_cose::TrustAnchors;
+use teep_fuzz::seeds;
 
-fuzz_target!(init: seeds::write(|envelope| Some(envelope.to_vec()), &[]), |input: &[u8]| {
+fuzz_target!(init: seeds::write(seeds::envelopes), |input: &[u8]| {
     let strict = read(input, &SMALL);
     let generous = read(input, &Limits::DEFAULT);
     // What keeps to the lower limits is the same under the higher ones.

@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use suit::{Envelope, Limits};
-use suit_fuzz::signed::Signer;
-use suit_fuzz::{composed, device, seeds};
+use teep_fuzz::signed::Signer;
+use teep_fuzz::{composed, device, seeds};
 
-fuzz_target!(init: seeds::write(manifest, COMPOSED), |input: &[u8]| run(input));
+fuzz_target!(init: seeds::write(manifests), |input: &[u8]| run(input));
 
 fn run(input: &[u8]) {
     let Some((&first, rest)) = input.split_first() else {
@@ -35,8 +35,12 @@ fn run(input: &[u8]) {
     }
 }
 
-fn manifest(envelope: &[u8]) -> Option<Vec<u8>> {
-    Some([&[0x20][..], &seeds::manifest_of(envelope)?].concat())
+fn manifests() -> Vec<Vec<u8>> {
+    let encoded = seeds::envelopes()
+        .into_iter()
+        .filter_map(|envelope| Some([&[0x20][..], &seeds::manifest_of(&envelope)?].concat()));
+    let composed = COMPOSED.iter().map(|input| input.to_vec());
+    encoded.chain(composed).collect()
 }
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::fixed);

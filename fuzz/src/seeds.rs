@@ -1,4 +1,5 @@
-//! Inputs to start from: manifests of our own builder, and the published examples where the folder is.
+//! Inputs to start from: manifests of our own builder, messages of a whole exchange, and the published examples where the
+//! folder is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,26 +7,49 @@ use std::path::{Path, PathBuf};
 use suit::build::{Component, Description, Unsigned};
 use suit::text::{LanguageText, Text, key};
 use suit::{Envelope, Limits, Member};
+use teep_cose::{SignedMessage, cbor};
 
 use crate::composed::{IMAGE, IMAGE_URI};
+use crate::scene::Scene;
 use crate::signed::Signer;
 
-/// Writes the inputs that `of_envelope` makes from envelopes, and `more`, into the folder that the
-/// environment variable `FUZZ_SEEDS` names; nothing if it is not set.
+/// Writes inputs into the folder that the environment variable `FUZZ_SEEDS` names; nothing if it is not set.
 ///
 /// # Panics
-/// If a file cannot be read or written.
-pub fn write(of_envelope: fn(&[u8]) -> Option<Vec<u8>>, more: &[&[u8]]) {
+/// If a file cannot be written.
+pub fn write(inputs: impl FnOnce() -> Vec<Vec<u8>>) {
     let Some(folder) = std::env::var_os("FUZZ_SEEDS").map(PathBuf::from) else {
         return;
     };
-    let envelopes = own().into_iter().chain(published());
-    let inputs = envelopes.filter_map(|envelope| of_envelope(&envelope));
-    let more = more.iter().map(|input| input.to_vec());
-    for (number, input) in inputs.chain(more).enumerate() {
+    for (number, input) in inputs().into_iter().enumerate() {
         let path = folder.join(format!("seed-{number:03}"));
         fs::write(&path, input).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
+}
+
+/// Envelopes of the builder, and published ones.
+#[must_use]
+pub fn envelopes() -> Vec<Vec<u8>> {
+    let published = published("suit").into_iter();
+    let published = published.filter(|bytes| Envelope::decode(bytes, &Limits::DEFAULT).is_ok());
+    own().into_iter().chain(published).collect()
+}
+
+/// TEEP messages without their signatures: the published ones, and those of an exchange.
+#[must_use]
+pub fn payloads() -> Vec<Vec<u8>> {
+    let exchange = Scene::new();
+    let recorded = exchange.messages().into_iter().filter_map(|message| {
+        let signed = SignedMessage::decode(&message, &cbor::Limits::MESSAGE).ok()?;
+        Some(signed.unverified_payload()?.to_vec())
+    });
+    published("teep").into_iter().chain(recorded).collect()
+}
+
+/// Whatever was signed, authenticated or encrypted: the messages of an exchange.
+#[must_use]
+pub fn messages() -> Vec<Vec<u8>> {
+    Scene::new().messages()
 }
 
 /// The manifest of an envelope that can be decoded.
@@ -84,12 +108,13 @@ fn own() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// The published examples in the folder `TEEP_SPEC`, by default beside the project; none if it is absent.
-fn published() -> Vec<Vec<u8>> {
+/// The published examples of a text, in the folder `TEEP_SPEC`, by default beside the project; none if it is absent.
+#[must_use]
+pub fn published(text: &str) -> Vec<Vec<u8>> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/spec");
     let folder = std::env::var_os("TEEP_SPEC").map_or_else(|| default.into(), PathBuf::from);
     let mut files = Vec::new();
-    list(&folder.join("suit"), &mut files);
+    list(&folder.join(text), &mut files);
     if files.is_empty() {
         eprintln!("SEEDS: no published examples in {}", folder.display());
     }
@@ -111,19 +136,17 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The envelope in a file, as bytes or hexadecimal with comments; `None` if it holds something else.
+/// The bytes in a file, as they are or in hexadecimal with comments; `None` if it holds something else.
 fn example(path: &Path) -> Option<Vec<u8>> {
     let name = path.file_name()?.to_str()?;
     let bytes = fs::read(path).ok()?;
-    let bytes = if name.ends_with(".bin") {
-        bytes
+    if name.ends_with(".bin") || name.ends_with(".cbor") {
+        Some(bytes)
     } else if name.contains(".hex") {
-        hexadecimal(&String::from_utf8(bytes).ok()?)?
+        hexadecimal(&String::from_utf8(bytes).ok()?)
     } else {
-        return None;
-    };
-    Envelope::decode(&bytes, &Limits::DEFAULT).ok()?;
-    Some(bytes)
+        None
+    }
 }
 
 /// Comments stand after `#` and between `/`.

@@ -45,7 +45,7 @@ fn all(targets: &[&str], seconds: u32) -> Result<(), String> {
     let programs = build(&folder)?;
     println!(
         "fuzzing {} for {seconds} s, corpus in {}",
-        targets.join(" and "),
+        targets.join(", "),
         folder.join("corpus").display()
     );
     let started: Vec<Run<'_>> = targets
@@ -184,7 +184,17 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> String {
     format!("{} cannot {what}: {error}", path.display())
 }
 
-const TARGETS: [&str; 2] = ["envelope", "processor"];
+const TARGETS: [&str; 9] = [
+    "envelope",
+    "processor",
+    "message",
+    "cose",
+    "keys",
+    "eat",
+    "report",
+    "agent",
+    "tam",
+];
 const DEFAULT_SECONDS: u32 = 60;
 const SHORT_SECONDS: u32 = 10;
 

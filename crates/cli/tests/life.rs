@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use teep::{Message, recognise_generation};
+use teep_cose::SignedMessage;
+use teep_cose::cbor::Limits;
+
 const TEEP: &str = env!("CARGO_BIN_EXE_teep");
 const COMPONENT: &str = "TEEP-Device/counter/ta";
 const KILLS: u32 = 32;
@@ -31,11 +35,16 @@ struct Tam {
 
 impl Tam {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "off", Stdio::null())
+    }
+
+    fn start_with(folder: &Path, log_level: &str, log: Stdio) -> Self {
         let mut child = Command::new(TEEP)
             .args(["tam", "serve", "--listen", "127.0.0.1:0", "--folder"])
             .arg(folder)
+            .env("TEEP_LOG", log_level)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -266,6 +275,67 @@ fn a_tam_survives_kill_9_at_any_moment() {
         .args(["device", "request", COMPONENT, "--tam", &uri]));
     assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
     tam.kill();
+}
+
+/// All that the TAM can be made to log while a device proves itself and gets what it asks for.
+///
+/// Proves: T-197
+#[test]
+fn the_log_holds_no_secret() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    let log = std::fs::File::create(stage.path("log")).unwrap();
+    let tam = Tam::start_with(&stage.path("tam"), "trace", log.into());
+    stage.provision(&tam, &["signer"]);
+    stage.publish(&tam, 1, 1);
+    let request = ["device", "request", COMPONENT, "--record", "recorded"];
+    run(stage.teep(&tam).args(request));
+    tam.kill();
+    let log = std::fs::read(stage.path("log")).unwrap();
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("the Evidence was appraised"), "{log}");
+
+    let mut secrets = vec![evidence(&stage.path("recorded"))];
+    for key in std::fs::read_dir(stage.path("tam/keys")).unwrap() {
+        let key = std::fs::read(key.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&key);
+        let lines = text.lines().filter(|line| !line.starts_with("-----"));
+        for line in lines.filter(|line| line.len() >= 16) {
+            assert!(!log.contains(line), "a line of a key in {log}");
+        }
+        secrets.push(key);
+    }
+    for part in secrets.iter().flat_map(|secret| secret.chunks_exact(16)) {
+        let hexadecimal: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{part:?}");
+        for form in [
+            &hexadecimal,
+            &hexadecimal.to_uppercase(),
+            list.trim_matches(['[', ']']),
+        ] {
+            assert!(!log.contains(form), "{form} in {log}");
+        }
+    }
+}
+
+/// The Evidence in the QueryResponse that was recorded.
+fn evidence(recorded: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(recorded).unwrap();
+    let messages = files.filter_map(|file| {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let signed = SignedMessage::decode(&bytes, &Limits::MESSAGE).ok()?;
+        let (_, message) = recognise_generation(&signed, None, &Limits::MESSAGE).unwrap();
+        Some(message)
+    });
+    let mut evidence = messages.filter_map(|message| match message {
+        Message::QueryResponse(response) => response.attestation_payload,
+        _ => None,
+    });
+    evidence
+        .next()
+        .expect("the device was asked to prove itself")
+        .bytes
 }
 
 fn ta_folder() -> PathBuf {

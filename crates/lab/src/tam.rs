@@ -8,7 +8,7 @@ use teep::{Generation, Message, Token};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Attempts, Authenticated, Change, Decision, Device, Dropped, FailedManifest, Installed,
+    Attempts, Authenticated, Change, Decision, Device, Done, Dropped, FailedManifest, Installed,
     KnownComponent, Minter, Outcome, Policy, Published, Received, Reply, SentManifest, SentUpdate,
     Snapshot, Tam, Withdrawn,
 };
@@ -47,6 +47,13 @@ pub struct TamStore {
     spent: BTreeMap<(Thumbprint, Vec<u8>), u64>,
     /// Errors of strangers to QueryRequests, in a row.
     strangers: BTreeMap<Thumbprint, Attempts>,
+}
+
+/// A decision on a message, whose reply may not leave before it is committed.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    done: Done,
+    reply: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +174,8 @@ impl TamNode {
         if message.is_empty() {
             return self.tam.connect(self.generation, now, random);
         }
-        match self.answer(message, now, random) {
+        let decided = self.decide(message, now, random);
+        match decided.and_then(|decided| self.commit(decided, now)) {
             Ok(reply) => reply,
             Err(dropped) => {
                 self.dropped.push(dropped);
@@ -176,17 +184,21 @@ impl TamNode {
         }
     }
 
-    fn answer(
-        &mut self,
+    /// The first half of a POST: what one of the TAM's replicas decides on a message by what the store holds now.
+    ///
+    /// # Errors
+    /// [`Dropped`].
+    pub fn decide(
+        &self,
         message: &[u8],
         now: u64,
         random: &mut SeededRandom,
-    ) -> Result<Vec<u8>, Dropped> {
+    ) -> Result<Decided, Dropped> {
         let received = self.tam.open(message, self.generation)?;
         let known = self.sender(&received);
         let authenticated = received.authenticate(&self.tam, known)?;
         let snapshot = self.snapshot(&authenticated);
-        let done = match self.tam.decide(authenticated, &snapshot, now, random)? {
+        let mut done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
             Outcome::Appraise(appraise) => {
                 let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
@@ -202,10 +214,21 @@ impl TamNode {
                     .resume(appraise.then, appraised, &snapshot, now, random)?
             }
         };
-        self.commit(&done.changes, now)?;
-        self.decisions.extend(done.decisions);
-        let reply = done.reply.map(|reply| self.seal(reply));
-        Ok(reply.unwrap_or_default())
+        let reply = done.reply.take().map(|reply| self.seal(reply));
+        Ok(Decided {
+            done,
+            reply: reply.unwrap_or_default(),
+        })
+    }
+
+    /// The second half: the decision becomes part of the store, and the reply may leave.
+    ///
+    /// # Errors
+    /// [`Dropped`] if another replica has committed since what makes the decision void.
+    pub fn commit(&mut self, decided: Decided, now: u64) -> Result<Vec<u8>, Dropped> {
+        self.apply(&decided.done.changes, now)?;
+        self.decisions.extend(decided.done.decisions);
+        Ok(decided.reply)
     }
 
     fn sender(&self, received: &Received) -> Option<&Device> {
@@ -250,7 +273,7 @@ impl TamNode {
     }
 
     /// All changes or none.
-    fn commit(&mut self, changes: &[Change], now: u64) -> Result<(), Dropped> {
+    fn apply(&mut self, changes: &[Change], now: u64) -> Result<(), Dropped> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -261,10 +284,17 @@ impl TamNode {
             self.store.spent.contains_key(&(*agent, nonce.clone()))
         };
         let spends_twice = changes.iter().any(
-            |change| matches!(change, Change::Spend { agent, nonce, .. } if is_spent(agent, nonce)),
+            |change| matches!(change, Change::Spend { agent, nonce, expires } if *expires <= now || is_spent(agent, nonce)),
         );
         if spends_twice {
             return Err(Dropped::Token(teep_tam::TokenError::NotOurs));
+        }
+        let outstanding = |token: &Token| self.store.sent.iter().any(|sent| sent.token == *token);
+        let answers_twice = changes
+            .iter()
+            .any(|change| matches!(change, Change::Answered { token, .. } if !outstanding(token)));
+        if answers_twice {
+            return Err(Dropped::NoSuchUpdate);
         }
         for change in changes {
             match change {

@@ -134,6 +134,11 @@ impl MemoryTee {
         &self.storage
     }
 
+    /// Puts all that is stored back to what it was.
+    pub fn put_back(&mut self, storage: Storage) {
+        self.storage = storage;
+    }
+
     /// How many slots are in use.
     #[must_use]
     pub fn slot_count(&self) -> usize {

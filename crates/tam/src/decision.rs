@@ -60,7 +60,8 @@ impl Reply {
 pub enum Change {
     /// A device has used a challenge: it must not have done so before, else the whole decision is void
     /// (T-023, T-024). Another device may use the same one, since one QueryRequest may have gone to many. It
-    /// may be forgotten after `expires`.
+    /// may be forgotten after `expires`, so a decision that is committed later than that is void, too: the use
+    /// may have been forgotten already.
     Spend {
         /// The key of the Agent.
         agent: Thumbprint,

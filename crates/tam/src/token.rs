@@ -85,15 +85,17 @@ impl Minter {
         Token::new(self.mint(Use::Update, now, random)).expect("57 bytes are within 8 to 64")
     }
 
-    /// Checks that `nonce` is a challenge of this TAM that has not expired; returns when it will.
+    /// Checks that `nonce` is a challenge of this TAM that has not expired; returns until when its use must
+    /// be remembered: a little longer, since the clock of another replica may be behind.
     ///
     /// # Errors
     /// [`TokenError`].
     pub fn check_challenge(&self, nonce: &[u8], now: u64) -> Result<u64, TokenError> {
-        match <&[u8; SHORT_LENGTH]>::try_from(nonce) {
+        let expires = match <&[u8; SHORT_LENGTH]>::try_from(nonce) {
             Ok(short) => self.check_short(short, now),
             Err(_) => self.check(Use::Challenge, nonce, now),
-        }
+        }?;
+        Ok(expires.saturating_add(SKEW_SECONDS))
     }
 
     /// Checks that `token` is an Update token of this TAM that has not expired; returns when it will.
@@ -203,6 +205,21 @@ mod tests {
         );
     }
 
+    /// What one replica forgets by its clock, no other one takes by a clock that is behind.
+    ///
+    /// Proves: T-024
+    #[test]
+    fn a_challenge_is_remembered_until_no_replica_takes_it() {
+        let challenge = minter().challenge(ChallengeForm::Long, 1000, &mut Counter::default());
+        let remembered = minter()
+            .check_challenge(challenge.as_bytes(), 1050)
+            .unwrap();
+        assert_eq!(
+            minter().check_challenge(challenge.as_bytes(), remembered - SKEW_SECONDS),
+            Err(TokenError::Expired)
+        );
+    }
+
     /// Proves: T-019, T-127
     #[test]
     fn a_token_serves_only_what_it_was_made_for() {
@@ -214,7 +231,7 @@ mod tests {
         );
         assert_eq!(
             minter().check_challenge(challenge.as_bytes(), 1000),
-            Ok(1100)
+            Ok(1160)
         );
     }
 

@@ -123,7 +123,7 @@ impl Store {
         }
         let mut transaction = self.begin_write().await?;
         for change in &done.changes {
-            apply(&mut transaction, change).await?;
+            apply(&mut transaction, change, now).await?;
         }
         decisions::record(&mut transaction, agent, &done.decisions, now).await?;
         Ok(transaction.commit().await?)
@@ -133,6 +133,7 @@ impl Store {
 async fn apply(
     transaction: &mut Transaction<'static, Sqlite>,
     change: &Change,
+    now: u64,
 ) -> Result<(), CommitError> {
     match change {
         Change::Spend {
@@ -140,6 +141,11 @@ async fn apply(
             nonce,
             expires,
         } => {
+            // T-021 (4.2) a decision that waited so long may find that the row of the first is gone.
+            require(
+                u64::from(*expires > now),
+                "the token or challenge has expired since (T-021)",
+            )?;
             // T-023, T-024 (4.2) single use, across replicas too: the second finds the row.
             let spent = sqlx::query(
                 "INSERT INTO spent (agent, nonce, expires) SELECT ?1, ?2, ?3 \

@@ -132,6 +132,24 @@ async fn a_token_is_spent_once_across_connections_and_restarts() {
 }
 
 /// Proves: T-023, T-024
+/// Two replicas have decided on the same message, one of them is slow, and what the other one spent is forgotten.
+///
+/// Proves: T-021, T-024
+#[tokio::test]
+async fn a_decision_that_waited_beyond_the_expiry_is_void() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let agent = agent();
+    let done = Done {
+        changes: vec![spend(&agent, b"challenge", 1000)],
+        ..Done::default()
+    };
+    let commit = async |now| store.commit(&agent.thumbprint(), &done, now).await;
+    commit(999).await.unwrap();
+    store.forget_expired(1000).await.unwrap();
+    assert!(matches!(commit(1000).await, Err(CommitError::Void(_))));
+}
+
 #[tokio::test]
 async fn of_many_at_once_one_spends_the_token() {
     let folder = tempfile::tempdir().unwrap();
