@@ -29,7 +29,7 @@ fn installed() -> World {
 
 /// The demo's third and fourth step.
 ///
-/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162
+/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162, T-165
 #[test]
 fn installs_from_the_envelope_with_both_suites() {
     for algorithm in Algorithm::TEEP {
