@@ -413,3 +413,45 @@ fn errors_in_a_description_name_key_and_line() {
         assert!(!folder.path().join("counter.suit").exists());
     }
 }
+
+/// Proves: A-18
+#[test]
+fn a_store_of_trust_anchors_is_made_for_devices_in_the_field() {
+    let folder = folder();
+    let teep = |arguments: &str| teep(folder.path(), arguments);
+    assert_eq!(code(&teep("key generate admin.pem")), 0);
+    let name = "TEEP-Agent/trust-anchors/signers";
+    let signers = "device anchors signers --signer admin.pem.pub";
+    let locked_out = teep(&format!("{signers} signers.cbor"));
+    assert_eq!(code(&locked_out), 2, "{}", stderr(&locked_out));
+    assert!(stderr(&locked_out).contains("--permit"));
+    let made = teep(&format!(
+        "{signers} --permit admin.pem.pub={name} signers.cbor"
+    ));
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    assert!(stdout(&made).contains(name));
+    assert!(fs::read(folder.path().join("signers.cbor")).unwrap().len() > 100);
+    let tams = "device anchors tams --tam http://a.example/tam --tam-key";
+    let stray = teep(&format!(
+        "{tams} http://b.example/tam=admin.pem.pub tams.cbor"
+    ));
+    assert_eq!(code(&stray), 2, "a key of a TAM that is not there");
+    let made = teep(&format!(
+        "{tams} http://a.example/tam=admin.pem.pub tams.cbor"
+    ));
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    assert_eq!(
+        code(&teep("device anchors verifiers verifiers.cbor")),
+        2,
+        "nobody"
+    );
+    let made = teep("device anchors verifiers --verifier admin.pem.pub verifiers.cbor");
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    // A device that wants its TAM attested must believe somebody.
+    let init =
+        "device init --tam http://a.example/tam --tam-key admin.pem.pub --signer admin.pem.pub";
+    let attested = format!("{init} --attested-tam http://a.example/tam");
+    assert_eq!(code(&teep(&attested)), 2);
+    let device = teep(&format!("{attested} --verifier admin.pem.pub"));
+    assert_eq!(code(&device), 0, "{}", stderr(&device));
+}

@@ -103,34 +103,28 @@ impl Claims {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes, "claims", &LIMITS)?;
         let mut claims = Self::default();
-        for _ in 0..reader.map("claims")? {
-            // Keys may also be text (private claims); those are all unknown.
-            if reader.kind("claim key")? != Kind::Integer {
-                reader.raw("claim key")?;
-                reader.raw("claim")?;
-                continue;
-            }
-            match reader.int("claim key")? {
+        decode_map(&mut reader, "claims", |key, reader| {
+            match key {
                 EXP => claims.exp = Some(reader.uint("exp")?),
                 IAT => claims.iat = Some(reader.uint("iat")?),
-                CNF => claims.cnf = Some(Confirmation::decode(&mut reader)?),
+                CNF => claims.cnf = Some(Confirmation::decode(reader)?),
                 EAT_NONCE => {
-                    claims.eat_nonce =
-                        Some(ByteString::decode(&mut reader, "eat_nonce", NONCE_SIZE)?)
+                    claims.eat_nonce = Some(ByteString::decode(reader, "eat_nonce", NONCE_SIZE)?);
                 }
-                UEID => claims.ueid = Some(ByteString::decode(&mut reader, "ueid", UEID_SIZE)?),
-                OEMID => claims.oemid = Some(OemId::decode(&mut reader)?),
+                UEID => claims.ueid = Some(ByteString::decode(reader, "ueid", UEID_SIZE)?),
+                OEMID => claims.oemid = Some(OemId::decode(reader)?),
                 HWMODEL => {
-                    claims.hwmodel = Some(ByteString::decode(&mut reader, "hwmodel", HWMODEL_SIZE)?)
+                    claims.hwmodel = Some(ByteString::decode(reader, "hwmodel", HWMODEL_SIZE)?);
                 }
-                HWVERSION => claims.hwversion = Some(Version::decode(&mut reader, "hwversion")?),
+                HWVERSION => claims.hwversion = Some(Version::decode(reader, "hwversion")?),
                 EAT_PROFILE => claims.eat_profile = Some(reader.text("eat_profile")?.into()),
                 SWNAME => claims.swname = Some(reader.text("swname")?.into()),
-                SWVERSION => claims.swversion = Some(Version::decode(&mut reader, "swversion")?),
-                MANIFESTS => claims.manifests = Manifest::decode_list(&mut reader)?,
-                _ => drop(reader.raw("claim")?),
+                SWVERSION => claims.swversion = Some(Version::decode(reader, "swversion")?),
+                MANIFESTS => claims.manifests = Manifest::decode_list(reader)?,
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         Ok(claims)
     }
 }
@@ -237,6 +231,27 @@ impl fmt::Display for Version {
     }
 }
 
+/// Gives each entry of a map to `entry`, which says whether it knows the key and has read the value.
+/// Entries that it does not know are ignored, and so are those whose keys are text (private claims).
+pub(crate) fn decode_map<'b>(
+    reader: &mut Reader<'b>,
+    field: &'static str,
+    mut entry: impl FnMut(i64, &mut Reader<'b>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    for _ in 0..reader.map(field)? {
+        if reader.kind(field)? != Kind::Integer {
+            reader.raw(field)?;
+            reader.raw(field)?;
+            continue;
+        }
+        let key = reader.int(field)?;
+        if !entry(key, reader)? {
+            reader.raw(field)?;
+        }
+    }
+    Ok(())
+}
+
 /// Collects the entries of a map, whose number stands before them.
 #[derive(Default)]
 pub(crate) struct MapWriter {
@@ -270,14 +285,15 @@ pub const LIMITS: Limits = Limits {
 
 // Keys of the IANA CWT Claims registry.
 const EXP: i64 = 4;
-const IAT: i64 = 6;
-const CNF: i64 = 8;
-const EAT_NONCE: i64 = 10;
+pub(crate) const IAT: i64 = 6;
+pub(crate) const CNF: i64 = 8;
+pub(crate) const EAT_NONCE: i64 = 10;
 const UEID: i64 = 256;
 const OEMID: i64 = 258;
 const HWMODEL: i64 = 259;
 const HWVERSION: i64 = 260;
-const EAT_PROFILE: i64 = 265;
+pub(crate) const EAT_PROFILE: i64 = 265;
+pub(crate) const SUBMODS: i64 = 266;
 const SWNAME: i64 = 270;
 const SWVERSION: i64 = 271;
 /// Not 273 as in the draft's example: that is `measurements` (RFC 9711 section 4.2.16).
@@ -285,7 +301,7 @@ const MANIFESTS: i64 = 272;
 
 const MULTIPART_NUMERIC: i64 = 1;
 
-const NONCE_SIZE: &str = "a single byte string of 8 to 64 bytes";
+pub(crate) const NONCE_SIZE: &str = "a single byte string of 8 to 64 bytes";
 const UEID_SIZE: &str = "7 to 33 bytes";
 const HWMODEL_SIZE: &str = "1 to 32 bytes";
 

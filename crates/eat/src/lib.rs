@@ -33,7 +33,7 @@
 //!     hwmodel: b"model 1".as_slice().try_into()?,
 //!     hwversion: eat::Version::multipart("1.3.4"),
 //!     manifests: vec![eat::SuitReference::sha256("urn:example:agent", [7; 32]).into()],
-//!     cnf: claims.cnf.expect("set above"),
+//!     cnf: claims.cnf,
 //!     nonce: claims.eat_nonce,
 //!     issued_at: Some(1_800_000_000),
 //!     expires_at: Some(1_800_003_600),
@@ -57,6 +57,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod ar4si;
 pub mod byte_string;
 pub mod claims;
 pub mod confirmation;
@@ -67,6 +68,7 @@ pub mod profile;
 pub mod result;
 mod token;
 
+pub use ar4si::{AR4SI_MEDIA_TYPE, Ear, TrustworthinessVector};
 pub use byte_string::{HardwareModel, Nonce, Ueid};
 pub use claims::{Claims, OemId, Version};
 pub use confirmation::Confirmation;

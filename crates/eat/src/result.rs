@@ -24,8 +24,9 @@ pub struct AttestationResult {
     pub hwversion: Version,
     /// The software of the TEE: the Agent and what it depends on. At least one.
     pub manifests: Vec<Manifest>,
-    /// The key that the Agent signs its TEEP messages with.
-    pub cnf: Confirmation,
+    /// The key that the Agent signs its TEEP messages with. The profile asks for it (T-117); some attestation
+    /// technologies know no key of the Agent's, so a receiver may choose to do without.
+    pub cnf: Option<Confirmation>,
     /// The nonce of the Evidence, where freshness is shown by one.
     pub nonce: Option<Nonce>,
     /// When it was made, in seconds since the epoch.
@@ -41,7 +42,7 @@ impl AttestationResult {
         let claims = Claims {
             exp: self.expires_at,
             iat: self.issued_at,
-            cnf: Some(self.cnf.clone()),
+            cnf: self.cnf.clone(),
             eat_nonce: self.nonce.clone(),
             ueid: Some(self.ueid.clone()),
             oemid: Some(self.oemid),
@@ -107,11 +108,21 @@ impl AttestationResult {
     pub fn confirms(&self, agent_key: &Thumbprint) -> bool {
         // T-138 (7.1.1.1) cnf names the key that signed the message: else another device's result
         // would do.
-        self.cnf.confirms(agent_key)
+        let cnf = self.cnf.as_ref();
+        cnf.is_some_and(|cnf| cnf.confirms(agent_key))
+    }
+
+    /// Whether it was made no longer than `maximum_age_seconds` before `now` (seconds since the epoch), as
+    /// far as it says when.
+    #[must_use]
+    pub fn is_recent(&self, now: u64, maximum_age_seconds: u64) -> bool {
+        // T-183 (9) the timestamp mechanism: no challenge is needed, but both clocks must be right.
+        let oldest = now.saturating_sub(maximum_age_seconds.saturating_add(freshness::CLOCK_SKEW));
+        self.issued_at.is_some_and(|at| at >= oldest)
     }
 
     fn complete(claims: Claims) -> Result<Self, Error> {
-        // T-117 (5) these six are required: the TAM decides by them.
+        // T-117 (5) these are required: the TAM decides by them. The sixth, cnf, only the receiver can judge.
         if claims.manifests.is_empty() {
             return Err(Error::MissingClaim("manifests"));
         }
@@ -126,7 +137,7 @@ impl AttestationResult {
             hwmodel: claims.hwmodel.ok_or(Error::MissingClaim("hwmodel"))?,
             hwversion: claims.hwversion.ok_or(Error::MissingClaim("hwversion"))?,
             manifests: claims.manifests,
-            cnf: cnf.ok_or(Error::MissingClaim("cnf"))?,
+            cnf,
             nonce: claims.eat_nonce,
             issued_at: claims.iat,
             expires_at: claims.exp,
@@ -156,7 +167,7 @@ mod tests {
             hwmodel: b"model".as_slice().try_into().unwrap(),
             hwversion: Version::multipart("1.3.4"),
             manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
-            cnf: Confirmation::of_key(key(Algorithm::Esp256, 2).public_key()),
+            cnf: Some(Confirmation::of_key(key(Algorithm::Esp256, 2).public_key())),
             nonce: Some(b"challenge".as_slice().try_into().unwrap()),
             issued_at: Some(NOW),
             expires_at: Some(NOW + 3600),
@@ -232,6 +243,20 @@ mod tests {
         assert_eq!(error, Err(SignatureError::NoSupportedAlgorithm.into()));
     }
 
+    /// Proves: T-183
+    #[test]
+    fn a_result_says_how_old_it_is() {
+        let received = verify(&signed(&result()), NOW).unwrap();
+        assert!(received.is_recent(NOW, 0));
+        assert!(received.is_recent(NOW + 100 + freshness::CLOCK_SKEW, 100));
+        assert!(!received.is_recent(NOW + 101 + freshness::CLOCK_SKEW, 100));
+        let undated = AttestationResult {
+            issued_at: None,
+            ..result()
+        };
+        assert!(!undated.is_recent(NOW, u64::MAX), "nobody knows");
+    }
+
     #[test]
     fn a_stale_result_is_refused() {
         let bytes = signed(&result());
@@ -269,9 +294,11 @@ mod tests {
         assert_eq!(missing(|claims| claims.hwmodel = None), "hwmodel");
         assert_eq!(missing(|claims| claims.hwversion = None), "hwversion");
         assert_eq!(missing(|claims| claims.manifests.clear()), "manifests");
-        assert_eq!(missing(|claims| claims.cnf = None), "cnf");
-        let empty = |claims: &mut Claims| claims.cnf = Some(Confirmation::default());
-        assert_eq!(missing(empty), "cnf");
+        // Without cnf it confirms nobody's key; a receiver that goes without has to say so.
+        let unbound = verify_changed(|claims| claims.cnf = None).unwrap();
+        let empty = verify_changed(|claims| claims.cnf = Some(Confirmation::default())).unwrap();
+        assert_eq!((&unbound.cnf, &empty.cnf), (&None, &None));
+        assert!(!unbound.confirms(&agent()));
     }
 
     /// Proves: T-119

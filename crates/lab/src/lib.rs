@@ -41,7 +41,7 @@ pub use network::{Fault, Network, Node, Recorded, read, read_as_written, reports
 pub use parcel::Parcel;
 /// Randomness that repeats itself for the same seed, so that a story can be told again.
 pub type SeededRandom = chacha20::ChaCha20Rng;
-pub use tam::{Decided, TamNode, TamStore};
+pub use tam::{Decided, Proof, TamNode, TamStore};
 pub use tam_verifier::TamVerifier;
 pub use tee::{MemoryTee, Storage};
 pub use trusted_component::{CLASS, Image, TrustedComponent, VENDOR, id, manifest_id};

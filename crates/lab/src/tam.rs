@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use eat::Profile;
 use suit::ComponentIdentifier;
-use teep::{Generation, Message, Token};
+use teep::{AttestationPayload, Generation, Message, Token};
+use teep_cose::encrypt::{Curve, DecryptionKey, RecipientKey};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Attempts, Authenticated, Change, Decision, Device, Done, Dropped, FailedManifest, Installed,
-    KnownComponent, Minter, Outcome, Policy, Published, Received, Reply, SentManifest, SentUpdate,
-    Snapshot, Tam, Withdrawn,
+    Appraisal, Appraise, Attempts, Authenticated, Change, Decision, Device, Done, Dropped,
+    FailedManifest, Installed, KnownComponent, Minter, Outcome, Policy, Prove, Published, Received,
+    Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, Withdrawn,
 };
-use teep_verifier::{Endorsement, Verifier};
+use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
-use crate::{SeededRandom, TrustedComponent};
+use crate::{SeededRandom, TamVerifier, TrustedComponent};
 
 /// A TAM as a node of the world.
 pub struct TamNode {
@@ -22,8 +23,15 @@ pub struct TamNode {
     pub tam: Tam,
     /// What those are asked in who come to it.
     pub generation: &'static Generation,
-    verifier: Verifier,
+    /// Its Verifier.
+    pub verifier: Verifier,
     endorsements: BTreeMap<Thumbprint, Endorsement>,
+    /// What the Verifier asks of each model.
+    pub reference_values: Vec<ReferenceValue>,
+    /// Which manifests are remedies, and for what: their names, models and software.
+    pub remedies: Vec<(ComponentIdentifier, Option<Vec<u8>>, Option<String>)>,
+    /// What an Agent gets that wants the TAM attested.
+    pub proof: Proof,
     /// What the TAM remembers.
     pub store: TamStore,
     /// What is published, with the envelopes.
@@ -32,10 +40,21 @@ pub struct TamNode {
     withdrawn: Vec<Withdrawn>,
     /// What was decided, in order.
     pub decisions: Vec<Decision>,
-    /// Every challenge and token that was honoured, in order: each stands here once at most.
+    /// Every token that was honoured, and every challenge behind the name of the key that answered it, in
+    /// order: each stands here once at most.
     pub honoured: Vec<Vec<u8>>,
     /// Why messages were dropped, in order.
     pub dropped: Vec<Dropped>,
+}
+
+/// How a TAM shows what it is.
+pub struct Proof {
+    /// The machine that it runs on, and the Verifier that devices trust with it.
+    verifier: TamVerifier,
+    /// Whether the Agent gets Evidence; else an Attestation Result.
+    pub is_evidence: bool,
+    /// When set, what is shown whatever the Agent asked.
+    pub instead: Option<AttestationPayload>,
 }
 
 /// What a TAM remembers of devices: compare it before and after to see that nothing has changed.
@@ -73,8 +92,10 @@ struct KnownDevice {
 
 impl TamNode {
     /// A TAM with new keys and a Verifier of its own.
-    pub fn new(random: &mut SeededRandom) -> Self {
+    pub fn new(tam_verifier: TamVerifier, random: &mut SeededRandom) -> Self {
         let verifier = SigningKey::generate(Algorithm::Esp256, random);
+        let decryption_keys =
+            [Curve::P256, Curve::X25519].map(|curve| DecryptionKey::generate(curve, random));
         let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
         let mut mac_key = [0; 32];
         rand_core::Rng::fill_bytes(random, &mut mac_key);
@@ -86,11 +107,20 @@ impl TamNode {
                 verifiers,
                 agent_keys: TrustAnchors::new(),
                 profile: Profile::default(),
+                decryption_keys: decryption_keys.to_vec(),
+                suit_reports: Vec::new(),
                 policy: Policy::default(),
             },
             generation: &Generation::DRAFT_26,
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),
+            reference_values: Vec::new(),
+            remedies: Vec::new(),
+            proof: Proof {
+                verifier: tam_verifier,
+                is_evidence: false,
+                instead: None,
+            },
             store: TamStore::default(),
             published: Vec::new(),
             withdrawn: Vec::new(),
@@ -184,6 +214,13 @@ impl TamNode {
         }
     }
 
+    /// The keys that devices encrypt to.
+    #[must_use]
+    pub fn encryption_keys(&self) -> Vec<RecipientKey> {
+        let keys = self.tam.decryption_keys.iter();
+        keys.filter_map(DecryptionKey::public_key).collect()
+    }
+
     /// The first half of a POST: what one of the TAM's replicas decides on a message by what the store holds now.
     ///
     /// # Errors
@@ -200,18 +237,28 @@ impl TamNode {
         let snapshot = self.snapshot(&authenticated);
         let mut done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
-            Outcome::Appraise(appraise) => {
-                let lookup = |key: &Thumbprint| self.endorsements.get(key).cloned();
-                let result =
-                    self.verifier
-                        .appraise(&appraise.format, &appraise.evidence, lookup, now);
-                let refusal = result.as_ref().err().map(ToString::to_string);
-                let appraised = match (&result, &refusal) {
-                    (Ok(result), _) => Ok(&result[..]),
-                    (Err(_), reason) => Err(reason.as_deref().unwrap_or_default()),
+            Outcome::Appraise(Appraise {
+                format,
+                evidence,
+                then,
+            }) => {
+                let appraised = self.appraise(&format, &evidence, now);
+                let reason = appraised.as_ref().err().map(ToString::to_string);
+                let appraisal = match &appraised {
+                    Ok(appraised) => Appraisal::Passed {
+                        result: &appraised.result,
+                        ar4si: Some(&appraised.ar4si),
+                    },
+                    Err(refusal) => Appraisal::Failed {
+                        reason: reason.as_deref().unwrap_or_default(),
+                        shortfall: shortfall(refusal),
+                    },
                 };
-                self.tam
-                    .resume(appraise.then, appraised, &snapshot, now, random)?
+                self.tam.resume(then, &appraisal, &snapshot, now, random)?
+            }
+            Outcome::Prove(prove) => {
+                let payload = self.proof(&prove, now);
+                self.tam.prove(prove.then, payload, now, random)
             }
         };
         let reply = done.reply.take().map(|reply| self.seal(reply));
@@ -229,6 +276,44 @@ impl TamNode {
         self.apply(&decided.done.changes, now)?;
         self.decisions.extend(decided.done.decisions);
         Ok(decided.reply)
+    }
+
+    fn appraise(&self, format: &str, evidence: &[u8], now: u64) -> Result<Appraised, Refusal> {
+        let lookup = |key: &Thumbprint| {
+            let endorsement = self.endorsements.get(key)?.clone();
+            let mut values = self.reference_values.iter();
+            let of_model = |value: &&ReferenceValue| value.hwmodel == endorsement.hwmodel;
+            Some(Known {
+                reference_value: values.find(of_model).cloned(),
+                endorsement,
+            })
+        };
+        self.verifier.appraise(format, evidence, lookup, now)
+    }
+
+    /// What the TAM shows of itself.
+    fn proof(&self, prove: &Prove, now: u64) -> AttestationPayload {
+        let Proof {
+            verifier,
+            is_evidence,
+            instead,
+        } = &self.proof;
+        if let Some(instead) = instead {
+            return instead.clone();
+        }
+        let challenge = prove.challenge.as_deref().unwrap_or_default();
+        let (format, evidence) = verifier.evidence(challenge, &prove.tam_key);
+        if *is_evidence {
+            return AttestationPayload {
+                format: Some(format.into()),
+                bytes: evidence,
+            };
+        }
+        let result = verifier.appraise(format, &evidence, now);
+        AttestationPayload {
+            format: None,
+            bytes: result.expect("the TAM's own Evidence is good"),
+        }
     }
 
     fn sender(&self, received: &Received) -> Option<&Device> {
@@ -255,10 +340,27 @@ impl TamNode {
             withdrawn: self.withdrawn.clone(),
             known: known.map(|known| known.brought.clone()).unwrap_or_default(),
             failed: known.map(|known| known.failed.clone()).unwrap_or_default(),
+            remedies: self.remedies(),
             queries: known.map_or(stranger.unwrap_or_default(), |known| known.queries),
             updates: known.map(|known| known.updates).unwrap_or_default(),
             honoured: spent.filter(|(spender, _)| *spender == agent).count() as u64,
         }
+    }
+
+    fn remedies(&self) -> Vec<Remedy> {
+        let newest = |id: &ComponentIdentifier| {
+            let same = self.published.iter().map(|(published, _)| published);
+            let same = same.filter(|published| published.manifest_component_id == *id);
+            same.max_by_key(|published| published.sequence_number)
+        };
+        let remedies = self.remedies.iter().filter_map(|(id, hwmodel, software)| {
+            Some(Remedy {
+                published: newest(id)?.clone(),
+                hwmodel: hwmodel.clone(),
+                software: software.clone(),
+            })
+        });
+        remedies.collect()
     }
 
     fn seal(&self, reply: Reply) -> Vec<u8> {
@@ -303,7 +405,8 @@ impl TamNode {
                     nonce,
                     expires,
                 } => {
-                    self.honoured.push(nonce.clone());
+                    // One QueryRequest may go to many: a challenge counts once for each key.
+                    self.honoured.push([agent.as_ref(), nonce].concat());
                     self.store.spent.insert((*agent, nonce.clone()), *expires);
                 }
                 Change::Seen {
@@ -432,4 +535,16 @@ impl TamNode {
             }
         }
     }
+}
+
+fn shortfall(refusal: &Refusal) -> Option<Shortfall> {
+    let Refusal::SoftwareNotAccepted(shortfall) = refusal else {
+        return None;
+    };
+    Some(Shortfall {
+        nonce: shortfall.nonce.as_deref().map(<[u8]>::to_vec),
+        agent: shortfall.agent,
+        hwmodel: shortfall.hwmodel.to_vec(),
+        outdated: shortfall.outdated.clone(),
+    })
 }

@@ -2,11 +2,12 @@
 
 use eat::{AttestationResult, Claims, Confirmation, EVIDENCE_MEDIA_TYPE, Profile, SuitReference};
 use teep_cose::{Algorithm, PublicKey, SigningKey};
-use teep_verifier::{Endorsement, Verifier};
+use teep_verifier::{Endorsement, Known, Verifier};
 
 use crate::SeededRandom;
 
-/// A Verifier, and the one kind of machine that it endorses.
+/// A Verifier, and the one machine that it endorses: every TAM runs on it.
+#[derive(Clone)]
 pub struct TamVerifier {
     verifier: Verifier,
     key: SigningKey,
@@ -28,6 +29,7 @@ impl TamVerifier {
                 .try_into()
                 .expect("10 bytes are within 1 to 32"),
             hwversion: eat::Version::multipart("1.0.0"),
+            software: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32])],
         };
         Self {
             verifier: Verifier::new(key.clone()),
@@ -46,11 +48,14 @@ impl TamVerifier {
     /// The Attestation Result for Evidence; `None` if it makes nothing of it.
     #[must_use]
     pub fn appraise(&self, format: &str, evidence: &[u8], now: u64) -> Option<Vec<u8>> {
-        let endorsement = self.endorsement.clone();
-        let result = self
+        let known = Known {
+            endorsement: self.endorsement.clone(),
+            reference_value: None,
+        };
+        let appraised = self
             .verifier
-            .appraise(format, evidence, |_| Some(endorsement), now);
-        result.ok()
+            .appraise(format, evidence, |_| Some(known), now);
+        Some(appraised.ok()?.result)
     }
 
     /// Evidence of the machine that the TAM with this key runs on, and its media type.

@@ -32,6 +32,8 @@ pub struct MemoryTee {
     pub stores_what_it_refuses: bool,
     /// Writes so far.
     pub writes: u64,
+    /// The software that Evidence names: what the endorsement says, until a story changes it.
+    pub software: Vec<SuitReference>,
     /// The time by the TEE's own clock, in seconds since 1970; it has none unless a story gives it one.
     pub clock: Option<u64>,
     random: SeededRandom,
@@ -67,7 +69,9 @@ impl MemoryTee {
                 .try_into()
                 .expect("10 bytes are within 1 to 32"),
             hwversion: eat::Version::multipart("1.0.0"),
+            software: vec![SuitReference::sha256("urn:teep:lab-agent", [1; 32])],
         };
+        let software = endorsement.software.clone();
         Self {
             storage: Storage::default(),
             agent_key: SigningKey::generate(algorithm, random),
@@ -83,6 +87,7 @@ impl MemoryTee {
             clock: None,
             random: SeededRandom::from_rng(random),
             lies_about_version: None,
+            software,
         }
     }
 
@@ -149,6 +154,14 @@ impl MemoryTee {
     #[must_use]
     pub fn slot(&self, slot: SlotNumber) -> Option<&[u8]> {
         self.storage.slots.get(&slot).map(|slot| &slot.bytes[..])
+    }
+
+    /// Changes a byte of a slot behind the TEE's back.
+    pub fn damage(&mut self, slot: SlotNumber) {
+        let slot = self.storage.slots.get_mut(&slot);
+        if let Some(byte) = slot.and_then(|slot| slot.bytes.first_mut()) {
+            *byte ^= 1;
+        }
     }
 
     fn write(&mut self) -> Result<(), PortError> {
@@ -307,7 +320,7 @@ impl Attester for MemoryTee {
             oemid: Some(self.endorsement.oemid),
             hwmodel: Some(self.endorsement.hwmodel.clone()),
             hwversion: Some(version.unwrap_or_else(|| self.endorsement.hwversion.clone())),
-            manifests: vec![SuitReference::sha256("urn:teep:lab-agent", [1; 32]).into()],
+            manifests: self.software.iter().cloned().map(Into::into).collect(),
             ..Claims::default()
         };
         let payload = eat::Evidence::sign(&claims, &self.attestation_key);

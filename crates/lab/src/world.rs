@@ -117,7 +117,8 @@ impl World {
 
     /// Adds a TAM with new keys; devices that are there already do not trust it.
     pub fn add_tam(&mut self) -> usize {
-        self.tams.push(TamNode::new(&mut self.random));
+        let tam = TamNode::new(self.verifier.clone(), &mut self.random);
+        self.tams.push(tam);
         self.tams.len() - 1
     }
 

@@ -247,10 +247,14 @@ fn an_attestation_result_by_a_stranger_is_refused() {
     let stranger = SigningKey::generate(ESP256, &mut world.random);
     let verifier = teep_verifier::Verifier::new(stranger);
     let format = evidence.format.unwrap();
-    let result = verifier.appraise(&format, &evidence.bytes, |_| Some(endorsement), world.now);
+    let known = teep_verifier::Known {
+        endorsement,
+        reference_value: None,
+    };
+    let appraised = verifier.appraise(&format, &evidence.bytes, |_| Some(known), world.now);
     let payload = AttestationPayload {
         format: None,
-        bytes: result.unwrap(),
+        bytes: appraised.unwrap().result,
     };
     let response = QueryResponse {
         attestation_payload: Some(payload),

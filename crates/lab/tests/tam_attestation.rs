@@ -61,7 +61,7 @@ fn result(world: &World, challenge: &[u8], key: &PublicKey) -> AttestationResult
         hwmodel: b"lab server".as_slice().try_into().unwrap(),
         hwversion: eat::Version::multipart("1.0.0"),
         manifests: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32]).into()],
-        cnf: Confirmation::of_key(key.clone()),
+        cnf: Some(Confirmation::of_key(key.clone())),
         nonce: Some(challenge.try_into().unwrap()),
         issued_at: Some(world.now),
         expires_at: Some(world.now + 3600),
@@ -135,7 +135,7 @@ fn a_result_about_another_key_is_not() {
     let mut world = world();
     let other = world.tams[0].tam.ed25519.public_key();
     required(answer_to(&mut world, |result| {
-        result.cnf = Confirmation::of_key(other);
+        result.cnf = Some(Confirmation::of_key(other));
     }));
 }
 

@@ -45,5 +45,7 @@ mod tests {
         ] {
             assert_eq!(decode_32(wrong), None, "{wrong}");
         }
+        assert_eq!(decode("A5ff"), Some(vec![0xa5, 0xff]));
+        assert_eq!((decode("a5f"), decode("g0")), (None, None));
     }
 }

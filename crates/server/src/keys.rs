@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `esp256.pem`, `ed25519.pem` | the TAM's signing keys, one for each cipher suite (PKCS#8) |
 //! | `verifier.pem` | the built-in Verifier's signing key (PKCS#8) |
+//! | `encryption-p256.pem`, `encryption-x25519.pem` | what devices encrypt Evidence and SUIT Reports to (PKCS#8) |
+//! | `attestation.pem` | signs the Evidence of the TAM itself (PKCS#8) |
 //! | `replica.key` | the MAC key for tokens, the same at all replicas of this TAM (64 hexadecimal digits) |
 //! | `operator.token` | what the REST API asks for (64 hexadecimal digits) |
 //!
@@ -16,6 +18,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rand_core::Rng as _;
+use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, SigningKey};
 use zeroize::Zeroizing;
@@ -28,6 +31,8 @@ pub(crate) struct Keys {
     pub(crate) esp256: SigningKey,
     pub(crate) ed25519: SigningKey,
     pub(crate) verifier: SigningKey,
+    pub(crate) encryption: [DecryptionKey; 2],
+    pub(crate) attestation: SigningKey,
     pub(crate) replica: MacKey,
     pub(crate) operator_token: Zeroizing<String>,
 }
@@ -50,6 +55,11 @@ impl Keys {
             esp256: signing_key(&folder.join("esp256.pem"), Algorithm::Esp256)?,
             ed25519: signing_key(&folder.join("ed25519.pem"), Algorithm::Ed25519)?,
             verifier: signing_key(&folder.join("verifier.pem"), Algorithm::Esp256)?,
+            encryption: [
+                decryption_key(&folder.join("encryption-p256.pem"), Curve::P256)?,
+                decryption_key(&folder.join("encryption-x25519.pem"), Curve::X25519)?,
+            ],
+            attestation: signing_key(&folder.join("attestation.pem"), Algorithm::Ed25519)?,
             replica: MacKey::new(*decoded(&folder.join("replica.key"))?.1),
             operator_token: decoded(&folder.join(OPERATOR_TOKEN))?.0,
         })
@@ -74,6 +84,18 @@ fn signing_key(file: &Path, algorithm: Algorithm) -> Result<SigningKey, ServerEr
     SigningKey::from_pem(&pem)
         .ok()
         .filter(|key| key.algorithm() == algorithm)
+        .ok_or_else(|| ServerError::KeyFile(file.into()))
+}
+
+fn decryption_key(file: &Path, curve: Curve) -> Result<DecryptionKey, ServerError> {
+    let make = || {
+        let pem = DecryptionKey::generate(curve, &mut random()).to_pem();
+        pem.expect("a key pair is no shared key")
+    };
+    let pem = load_or_make(file, make)?;
+    DecryptionKey::from_pem(&pem)
+        .ok()
+        .filter(|key| key.public_key().is_some_and(|key| key.curve() == curve))
         .ok_or_else(|| ServerError::KeyFile(file.into()))
 }
 
@@ -148,6 +170,12 @@ mod tests {
         assert_eq!(first.esp256.public_key(), second.esp256.public_key());
         assert_eq!(first.ed25519.public_key(), second.ed25519.public_key());
         assert_eq!(first.verifier.public_key(), second.verifier.public_key());
+        assert_eq!(
+            first.attestation.public_key(),
+            second.attestation.public_key()
+        );
+        let public = |keys: &Keys| keys.encryption.clone().map(|key| key.public_key());
+        assert_eq!(public(&first), public(&second));
         assert_eq!(first.operator_token, second.operator_token);
         assert_eq!(first.replica.mac(&[b"x"]), second.replica.mac(&[b"x"]));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -156,7 +184,7 @@ mod tests {
             .unwrap()
             .map(|e| e.unwrap().path())
             .collect();
-        assert_eq!(files.len(), 5);
+        assert_eq!(files.len(), 8);
         assert!(files.iter().all(|file| mode(file) == 0o600));
     }
 

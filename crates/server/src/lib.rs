@@ -54,7 +54,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
 use teep_cose::TrustAnchors;
-use teep_tam::{Minter, Policy, Tam};
+pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
+use teep_tam::{Minter, OwnReportError, Tam};
 use teep_verifier::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -66,6 +67,7 @@ use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
 use crate::strangers::Strangers;
+use crate::verifier::TamAttester;
 
 /// How a TAM is run.
 #[derive(Debug, Clone)]
@@ -84,12 +86,32 @@ pub struct Config {
     /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
     /// at least are recommended. Whole seconds; what is below one refuses every answer.
     pub token_lifetime: Duration,
+    /// What is asked of devices, and what they get.
+    pub policy: Policy,
+    /// The EAT profile of Attestation Results (T-106).
+    pub profile: eat::Profile,
+    /// Verifiers whose Attestation Results count, beside the built-in one.
+    pub verifiers: TrustAnchors,
+    /// What an Agent gets that wants the TAM attested.
+    pub proves_by: ProvesBy,
+    /// Files with SUIT Reports about the TAM, which such an Agent gets, too.
+    pub suit_reports: Vec<PathBuf>,
     /// Bounds on what clients may take up.
     pub limits: Limits,
 }
 
+/// What an Agent gets that wants the TAM attested (T-146).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvesBy {
+    /// An Attestation Result by the TAM's own Verifier: for devices that trust it.
+    AttestationResult,
+    /// Evidence, which the device has appraised by a Verifier of its own.
+    Evidence,
+}
+
 impl Config {
-    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, and the default limits.
+    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, the strictest policy, and the
+    /// default limits.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -99,6 +121,11 @@ impl Config {
             tam_paths: default_paths(),
             agent_keys: TrustAnchors::new(),
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
+            policy: Policy::default(),
+            profile: eat::Profile::default(),
+            verifiers: TrustAnchors::new(),
+            proves_by: ProvesBy::AttestationResult,
+            suit_reports: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -176,6 +203,14 @@ pub enum ServerError {
         /// What is wrong.
         source: StoreError,
     },
+    /// A file does not hold a SUIT Report that the TAM may send.
+    #[error("{path}: {source}: choose another file, or have the report signed with another key")]
+    SuitReport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: OwnReportError,
+    },
     /// The address cannot be listened on.
     #[error("{address}: {source}: stop what uses this address, or listen on another one")]
     Listen {
@@ -202,6 +237,7 @@ pub struct Server {
 pub(crate) struct Service {
     pub(crate) tam: Tam,
     pub(crate) verifier: Verifier,
+    pub(crate) attester: TamAttester,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
     pub(crate) operator_token: Zeroizing<String>,
@@ -237,18 +273,30 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         .await
         .map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
+    let mut verifiers = config.verifiers;
+    verifiers.add(keys.verifier.public_key());
+    let mut tam = Tam {
+        esp256: keys.esp256,
+        ed25519: keys.ed25519,
+        // T-130 (7.1) the timeout is configurable.
+        minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
+        verifiers,
+        agent_keys: config.agent_keys,
+        profile: config.profile.clone(),
+        decryption_keys: keys.encryption.into(),
+        suit_reports: Vec::new(),
+        policy: config.policy,
+    };
+    tam.suit_reports = own_reports(&tam, &config.suit_reports)?;
+    let verifier = Verifier {
+        profile: config.profile,
+        maximum_evidence_age_seconds: tam.policy.maximum_evidence_age_seconds,
+        ..Verifier::new(keys.verifier)
+    };
     let service = Service {
-        tam: Tam {
-            esp256: keys.esp256,
-            ed25519: keys.ed25519,
-            // T-130 (7.1) the timeout is configurable.
-            minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
-            verifiers: [keys.verifier.public_key()].into_iter().collect(),
-            agent_keys: config.agent_keys,
-            profile: eat::Profile::default(),
-            policy: Policy::default(),
-        },
-        verifier: Verifier::new(keys.verifier),
+        tam,
+        verifier,
+        attester: TamAttester::new(keys.attestation, config.proves_by),
         store,
         payloads,
         operator_token: keys.operator_token,
@@ -267,6 +315,25 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         service: Arc::new(service),
         operator_token_file,
     })
+}
+
+fn own_reports(tam: &Tam, files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ServerError> {
+    let read = |path: &PathBuf| {
+        let folder = |source| ServerError::Folder {
+            path: path.clone(),
+            source,
+        };
+        let report = std::fs::read(path).map_err(folder)?;
+        // T-037, T-038 (4.2) before any Agent has to find out.
+        match tam.check_own_report(&report) {
+            Ok(()) => Ok(report),
+            Err(source) => Err(ServerError::SuitReport {
+                path: path.clone(),
+                source,
+            }),
+        }
+    };
+    files.iter().map(read).collect()
 }
 
 async fn open_store(file: &Path) -> Result<Store, ServerError> {

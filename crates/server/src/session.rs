@@ -2,7 +2,7 @@
 
 use teep::Generation;
 use teep_cose::Thumbprint;
-use teep_tam::{Appraise, Dropped, Outcome};
+use teep_tam::{Appraisal, Appraise, Dropped, Outcome};
 
 use crate::store::StoreError;
 use crate::store::session::CommitError;
@@ -29,6 +29,10 @@ pub(crate) async fn answer(
             // T-125 (7.1) ignored: nothing has changed, the device learns nothing, the operator does.
             Err(Ended::Dropped(reason)) => {
                 tracing::info!(%reason, "T-125: message dropped");
+                return Ok(None);
+            }
+            Err(Ended::Proof(reason)) => {
+                tracing::error!(%reason, "the TAM cannot prove itself");
                 return Ok(None);
             }
             // T-023, T-024 (4.2) another replica took the same token first: this decision is void.
@@ -71,9 +75,22 @@ async fn once(
             evidence,
             then,
         }) => {
-            let result = verifier::appraise(service, &format, &evidence).await?;
-            let result = result.as_deref().map_err(String::as_str);
-            tam.resume(then, result, &snapshot, now(), &mut random())?
+            let appraised = verifier::appraise(service, &format, &evidence).await?;
+            let appraisal = match &appraised {
+                Ok(appraised) => Appraisal::Passed {
+                    result: &appraised.result,
+                    ar4si: Some(&appraised.ar4si),
+                },
+                Err(refused) => Appraisal::Failed {
+                    reason: &refused.reason,
+                    shortfall: refused.shortfall.clone(),
+                },
+            };
+            tam.resume(then, &appraisal, &snapshot, now(), &mut random())?
+        }
+        Outcome::Prove(prove) => {
+            let payload = verifier::prove(service, &prove).map_err(Ended::Proof)?;
+            tam.prove(prove.then, payload, now(), &mut random())
         }
     };
     let reply = match done.reply.take() {
@@ -105,6 +122,8 @@ enum Ended {
     Store(#[from] StoreError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    #[error("{0}")]
+    Proof(String),
 }
 
 /// How often a decision is made before a busy store counts as failed.

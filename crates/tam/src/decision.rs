@@ -162,6 +162,14 @@ pub enum Decision {
     HeldBack(u64),
     /// A component was asked for that nobody published, or not in the version asked for.
     NotPublished(ComponentIdentifier),
+    /// A manifest goes out because the device is not trustworthy without it.
+    Remedy(ComponentIdentifier, u64),
+    /// The device gets the Attestation Result that its Evidence came to.
+    GaveResultBack,
+    /// The device wants the TAM attested, and gets what proves it.
+    Proved,
+    /// The device wants the TAM attested, by a mechanism or a challenge that cannot be served.
+    CannotProve,
     /// The device has what it should have.
     NothingToDo,
     /// The device installed what it was sent.
@@ -224,6 +232,12 @@ pub enum Dropped {
     /// A SUIT Report that answers something else.
     #[error("the SUIT Report's nonce is not the Update's token (T-144)")]
     ReportNonce,
+    /// A SUIT Report whose own signature or encryption is not as it must be.
+    #[error(transparent)]
+    ReportProtection(#[from] suit::report::protect::ProtectError),
+    /// A SUIT Report that is signed with a key that cannot be taken.
+    #[error("the SUIT Report's key: {0}")]
+    ReportKey(&'static str),
     /// A SUIT Report that cannot be read.
     #[error("the SUIT Report cannot be read: {0}")]
     Report(teep_cose::Malformed),

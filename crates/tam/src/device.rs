@@ -6,6 +6,8 @@ use suit::ComponentIdentifier;
 use teep::{Generation, Token};
 use teep_cose::{PublicKey, Thumbprint};
 
+use crate::remedy::Remedy;
+
 /// What the server has loaded for one message.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -20,6 +22,8 @@ pub struct Snapshot {
     pub known: Vec<KnownComponent>,
     /// What the device could not install, lately; older failures are ignored.
     pub failed: Vec<FailedManifest>,
+    /// The newest manifests that are marked as remedies.
+    pub remedies: Vec<Remedy>,
     /// How often the device has answered a QueryRequest with an Error, in a row. Strangers have theirs, too:
     /// in a memory of bounded size.
     pub queries: Attempts,
@@ -185,6 +189,20 @@ pub struct SentManifest {
     pub components: Vec<Installed>,
     /// Whether it went without its images, since the device has them (T-052).
     pub without_images: bool,
+}
+
+impl SentManifest {
+    /// A manifest with all that belongs to it.
+    #[must_use]
+    pub fn of(published: &Published) -> Self {
+        Self {
+            manifest_component_id: published.manifest_component_id.clone(),
+            sequence_number: published.sequence_number,
+            digest: published.digest.clone(),
+            components: published.components.clone(),
+            without_images: false,
+        }
+    }
 }
 
 /// An Update that went out and awaits its answer: the one row that the TAM keeps for it.

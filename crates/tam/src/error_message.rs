@@ -7,6 +7,7 @@
 //! | 3 ERR_UNSUPPORTED_FRESHNESS_MECHANISMS | asked again with one of its mechanisms | as 1 |
 //! | 4 ERR_UNSUPPORTED_MSG_VERSION | asked again with one of its versions | as 1 |
 //! | 5 ERR_UNSUPPORTED_CIPHER_SUITES | asked again by one of its suites | as 1 |
+//! | 7 ERR_ATTESTATION_REQUIRED | asked again, with what proves the TAM (see `proof.rs`) | as 10 |
 //! | 8 ERR_UNSUPPORTED_SUIT_REPORT | asked again without reports, once | as 1 |
 //! | 10 ERR_TEMPORARY_ERROR | recorded: the next contact asks again | nothing is installed for a while that doubles each time |
 //! | 11 ERR_MANIFEST_PROCESSING_FAILED | recorded | what came after the failed manifest goes out at once |

@@ -11,15 +11,15 @@
 //! 4. The server loads a [`Snapshot`] for [`Authenticated::agent`], [`Authenticated::token`] and
 //!    [`Authenticated::components`].
 //! 5. [`Tam::decide`] gives [`Outcome::Done`], or [`Outcome::Appraise`]: then the Evidence goes to a
-//!    Verifier and [`Tam::resume`] gives the rest.
+//!    Verifier and [`Tam::resume`] gives the rest; or [`Outcome::Prove`]: then the TAM itself is attested
+//!    and [`Tam::prove`] does.
 //! 6. The server loads the envelopes of [`Reply::manifests`], and [`Tam::seal`] signs the whole. If one was
 //!    replaced in between, the server begins again.
 //! 7. The server commits [`Done::changes`]. If the token or challenge was spent by another replica in
 //!    between, the message is dropped; otherwise what was sealed goes out.
 //!
 //! `decide` has no effects, so it can simply be run again. Draft: draft-ietf-teep-protocol-26. Not yet
-//! here: the passport model without a nonce, attestation of the TAM itself, policies other than "the
-//! newest that is published".
+//! here: policies other than "the newest that is published".
 //!
 //! ```
 //! # use teep_tam::{Minter, Policy, Tam};
@@ -32,6 +32,8 @@
 //!     verifiers: TrustAnchors::new(),
 //!     agent_keys: TrustAnchors::new(),
 //!     profile: eat::Profile::default(),
+//!     decryption_keys: Vec::new(),
+//!     suit_reports: Vec::new(),
 //!     policy: Policy::default(),
 //! };
 //! let query_request = tam.connect(&teep::Generation::DRAFT_26, 1_800_000_000, random);
@@ -44,14 +46,18 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod attestation;
 mod decision;
 mod device;
 mod error_message;
 mod open;
 mod plan;
 mod policy;
+mod proof;
 mod query_request;
 mod query_response;
+mod remedy;
+mod report;
 mod success;
 mod token;
 mod update;
@@ -60,7 +66,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep::{Generation, Message};
+use teep::{AttestationPayload, ErrorCode, Generation, Message};
+use teep_cose::encrypt::DecryptionKey;
 use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
@@ -69,7 +76,10 @@ pub use device::{
     SentManifest, SentUpdate, Snapshot, Withdrawn,
 };
 pub use open::{Authenticated, Received, Suite};
-pub use policy::{AttestationModel, KeyBinding, Policy};
+pub use policy::{AttestationModel, KeyBinding, Policy, ReturnedResult};
+pub use proof::{Prove, Proving};
+pub use remedy::{Remedy, Shortfall};
+pub use report::OwnReportError;
 pub use token::{ChallengeForm, Minter, TokenError};
 
 /// A TAM's keys and settings. Every replica has the same.
@@ -89,6 +99,10 @@ pub struct Tam {
     pub agent_keys: TrustAnchors,
     /// The EAT profile of Attestation Results.
     pub profile: eat::Profile,
+    /// Keys that devices encrypt Evidence and SUIT Reports to, one for each curve.
+    pub decryption_keys: Vec<DecryptionKey>,
+    /// SUIT Reports about the TAM itself, for Agents that want it attested; see [`Tam::check_own_report`].
+    pub suit_reports: Vec<Vec<u8>>,
     /// What it asks of devices.
     pub policy: Policy,
 }
@@ -100,6 +114,32 @@ pub enum Outcome {
     Done(Done),
     /// A Verifier must appraise Evidence first; then [`Tam::resume`].
     Appraise(Appraise),
+    /// The TAM must be attested first; then [`Tam::prove`].
+    Prove(Prove),
+}
+
+/// What became of a device's Evidence.
+#[derive(Debug, Clone)]
+pub enum Appraisal<'a> {
+    /// The device is trustworthy.
+    Passed {
+        /// The Attestation Result in the TEEP profile.
+        result: &'a [u8],
+        /// The same in the AR4SI profile, if the Verifier gives both.
+        ar4si: Option<&'a [u8]>,
+    },
+    /// There was no Evidence: the device brought an Attestation Result.
+    Brought {
+        /// The Attestation Result.
+        result: &'a [u8],
+    },
+    /// The device is not trustworthy.
+    Failed {
+        /// Why; it may be told to the device.
+        reason: &'a str,
+        /// What a genuine device lacks; `None` if nobody knows that it is genuine.
+        shortfall: Option<Shortfall>,
+    },
 }
 
 /// Evidence to be appraised, and the decision that waits for it.
@@ -160,6 +200,12 @@ impl Tam {
             Message::Success(success) => {
                 success::decide(self, &success, &sender, snapshot, now).map(Outcome::Done)
             }
+            // T-146 (7.1.2) the Agent wants the TAM attested.
+            Message::Error(error)
+                if error.err_code == ErrorCode::AttestationRequired && error.token.is_none() =>
+            {
+                Ok(proof::decide(self, &error, &sender, snapshot, now))
+            }
             Message::Error(error) => {
                 error_message::decide(self, &error, &sender, snapshot, now, random)
                     .map(Outcome::Done)
@@ -172,23 +218,51 @@ impl Tam {
         Ok(outcome)
     }
 
-    /// Goes on with what the Verifier said: an Attestation Result, or its reason for refusing, which may
-    /// be told to the device.
+    /// Goes on with what the Verifier said.
     ///
     /// # Errors
     /// [`Dropped`], as [`Tam::decide`].
     pub fn resume(
         &self,
         waiting: Waiting,
-        appraised: Result<&[u8], &str>,
+        appraisal: &Appraisal<'_>,
         snapshot: &Snapshot,
         now: u64,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<Done, Dropped> {
         let other_algorithm = waiting.0.sender.suite.other_algorithm();
-        let mut done = query_response::resume(self, *waiting.0, appraised, snapshot, now, random)?;
+        let mut done = query_response::resume(self, *waiting.0, appraisal, snapshot, now, random)?;
         done.decisions.splice(0..0, other_algorithm);
         Ok(done)
+    }
+
+    /// Goes on with what proves the TAM: Evidence, or an Attestation Result, with its media type.
+    #[must_use]
+    pub fn prove(
+        &self,
+        proving: Proving,
+        payload: AttestationPayload,
+        now: u64,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Done {
+        proof::answer(self, proving, payload, now, random)
+    }
+
+    /// Checks a SUIT Report about the TAM itself before it goes into [`Tam::suit_reports`].
+    ///
+    /// # Errors
+    /// [`OwnReportError`].
+    pub fn check_own_report(&self, report: &[u8]) -> Result<(), OwnReportError> {
+        report::check_own(self, report)
+    }
+
+    /// The key that signs for Agents of this suite.
+    pub(crate) const fn signing_key(&self, algorithm: Algorithm) -> &SigningKey {
+        match algorithm {
+            Algorithm::Ed25519 => &self.ed25519,
+            // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
+            _ => &self.esp256,
+        }
     }
 
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
@@ -212,11 +286,7 @@ impl Tam {
                 (Message::Update(*update), suite)
             }
         };
-        let key = match suite.algorithm {
-            Algorithm::Ed25519 => &self.ed25519,
-            // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
-            _ => &self.esp256,
-        };
+        let key = self.signing_key(suite.algorithm);
         suite.sign1(&message.encode(suite.generation)).sign(key)
     }
 }

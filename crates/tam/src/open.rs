@@ -262,6 +262,12 @@ impl Authenticated {
         answered_token(&self.message)
     }
 
+    /// Whether attestation may fail on it, so that the remedies belong into the [`Snapshot`].
+    #[must_use]
+    pub const fn may_need_remedies(&self) -> bool {
+        matches!(self.message, Message::QueryResponse(_))
+    }
+
     /// The components that the message asks for or says to be installed: those whose newest manifests
     /// belong into the [`Snapshot`].
     #[must_use]

@@ -284,11 +284,8 @@ impl<'a> Planning<'a> {
 impl Candidate<'_> {
     fn sent(&self) -> SentManifest {
         SentManifest {
-            manifest_component_id: self.published.manifest_component_id.clone(),
-            sequence_number: self.published.sequence_number,
-            digest: self.published.digest.clone(),
-            components: self.published.components.clone(),
             without_images: self.without_images,
+            ..SentManifest::of(self.published)
         }
     }
 }

@@ -7,9 +7,15 @@ pub struct Policy {
     pub attestation: AttestationModel,
     /// Whether an Attestation Result must name the Agent's key (T-138).
     pub key_binding: KeyBinding,
-    /// Whether a device whose Evidence was appraised here gets the Attestation Result back (T-143), so that
-    /// it can show it elsewhere as a passport.
-    pub returns_attestation_results: bool,
+    /// For how long an Attestation Result without a nonce of ours counts after its `iat`, in seconds, beside
+    /// the challenge of a background check (T-183). `None` if the challenge must be answered.
+    pub maximum_evidence_age_seconds: Option<u64>,
+    /// Which Attestation Result a device gets back whose Evidence was appraised here (T-143), to show it
+    /// elsewhere as a passport.
+    pub returned_result: ReturnedResult,
+    /// Whether a device that no Verifier could identify gets the manifests that are marked as remedies for all
+    /// models (T-140). If not, only devices that are genuine but out of date do.
+    pub remedies_strangers: bool,
     /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
     /// so it can only be allowed together with [`AttestationModel::Passport`].
     pub takes_unsolicited_query_responses: bool,
@@ -44,6 +50,17 @@ pub enum AttestationModel {
     },
 }
 
+/// What a device gets back of the appraisal of its Evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnedResult {
+    /// Nothing.
+    Nothing,
+    /// The Attestation Result in the TEEP profile, for other TAMs.
+    Teep,
+    /// One in the AR4SI profile, for any other Relying Party (T-121).
+    Ar4si,
+}
+
 /// Whether an Attestation Result must be about the key that signed the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyBinding {
@@ -62,7 +79,9 @@ impl Default for Policy {
         Self {
             attestation: AttestationModel::BackgroundCheck,
             key_binding: KeyBinding::Required,
-            returns_attestation_results: false,
+            maximum_evidence_age_seconds: None,
+            returned_result: ReturnedResult::Nothing,
+            remedies_strangers: false,
             takes_unsolicited_query_responses: false,
             retries: 3,
             hold_down_seconds: 3600,

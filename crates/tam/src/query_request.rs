@@ -8,10 +8,10 @@ use teep::{
 };
 use teep_cose::{Algorithm, sign_with_each};
 
-use crate::Tam;
 use crate::decision::Reply;
 use crate::open::{Sender, Suite};
 use crate::token::ChallengeForm;
+use crate::{Tam, attestation};
 
 /// The answer to an empty POST.
 pub(crate) fn make(
@@ -30,28 +30,33 @@ pub(crate) fn make(
     }
 }
 
-fn request(
+/// What every QueryRequest of this TAM has in it.
+pub(crate) fn request(
     tam: &Tam,
     generation: &Generation,
     form: ChallengeForm,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> QueryRequest {
-    QueryRequest {
+    let mut request = QueryRequest {
         // T-034, P-26 (4.2) where it is usual: version 0 need not be said.
         versions: match generation.has_versions_in_query_request {
             true => alloc::vec![PROTOCOL_VERSION],
             false => Vec::new(),
         },
-        // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
-        challenge: Some(tam.minter.challenge(form, now, random)),
         // T-026, T-164 (4.2, 8) both mandatory suites.
         supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
         // T-027, T-179 (4.2, 8.2) all four profiles.
         supported_suit_cose_profiles: SuitCoseProfile::ALL.to_vec(),
+        // T-201 (11) what the decision needs, and no more.
         data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
         ..QueryRequest::default()
-    }
+    };
+    // T-015 (4.2) no token, since attestation is asked for; the challenge proves freshness.
+    attestation::ask(&tam.policy, &mut request, || {
+        tam.minter.challenge(form, now, random)
+    });
+    request
 }
 
 /// The QueryRequest to try after an Agent answered one with this Error, the `attempt`th in a row, counted from
@@ -66,18 +71,23 @@ pub(crate) fn again(
 ) -> Option<Reply> {
     let is_first = attempt == 0;
     let mut algorithm = sender.suite.algorithm;
-    let mut form = ChallengeForm::Long;
+    let (mut challenge, mut mechanisms) = (None, Vec::new());
     let mut says_version = false;
     match error.err_code {
         // T-095 (4.6) without extensions; P-27 there is nothing more to leave out after that.
         ErrorCode::UnsupportedExtension | ErrorCode::UnsupportedSuitReport if is_first => {}
-        // T-096, T-185 (4.6, 9) a nonce it is still, but not of that form.
+        // T-096, T-185 (4.6, 9) by the Agent's mechanism: a nonce, of another form than before, or time where
+        // that counts.
         ErrorCode::UnsupportedFreshnessMechanisms if is_first => {
             let theirs = &error.supported_freshness_mechanisms;
-            if !theirs.contains(&FreshnessMechanism::Nonce) {
+            let by_time = tam.policy.maximum_evidence_age_seconds.is_some();
+            if theirs.contains(&FreshnessMechanism::Nonce) {
+                challenge = Some(tam.minter.challenge(ChallengeForm::Short, now, random));
+            } else if by_time && theirs.contains(&FreshnessMechanism::Timestamp) {
+                mechanisms.push(FreshnessMechanism::Timestamp);
+            } else {
                 return None;
             }
-            form = ChallengeForm::Short;
         }
         // T-097 (4.6) with a version that both have, said outright.
         ErrorCode::UnsupportedMsgVersion if is_first => {
@@ -97,9 +107,14 @@ pub(crate) fn again(
         _ if is_first && sender.suite.generation != sender.asked => {}
         _ => return None,
     }
+    let form = ChallengeForm::Long;
     let mut request = request(tam, sender.suite.generation, form, now, random);
     if says_version {
         request.versions = alloc::vec![PROTOCOL_VERSION];
+    }
+    if error.err_code == ErrorCode::UnsupportedFreshnessMechanisms {
+        request.challenge = challenge;
+        request.supported_freshness_mechanisms = mechanisms;
     }
     if error.err_code == ErrorCode::UnsupportedCipherSuites {
         request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];

@@ -1,18 +1,20 @@
 //! A QueryResponse (draft sections 4.3, 7.1.1): attested? then what should this device have?
 
 use eat::AttestationResult;
-use teep::{ErrorCode, PROTOCOL_VERSION, QueryResponse};
+use teep::{AttestationPayload, ErrorCode, PROTOCOL_VERSION, QueryResponse};
 
 use crate::decision::{Change, Decision, Done, Dropped};
 use crate::device::{Attempts, Installed, Snapshot};
 use crate::open::Sender;
 use crate::update::{self, Contents, refuse};
-use crate::{Appraise, Outcome, Tam, Waiting, plan};
+use crate::{Appraisal, Appraise, Outcome, Tam, Waiting, attestation, plan, remedy, report};
 
 /// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
 #[derive(Debug)]
 pub(crate) struct Unattested {
     response: QueryResponse,
+    /// Its attestation payload, decrypted.
+    payload: AttestationPayload,
     pub(crate) sender: Sender,
 }
 
@@ -43,21 +45,35 @@ pub(crate) fn decide(
     if response.tc_list.is_none() {
         return refused(ErrorCode::PermanentError, "tc-list is missing");
     }
-    let unattested = Unattested { response, sender };
+    // T-133, T-134 (7.1.1) a SUIT Report answers this request: its nonce is the token, if there was one.
+    let token = response.token.as_ref().map(teep::Token::as_bytes);
+    for report in &response.suit_reports {
+        if let Err(reason) = report::open(tam, report, &sender, token) {
+            return refused(ErrorCode::PermanentError, &alloc::format!("{reason}"));
+        }
+    }
+    let payload = match attestation::open(tam, payload) {
+        Ok(payload) => payload,
+        Err(reason) => return refused(ErrorCode::PermanentError, &reason),
+    };
+    let unattested = Unattested {
+        response,
+        payload,
+        sender,
+    };
     // T-135 (7.1.1) no format, or that of the TEEP profile: an Attestation Result. Anything else is
     // Evidence, T-136, for a Verifier.
-    match payload.format {
-        Some(format) if !eat::is_attestation_result(Some(&format), &tam.profile) => {
-            let then = Waiting(unattested.into());
-            Ok(Outcome::Appraise(Appraise {
-                format,
-                evidence: payload.bytes,
-                then,
-            }))
-        }
-        _ => {
-            let result = Ok(&payload.bytes[..]);
-            resume(tam, unattested, result, snapshot, now, random).map(Outcome::Done)
+    let format = unattested.payload.format.clone();
+    match format.filter(|format| !eat::is_attestation_result(Some(format), &tam.profile)) {
+        Some(format) => Ok(Outcome::Appraise(Appraise {
+            format,
+            evidence: unattested.payload.bytes.clone(),
+            then: Waiting(unattested.into()),
+        })),
+        None => {
+            let result = unattested.payload.bytes.clone();
+            let as_it_came = Appraisal::Brought { result: &result };
+            resume(tam, unattested, &as_it_came, snapshot, now, random).map(Outcome::Done)
         }
     }
 }
@@ -65,46 +81,42 @@ pub(crate) fn decide(
 /// Goes on with the Attestation Result, or with the Verifier's reason for refusing.
 pub(crate) fn resume(
     tam: &Tam,
-    Unattested { response, sender }: Unattested,
-    appraised: Result<&[u8], &str>,
+    unattested: Unattested,
+    appraisal: &Appraisal<'_>,
     snapshot: &Snapshot,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Result<Done, Dropped> {
-    // T-140 (7.1.1.1) attestation failed and no policy remedies it: say so.
-    let attestation_failed =
-        |reason: &str| Ok(refuse(&sender, ErrorCode::AttestationRequired, reason));
-    let bytes = match appraised {
-        Ok(bytes) => bytes,
-        Err(reason) => return attestation_failed(reason),
+    let Unattested {
+        response,
+        payload,
+        sender,
+    } = unattested;
+    let result = match appraisal {
+        Appraisal::Passed { result, .. } | Appraisal::Brought { result } => result,
+        Appraisal::Failed { reason, shortfall } => {
+            let shortfall = shortfall.as_ref();
+            let done = remedy::or_refuse(tam, &response, &sender, reason, shortfall, snapshot, now);
+            return Ok(done);
+        }
     };
-    // T-137 (7.1.1.1) signed by a Verifier that is trusted here, fresh, with all claims of the profile.
-    let result = match AttestationResult::verify(bytes, &tam.verifiers, now, &tam.profile) {
-        Ok(result) => result,
-        Err(error) => return attestation_failed(&alloc::format!("Attestation Result: {error}")),
-    };
-    // T-138 (7.1.1.1) it is about the key that signed this message, not about another device's.
-    if !result.confirms(&sender.agent) {
-        return attestation_failed("the Attestation Result confirms another key (cnf)");
-    }
-    // Section 9: it answers a challenge of ours that has not expired; single use by Change::Spend.
-    let Some(nonce) = result.nonce() else {
-        return attestation_failed("the Attestation Result has no nonce");
-    };
-    let expires = match tam.minter.check_challenge(nonce, now) {
-        Ok(expires) => expires,
-        Err(error) => return attestation_failed(&alloc::format!("{error}")),
+    let attested = match attestation::check(tam, result, &payload.bytes, &sender, now) {
+        Ok(attested) => attested,
+        Err(reason) => return Ok(refuse(&sender, ErrorCode::AttestationRequired, &reason)),
     };
     let mut done = Done {
         decisions: alloc::vec![Decision::Attested],
         ..Done::default()
     };
-    done.changes.push(Change::Spend {
-        agent: sender.agent,
-        nonce: nonce.to_vec(),
-        expires,
-    });
-    done.changes.push(seen(&response, &sender, &result, now));
+    if let Some((nonce, expires)) = attested.spend {
+        done.changes.push(Change::Spend {
+            agent: sender.agent,
+            nonce,
+            expires,
+        });
+    }
+    done.changes
+        .push(seen(&response, &sender, &attested.result, now));
     // What it could not answer before, it could this time.
     if snapshot.queries != Attempts::default() {
         done.changes.push(Change::Queries {
@@ -117,15 +129,15 @@ pub(crate) fn resume(
     // T-139, T-141 (7.1.1.1) install, update, unlink; nothing to do ends the exchange.
     let plan = plan::for_device(&response, snapshot, now);
     done.decisions.extend(plan.decisions);
-    if plan.manifests.is_empty() && plan.unneeded.is_empty() {
-        return Ok(done);
+    if !plan.manifests.is_empty() || !plan.unneeded.is_empty() {
+        let contents = Contents {
+            manifests: plan.manifests,
+            unneeded: plan.unneeded,
+            is_bare: false,
+        };
+        update::send(tam, contents, &sender, &mut done, now, random)?;
     }
-    let contents = Contents {
-        manifests: plan.manifests,
-        unneeded: plan.unneeded,
-        is_bare: false,
-    };
-    update::send(tam, contents, &sender, &mut done, now, random)?;
+    attestation::give_back(&tam.policy, appraisal, &sender, &mut done);
     Ok(done)
 }
 

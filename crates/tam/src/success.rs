@@ -2,13 +2,12 @@
 
 use alloc::vec::Vec;
 
-use suit::report::Report;
 use teep::{Success, Token};
 
-use crate::Tam;
 use crate::decision::{Change, Decision, Done, Dropped};
 use crate::device::{Attempts, SentUpdate, Snapshot};
 use crate::open::Sender;
+use crate::{Tam, report};
 
 pub(crate) fn decide(
     tam: &Tam,
@@ -63,12 +62,8 @@ pub(crate) fn answered<'a>(
         .as_ref()
         .filter(|sent| sent.token == *token && sent.agent == sender.agent && sender.known)
         .ok_or(Dropped::NoSuchUpdate)?;
-    // T-133, T-144 (7.1.1, 7.1.2) a report about something else is no proof of this.
     for report in reports {
-        let report = Report::decode(report).map_err(Dropped::Report)?;
-        if report.nonce.as_deref() != Some(token.as_bytes()) {
-            return Err(Dropped::ReportNonce);
-        }
+        report::open(tam, report, sender, Some(token.as_bytes()))?;
     }
     Ok(sent)
 }

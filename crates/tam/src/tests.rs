@@ -1,18 +1,14 @@
 //! What the tests of this crate share.
 
-/// A TAM.
-pub(crate) fn tam() -> crate::Tam {
-    use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey};
-    crate::Tam {
-        esp256: SigningKey::generate(Algorithm::Esp256, &mut Counter::starting_at(100)),
-        ed25519: SigningKey::generate(Algorithm::Ed25519, &mut Counter::starting_at(200)),
-        minter: crate::Minter::new(MacKey::new([1; 32]), 1000),
-        verifiers: TrustAnchors::new(),
-        agent_keys: TrustAnchors::new(),
-        profile: eat::Profile::default(),
-        policy: crate::Policy::default(),
-    }
-}
+use alloc::vec::Vec;
+
+use teep::{Generation, Message};
+use teep_cose::encrypt::{Curve, DecryptionKey};
+use teep_cose::mac::MacKey;
+use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+
+use crate::open::{Authenticated, Sender};
+use crate::{Minter, Policy, Tam};
 
 /// A generator that never repeats itself, and is anything but random.
 #[derive(Debug, Default)]
@@ -46,3 +42,57 @@ impl rand_core::TryRng for Counter {
 }
 
 impl rand_core::TryCryptoRng for Counter {}
+
+/// A TAM with fixed keys, and the strictest policy.
+pub(crate) fn tam() -> Tam {
+    let decryption_key = |curve, seed| DecryptionKey::generate(curve, &mut Counter(seed));
+    Tam {
+        esp256: key(Algorithm::Esp256, 1000),
+        ed25519: key(Algorithm::Ed25519, 2000),
+        minter: Minter::new(MacKey::new([1; 32]), 1000),
+        verifiers: [verifier().public_key()].into_iter().collect(),
+        agent_keys: TrustAnchors::new(),
+        profile: eat::Profile::default(),
+        decryption_keys: alloc::vec![
+            decryption_key(Curve::P256, 3000),
+            decryption_key(Curve::X25519, 4000)
+        ],
+        suit_reports: Vec::new(),
+        policy: Policy::default(),
+    }
+}
+
+/// The Verifier that [`tam`] trusts.
+pub(crate) fn verifier() -> SigningKey {
+    key(Algorithm::Esp256, 5000)
+}
+
+/// The key of a device's Agent.
+pub(crate) fn agent() -> SigningKey {
+    key(Algorithm::Ed25519, 6000)
+}
+
+/// That Agent, as the one who signed a message.
+pub(crate) fn sender() -> Sender {
+    let bytes = sign(&Message::QueryResponse(teep::QueryResponse::default()));
+    authenticated(&tam(), &bytes).sender
+}
+
+/// A stranger's message whose signature holds.
+pub(crate) fn authenticated(tam: &Tam, bytes: &[u8]) -> Authenticated {
+    let received = tam.open(bytes, &Generation::DRAFT_26).unwrap();
+    received.authenticate(tam, None).unwrap()
+}
+
+/// A message of that Agent's.
+pub(crate) fn sign(message: &Message) -> Vec<u8> {
+    let payload = message.encode(&Generation::DRAFT_26);
+    Sign1::new(&payload).with_kid().with_key().sign(&agent())
+}
+
+pub(crate) fn key(algorithm: Algorithm, seed: u64) -> SigningKey {
+    SigningKey::generate(algorithm, &mut Counter(seed))
+}
+
+/// The time of the stories.
+pub(crate) const NOW: u64 = 1_800_000_000;

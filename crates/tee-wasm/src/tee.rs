@@ -216,6 +216,12 @@ impl SoftwareTee {
         })
     }
 
+    /// The software that runs in it, as its Evidence names it.
+    #[must_use]
+    pub const fn software(&self) -> &SuitReference {
+        &self.software
+    }
+
     /// What a Verifier must know of this device: hand it over once, by a way that the Verifier trusts.
     #[must_use]
     pub const fn identity(&self) -> &DeviceIdentity {

@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-use eat::{Claims, Confirmation, Error, HardwareModel, OemId, Ueid, Version};
-use teep_cose::PublicKey;
+use eat::{Claims, Confirmation, Error, HardwareModel, OemId, SuitReference, Ueid, Version};
+use teep_cose::cbor::Limits;
+use teep_cose::{PublicKey, Sign1, SignedMessage, SigningKey, Thumbprint, TrustAnchors};
 
 use crate::appraise::Refusal;
+use crate::reference_values::AcceptedSoftware;
 
 /// What the one who provisioned a device vouches for: this attestation key is inside this device.
 ///
-/// As a file it is a claims set (see [`Endorsement::encode`]) without a signature, so it counts only when
-/// it comes over a way that is trusted itself: `teep device init` writes it, and an operator uploads it
-/// with `teep verifier endorse`. Endorsements signed by a manufacturer come later.
+/// As a file it is a claims set. Without a signature ([`Endorsement::encode`]) it counts only when it comes
+/// over a way that is trusted itself: `teep device init` writes it, and an operator uploads it with `teep
+/// verifier endorse`. One that its manufacturer signed ([`Endorsement::sign`]) may come by any way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endorsement {
     /// The key that signs the TEE's Evidence.
@@ -24,6 +26,9 @@ pub struct Endorsement {
     pub hwmodel: HardwareModel,
     /// Which version of the model.
     pub hwversion: Version,
+    /// The software that it was made with: all that may run in it where the Verifier has no reference value
+    /// for the model. Empty for a device that is good with a reference value only.
+    pub software: Vec<SuitReference>,
 }
 
 impl Endorsement {
@@ -38,6 +43,7 @@ impl Endorsement {
             hwmodel: Some(self.hwmodel.clone()),
             hwversion: Some(self.hwversion.clone()),
             eat_profile: Some(ENDORSEMENT_PROFILE.into()),
+            manifests: self.software.iter().cloned().map(Into::into).collect(),
             ..Claims::default()
         };
         claims.encode()
@@ -57,13 +63,49 @@ impl Endorsement {
         if !cnf.confirms(&attestation_key.thumbprint()) {
             return Err(Error::MissingClaim("cnf kid of its COSE_Key"));
         }
+        let software = claims.manifests.iter();
+        let software = software.map(eat::Manifest::suit_reference);
         Ok(Self {
+            software: software.collect::<Result<_, _>>()?,
             attestation_key,
             ueid: claims.ueid.ok_or(Error::MissingClaim("ueid"))?,
             oemid: claims.oemid.ok_or(Error::MissingClaim("oemid"))?,
             hwmodel: claims.hwmodel.ok_or(Error::MissingClaim("hwmodel"))?,
             hwversion: claims.hwversion.ok_or(Error::MissingClaim("hwversion"))?,
         })
+    }
+
+    /// Signs it as the manufacturer: an untagged COSE_Sign1 that names the key.
+    #[must_use]
+    pub fn sign(&self, endorser: &SigningKey) -> Vec<u8> {
+        // T-115 (5) the same as for Verification Keys: kid is the key's thumbprint.
+        Sign1::new(&self.encode())
+            .untagged()
+            .with_kid()
+            .sign(endorser)
+    }
+
+    /// An endorsement that one of the manufacturers in `endorsers` signed, and the name of its key.
+    ///
+    /// # Errors
+    /// [`Error`]: not signed by one of them, or as [`Endorsement::decode`].
+    pub fn verify(bytes: &[u8], endorsers: &TrustAnchors) -> Result<(Self, Thumbprint), Error> {
+        let message = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
+        // T-115 (5) kid finds the endorser; A-19 only those that are trusted here may vouch for devices.
+        let (key, payload) = endorsers.verify(&message)?;
+        Ok((Self::decode(payload)?, key.thumbprint()))
+    }
+
+    pub(crate) fn accepted_software(&self) -> Vec<AcceptedSoftware> {
+        let sha256 = self
+            .software
+            .iter()
+            .filter(|software| software.digest_algorithm == eat::manifest::SHA_256);
+        let exactly = |software: &SuitReference| {
+            let digest = software.digest[..].try_into().ok()?;
+            Some(AcceptedSoftware::exactly(&software.uri, digest))
+        };
+        sha256.filter_map(exactly).collect()
     }
 
     /// Evidence need not repeat what is endorsed, but must not say otherwise.
@@ -83,6 +125,9 @@ impl fmt::Display for Endorsement {
         writeln!(f, "maker (oemid)      {}", self.oemid)?;
         writeln!(f, "model (hwmodel)    {}", self.hwmodel)?;
         writeln!(f, "version            {}", self.hwversion)?;
+        for software in &self.software {
+            writeln!(f, "software           {}", software.uri)?;
+        }
         write!(
             f,
             "attestation key    {} {}",
@@ -119,6 +164,32 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Endorsement::decode(&bytes[..end]).is_err(), "cut at {end}");
         }
+    }
+
+    /// Proves: T-115, A-19
+    #[test]
+    fn only_a_trusted_manufacturer_vouches_for_devices() {
+        let (maker, stranger) = (key(7), key(8));
+        let endorsers: TrustAnchors = [maker.public_key()].into_iter().collect();
+        let signed = endorsement().sign(&maker);
+        let (verified, by) = Endorsement::verify(&signed, &endorsers).unwrap();
+        assert_eq!(
+            (verified, by),
+            (endorsement(), maker.public_key().thumbprint())
+        );
+        let message = SignedMessage::decode(&signed, &Limits::MESSAGE).unwrap();
+        assert_eq!(message.signatures()[0].thumbprint(), Some(by), "kid");
+        let forged = Endorsement::verify(&endorsement().sign(&stranger), &endorsers);
+        assert_eq!(forged.unwrap_err(), teep_cose::SignatureError::Wrong.into());
+        let bare = Endorsement::verify(&endorsement().encode(), &endorsers);
+        assert_eq!(
+            bare.unwrap_err(),
+            teep_cose::SignatureError::NotSigned.into()
+        );
+        assert!(
+            Endorsement::decode(&signed).is_err(),
+            "not to be mistaken for a bare one"
+        );
     }
 
     #[test]
@@ -166,6 +237,10 @@ mod tests {
         let said = endorsement().to_string();
         assert!(said.contains("maker (oemid)      894823\n"), "{said}");
         assert!(said.contains("version            1.3.4\n"), "{said}");
+        assert!(
+            said.contains("software           urn:example:agent\n"),
+            "{said}"
+        );
         let thumbprint = key(1).public_key().thumbprint();
         assert!(
             said.ends_with(&format!("attestation key    Ed25519 {thumbprint}")),

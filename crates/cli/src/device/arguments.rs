@@ -9,7 +9,7 @@ use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_agent::Step;
 
-use super::{Device, DeviceError, Watch, decoded, init, lifecycle};
+use super::{Device, DeviceError, Watch, anchors, decoded, init, lifecycle};
 use crate::exit::Failure;
 use crate::output;
 use crate::output::{hex, unhex};
@@ -44,6 +44,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
     Init(init::Init),
+    /// Make a store of trust anchors, to be installed on devices in the field
+    Anchors(anchors::Anchors),
     /// An application needs a component: ask the TAM for it (RequestTA)
     Request(lifecycle::Ask),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
@@ -105,6 +107,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut watch = Watch::new(verbose, record);
     match command {
         Command::Init(init) => init::create(single(&folder)?, &init, json),
+        Command::Anchors(anchors) => anchors::run(&anchors, json),
         Command::Request(ask) => lifecycle::request(&folder, ask, &mut watch, json),
         Command::Unrequest(give_up) => lifecycle::unrequest(&folder, &give_up, &mut watch, json),
         Command::Poll(Poll { every: None }) => lifecycle::poll(&folder, &mut watch, json),

@@ -5,12 +5,12 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 use teep_agent::{Provisioning, TrustedTam};
-use teep_cose::{Algorithm, TrustAnchors};
+use teep_cose::Algorithm;
 use uuid::Uuid;
 
 use super::lifecycle::PROPERTIES;
-use super::trust::{Signers, Tams};
-use super::{Device, Setup};
+use super::trust::{Signers, Tams, Verifiers};
+use super::{Device, Setup, VERIFIER_URI};
 use crate::exit::Failure;
 use crate::{key, output};
 
@@ -26,6 +26,11 @@ pub(super) struct Init {
     tams: Tams,
     #[command(flatten)]
     signers: Signers,
+    #[command(flatten)]
+    verifiers: Verifiers,
+    /// Where the Verifier is found that a TAM's Evidence is sent to; a TAM may bring an Attestation Result instead
+    #[arg(long, value_name = "URI")]
+    verifier_uri: Option<String>,
     /// What the Agent signs its messages with
     #[arg(long, value_enum, default_value_t = key::KeyAlgorithm::Esp256)]
     algorithm: key::KeyAlgorithm,
@@ -47,7 +52,7 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         provisioning: Provisioning {
             tams: init.tams.read()?,
             signers: init.signers.keys()?,
-            verifiers: TrustAnchors::new(),
+            verifiers: init.verifiers.keys()?,
             profile: eat::Profile::default(),
             permissions: init.signers.permissions()?,
             identity: identity(&init.vendor, &init.class),
@@ -64,10 +69,20 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
              with --tam-key"
         )));
     }
+    let must_attest = |tam: &TrustedTam| tam.must_attest;
+    let provisioning = &setup.provisioning;
+    if provisioning.tams.iter().any(must_attest) && provisioning.verifiers.is_empty() {
+        return Err(Failure::usage(
+            "--attested-tam: the device believes no Verifier: give the key of one with --verifier",
+        ));
+    }
     let device = Device::create(folder, setup)?;
     if !init.property.is_empty() {
         let properties = init.property.join("\n");
         output::create(&folder.join(PROPERTIES), properties.as_bytes(), false)?;
+    }
+    if let Some(uri) = &init.verifier_uri {
+        output::create(&folder.join(VERIFIER_URI), uri.as_bytes(), false)?;
     }
     let endorsement = folder.join("endorsement.cbor");
     output::create(&endorsement, &device.endorsement().encode(), false)?;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use suit::ComponentIdentifier;
-use teep_broker::{Broker, Request, Tee, Traffic, Wish};
+use teep_broker::{Request, Tee, Traffic, Wish};
 
-use super::{Device, DeviceError, Watch};
+use super::{Device, DeviceError, Watch, broker};
 use crate::exit::Failure;
 use crate::output;
 
@@ -74,7 +74,7 @@ pub(super) fn request(
     };
     let mut tees = open(folders)?;
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let handled = Broker::new().request_ta(&mut tees, &wish, &mut note);
+    let handled = broker(tees.iter().map(|tee| &tee.agent)).request_ta(&mut tees, &wish, &mut note);
     end_exchanges(&mut tees)?;
     let handled = handled.map_err(DeviceError::from)?;
     let tee = &tees[handled.tee];
@@ -104,7 +104,7 @@ pub(super) fn unrequest(
     let mut tees = open(folders)?;
     let had: Vec<bool> = tees.iter().map(|tee| tee.agent.has(component)).collect();
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let handled = Broker::new().unrequest_ta(&mut tees, component, &mut note);
+    let handled = broker(tees.iter().map(|tee| &tee.agent)).unrequest_ta(&mut tees, component, &mut note);
     end_exchanges(&mut tees)?;
     handled.map_err(DeviceError::from)?;
     let mut concerned = tees.iter().zip(had).filter(|(_, had)| *had).peekable();
@@ -134,7 +134,7 @@ pub(super) fn poll(folders: &[PathBuf], watch: &mut Watch, json: bool) -> Result
     let mut tees = open(folders)?;
     let before: Vec<_> = tees.iter().map(|tee| images(&tee.agent)).collect();
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let checked = Broker::new().request_policy_check(&mut tees, &mut note);
+    let checked = broker(tees.iter().map(|tee| &tee.agent)).request_policy_check(&mut tees, &mut note);
     end_exchanges(&mut tees)?;
     checked.map_err(DeviceError::from)?;
     let mut is_new = false;

@@ -2,6 +2,7 @@
 //!
 //! `teep device` works on it; the demo does too.
 
+mod anchors;
 mod arguments;
 mod init;
 mod lifecycle;
@@ -30,6 +31,8 @@ pub(crate) use watch::{Watch, decoded, message, refusal};
 pub(crate) struct Device {
     tee: SoftwareTee,
     agent: Agent,
+    /// Where its Broker has the Evidence of TAMs appraised.
+    verifier_uri: Option<String>,
 }
 
 /// What a device is made with.
@@ -80,7 +83,7 @@ impl Device {
     pub(crate) fn create(folder: &Path, setup: Setup) -> Result<Self, DeviceError> {
         let mut tee = SoftwareTee::create(folder, &setup.provision, software(folder)?)?;
         Agent::provision(setup.provisioning, &mut tee)?;
-        Self::start(tee)
+        Self::start(folder, tee)
     }
 
     /// Opens the device in `folder`; waits a little if another command is just using it, as a policy check
@@ -93,14 +96,18 @@ impl Device {
                 Err(TeeError::InUse(_)) if Instant::now() < give_up => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                opened => return Self::start(opened?),
+                opened => return Self::start(folder, opened?),
             }
         }
     }
 
-    fn start(mut tee: SoftwareTee) -> Result<Self, DeviceError> {
+    fn start(folder: &Path, mut tee: SoftwareTee) -> Result<Self, DeviceError> {
         let agent = Agent::start(&mut tee)?;
-        let mut device = Self { tee, agent };
+        let mut device = Self {
+            tee,
+            agent,
+            verifier_uri: verifier_uri(&folder.join(VERIFIER_URI))?,
+        };
         device.forget_removed()?;
         Ok(device)
     }
@@ -120,6 +127,7 @@ impl Device {
             oemid,
             hwmodel,
             hwversion,
+            software: vec![self.tee.software().clone()],
         }
     }
 
@@ -160,7 +168,7 @@ impl Device {
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
         let wish = Wish::new(Request::new(component.clone()));
-        let handled = Broker::new().request_ta(&mut [self.alone()], &wish, watch);
+        let handled = broker([&*self]).request_ta(&mut [self.alone()], &wish, watch);
         self.forget_removed()?;
         handled?;
         Ok(())
@@ -172,7 +180,7 @@ impl Device {
         component: &ComponentIdentifier,
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
-        let handled = Broker::new().unrequest_ta(&mut [self.alone()], component, watch);
+        let handled = broker([&*self]).unrequest_ta(&mut [self.alone()], component, watch);
         self.forget_removed()?;
         handled?;
         Ok(())
@@ -180,7 +188,7 @@ impl Device {
 
     /// A policy check with each TAM of the device.
     pub(crate) fn poll(&mut self, watch: &mut dyn FnMut(Traffic<'_>)) -> Result<(), DeviceError> {
-        let checked = Broker::new().request_policy_check(&mut [self.alone()], watch);
+        let checked = broker([&*self]).request_policy_check(&mut [self.alone()], watch);
         self.forget_removed()?;
         Ok(checked?)
     }
@@ -195,8 +203,12 @@ impl Device {
             tam_uri: tam_uri.into(),
             message: None,
         };
+        let broker = broker([&*self]);
         let handle = &mut |input: Input<'_>| self.handle(input);
-        let exchanged = Broker::new().exchange(&contact, &Binaries::new(), handle, watch);
+        let exchanged = broker.exchange(&contact, &Binaries::new(), handle, watch);
+        if exchanged.is_err() {
+            self.process_error(tam_uri);
+        }
         self.forget_removed()?;
         Ok(exchanged?)
     }
@@ -256,6 +268,15 @@ impl Device {
     }
 }
 
+/// The Broker of these TEEs, with the Verifier that the first of them names.
+pub(crate) fn broker<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Broker {
+    let mut devices = devices.into_iter();
+    match devices.find_map(|device| device.verifier_uri.as_deref()) {
+        Some(uri) => Broker::new().with_verifier(uri),
+        None => Broker::new(),
+    }
+}
+
 /// The gate between the Broker and the TEE.
 impl TeepAgent for Device {
     type Error = AgentError;
@@ -306,5 +327,20 @@ fn software(folder: &Path) -> Result<eat::SuitReference, DeviceError> {
     )
 }
 
+/// The Broker's setting: it lies in the normal world, which can do no more with it than keep Evidence from being
+/// appraised.
+fn verifier_uri(path: &Path) -> Result<Option<String>, DeviceError> {
+    match std::fs::read_to_string(path) {
+        Ok(uri) => Ok(Some(uri)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DeviceError::File {
+            path: path.into(),
+            error,
+        }),
+    }
+}
+
+/// The file with the Broker's setting, in the device's folder.
+pub(crate) const VERIFIER_URI: &str = "verifier-uri";
 /// How long a command waits for another one to be done with the device.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -24,6 +24,25 @@ pub(super) struct Tams {
     /// itself is encrypted to it
     #[arg(long, value_name = "[URI=]FILE")]
     tam_encryption_key: Vec<String>,
+    /// This TAM must prove what it is before the device tells it anything: by an Attestation Result of a Verifier
+    /// whose key --verifier gives
+    #[arg(long, value_name = "URI")]
+    attested_tam: Vec<String>,
+}
+
+/// The Verifiers.
+#[derive(Debug, Args)]
+pub(super) struct Verifiers {
+    /// The public key (PEM) of a Verifier whose word about a TAM counts
+    #[arg(long, value_name = "FILE")]
+    verifier: Vec<PathBuf>,
+}
+
+impl Verifiers {
+    pub(super) fn keys(&self) -> Result<TrustAnchors, Failure> {
+        let keys = self.verifier.iter().map(|file| key::read_public(file));
+        keys.collect()
+    }
 }
 
 /// The Trusted Component Signers.
@@ -44,8 +63,14 @@ impl Tams {
         let keys = self.files("--tam-key", &self.tam_key, key::read_public)?;
         let read = |file: &Path| read_recipient(file);
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
+        if let Some(uri) = self.attested_tam.iter().find(|uri| !self.tam.contains(uri)) {
+            return Err(Failure::usage(format!(
+                "--attested-tam {uri}: no such TAM: give it with --tam, too"
+            )));
+        }
         let tam = |uri: &String| TrustedTam {
             encryption_keys: of(uri, &encryption_keys).collect(),
+            must_attest: self.attested_tam.contains(uri),
             ..TrustedTam::new(uri, of(uri, &keys).collect())
         };
         Ok(self.tam.iter().map(tam).collect())

@@ -30,21 +30,35 @@ pub(super) async fn list(
     ))
 }
 
-/// `POST`: an encoded [`Endorsement`]. 201, or 200 if it takes the place of another.
+/// `POST`: an encoded [`Endorsement`], for which the operator vouches, or one that an authorized manufacturer has
+/// signed. 201, or 200 if it takes the place of another.
 pub(super) async fn add(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
     let limits = &service.limits;
     let bytes = body::read(request.into_body(), ENDORSEMENT_BYTES, limits.body_time).await?;
-    let endorsement = Endorsement::decode(&bytes)
-        .map_err(|error| Problem::bad_request(format!("endorsement: {error}")))?;
-    let is_new = service.store.endorse(&endorsement, now()).await?;
+    let refused = |error: eat::Error| Problem::bad_request(format!("endorsement: {error}"));
+    // A claims set is a map; what is signed is an array.
+    let (endorsement, endorser) = match bytes.first().is_some_and(|first| first >> 5 == 5) {
+        true => (Endorsement::decode(&bytes).map_err(refused)?, None),
+        false => {
+            let endorsers = service.store.endorser_keys().await?;
+            let (endorsement, endorser) =
+                Endorsement::verify(&bytes, &endorsers).map_err(refused)?;
+            (endorsement, Some(endorser))
+        }
+    };
+    let is_new = service
+        .store
+        .endorse(&endorsement, endorser.as_ref(), now())
+        .await?;
     let attestation_key = endorsement.attestation_key.thumbprint().to_string();
     tracing::info!(attestation_key, ueid = %endorsement.ueid, is_new, "device endorsed");
     let answer = serde_json::json!({
         "attestation_key": attestation_key,
         "ueid": endorsement.ueid.to_string(),
+        "endorser": endorser.map(|endorser| endorser.to_string()),
     });
     Ok(stored(is_new, answer))
 }

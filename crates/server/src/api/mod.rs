@@ -7,7 +7,10 @@
 mod components;
 mod devices;
 mod endorsements;
+mod endorsers;
 mod payloads;
+mod reference_values;
+mod remedies;
 mod signers;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use axum::routing::{MethodRouter, get, put};
 use axum::{Json, Router};
 use subtle::ConstantTimeEq as _;
 use teep_cose::digest::sha256;
+use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::{PublicKey, Thumbprint};
 
 use crate::listen::Peer;
@@ -66,6 +70,34 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
             "/api/endorsements/{thumbprint}",
             route(axum::routing::delete(endorsements::remove), "DELETE"),
         )
+        .route(
+            "/api/endorsers",
+            route(get(endorsers::list).post(endorsers::add), "GET, POST"),
+        )
+        .route(
+            "/api/endorsers/{thumbprint}",
+            route(axum::routing::delete(endorsers::remove), "DELETE"),
+        )
+        .route(
+            "/api/reference-values",
+            route(
+                get(reference_values::list).post(reference_values::set),
+                "GET, POST",
+            ),
+        )
+        .route(
+            "/api/reference-values/{hwmodel}",
+            route(axum::routing::delete(reference_values::remove), "DELETE"),
+        )
+        .route(
+            "/api/remedies",
+            route(get(remedies::list).post(remedies::add), "GET, POST"),
+        )
+        .route(
+            "/api/remedies/{*manifest}",
+            route(axum::routing::delete(remedies::remove), "DELETE"),
+        )
+        .route("/api/tam/endorsement", route(get(tam_endorsement), "GET"))
         // What is not there is told only to those who may know.
         .route(
             "/api/{*path}",
@@ -126,11 +158,38 @@ fn stored(is_new: bool, answer: serde_json::Value) -> (StatusCode, Json<serde_js
 async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
     let tam = &service.tam;
     let keys = [&tam.esp256, &tam.ed25519].map(|key| describe(&key.public_key()));
+    // T-173, T-174 (8.2) what devices encrypt Evidence and SUIT Reports to.
+    let encryption_keys = tam.decryption_keys.iter();
+    let encryption_keys: Vec<_> = encryption_keys
+        .filter_map(DecryptionKey::public_key)
+        .map(|key| {
+            serde_json::json!({
+                "curve": match key.curve() {
+                    Curve::P256 => "P-256",
+                    Curve::X25519 => "X25519",
+                },
+                "thumbprint": key.thumbprint().to_string(),
+                "cose_key": hexadecimal::encode(&key.to_cose_key()),
+                "pem": key.to_pem(),
+            })
+        })
+        .collect();
     Json(serde_json::json!({
         "tam_uri": service.tam_uri,
         "keys": keys,
+        "encryption_keys": encryption_keys,
         "verifier": describe(&service.verifier.key.public_key()),
     }))
+}
+
+/// `GET /api/tam/endorsement`: what a Verifier must know of this TAM, for devices that have it appraised.
+async fn tam_endorsement(State(service): State<Arc<Service>>) -> Result<Vec<u8>, Problem> {
+    let endorsement = service.attester.endorsement();
+    let endorsement = endorsement.map_err(|error| {
+        tracing::error!(%error, "the TAM's own program cannot be read");
+        Problem::internal()
+    })?;
+    Ok(endorsement.encode())
 }
 
 fn describe(key: &PublicKey) -> serde_json::Value {

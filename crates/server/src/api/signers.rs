@@ -55,9 +55,9 @@ pub(super) async fn remove(
     }
 }
 
-struct NamedKey {
-    key: PublicKey,
-    name: Option<String>,
+pub(super) struct NamedKey {
+    pub(super) key: PublicKey,
+    pub(super) name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ struct NamedPem {
 }
 
 impl NamedKey {
-    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let unusable = |error: teep_cose::KeyError| Problem::bad_request(error.to_string());
         let (pem, name) = match bytes.trim_ascii_start().first() {
             Some(b'{') => {
@@ -90,4 +90,4 @@ impl NamedKey {
 }
 
 /// More than any key and name that people give.
-const KEY_BYTES: usize = 4096;
+pub(super) const KEY_BYTES: usize = 4096;

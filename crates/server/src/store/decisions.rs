@@ -97,6 +97,14 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::NotPublished(id) => {
             format!("{id} was asked for, but is not published, or not in the version asked for")
         }
+        Decision::Remedy(id, number) => {
+            format!("install {id} by manifest {number}: the device is not trustworthy without it")
+        }
+        Decision::GaveResultBack => "the device gets the Attestation Result".into(),
+        Decision::Proved => "the device wants the TAM attested, and gets what proves it".into(),
+        Decision::CannotProve => {
+            "the device wants the TAM attested, in a way that cannot be served".into()
+        }
         Decision::NothingToDo => "the device has what it should have".into(),
         Decision::Succeeded => "the device did what the Update asked".into(),
         // T-078 (4.6) the language is told to those who read it; T-080 whether anybody here knows it or not.
@@ -139,6 +147,10 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::Later(..) => "later",
         Decision::FailedBefore(..) => "failed-before",
         Decision::NotPublished(..) => "not-published",
+        Decision::Remedy(..) => "remedy",
+        Decision::GaveResultBack => "gave-result-back",
+        Decision::Proved => "proved",
+        Decision::CannotProve => "cannot-prove",
         Decision::NothingToDo => "nothing-to-do",
         Decision::Succeeded => "succeeded",
         Decision::Failed(..) => "failed",

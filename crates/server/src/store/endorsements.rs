@@ -5,6 +5,7 @@ use teep_cose::Thumbprint;
 use teep_verifier::Endorsement;
 
 use super::{Store, StoreError, integer, unsigned};
+use crate::hexadecimal;
 
 /// An endorsement for the operator.
 #[derive(Debug, serde::Serialize)]
@@ -16,21 +17,26 @@ pub(crate) struct EndorsementRecord {
     pub(crate) oemid: String,
     pub(crate) hwmodel: String,
     pub(crate) hwversion: String,
+    /// Thumbprint of the manufacturer's key; `None` if the operator vouches for it.
+    pub(crate) endorser: Option<String>,
     /// When it was uploaded, in seconds since 1970.
     pub(crate) at: u64,
 }
 
 impl Store {
-    /// The endorsement for an attestation key.
+    /// The endorsement for an attestation key, if whoever vouches for the device is still authorized.
+    // A-19 by a chain from a manufacturer, or one by one; what neither names is refused.
     pub(crate) async fn endorsement(
         &self,
         thumbprint: &Thumbprint,
     ) -> Result<Option<Endorsement>, StoreError> {
-        let content: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT content FROM endorsements WHERE thumbprint = ?")
-                .bind(thumbprint.as_ref())
-                .fetch_optional(&self.pool)
-                .await?;
+        let content: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT content FROM endorsements WHERE thumbprint = ? AND (endorser IS NULL \
+                 OR endorser IN (SELECT thumbprint FROM endorsers))",
+        )
+        .bind(thumbprint.as_ref())
+        .fetch_optional(&self.pool)
+        .await?;
         content.map(|content| decode(&content)).transpose()
     }
 
@@ -41,7 +47,7 @@ impl Store {
         count: u32,
     ) -> Result<Vec<EndorsementRecord>, StoreError> {
         let rows = sqlx::query(
-            "SELECT content, at FROM endorsements WHERE thumbprint > ? ORDER BY thumbprint LIMIT ?",
+            "SELECT content, at, endorser FROM endorsements WHERE thumbprint > ? ORDER BY thumbprint LIMIT ?",
         )
         .bind(after.map(AsRef::as_ref).unwrap_or_default())
         .bind(count)
@@ -55,6 +61,9 @@ impl Store {
                 oemid: endorsement.oemid.to_string(),
                 hwmodel: endorsement.hwmodel.to_string(),
                 hwversion: endorsement.hwversion.to_string(),
+                endorser: row
+                    .try_get::<Option<&[u8]>, _>("endorser")?
+                    .map(hexadecimal::encode),
                 at: unsigned(row.try_get("at")?)?,
             })
         });
@@ -65,6 +74,7 @@ impl Store {
     pub(crate) async fn endorse(
         &self,
         endorsement: &Endorsement,
+        endorser: Option<&Thumbprint>,
         now: u64,
     ) -> Result<bool, StoreError> {
         let thumbprint = endorsement.attestation_key.thumbprint();
@@ -73,12 +83,15 @@ impl Store {
             .bind(thumbprint.as_ref())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("INSERT INTO endorsements (thumbprint, content, at) VALUES (?, ?, ?)")
-            .bind(thumbprint.as_ref())
-            .bind(endorsement.encode())
-            .bind(integer(now))
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "INSERT INTO endorsements (thumbprint, content, at, endorser) VALUES (?, ?, ?, ?)",
+        )
+        .bind(thumbprint.as_ref())
+        .bind(endorsement.encode())
+        .bind(integer(now))
+        .bind(endorser.map(AsRef::as_ref))
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(replaced.rows_affected() == 0)
     }

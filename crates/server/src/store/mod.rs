@@ -8,6 +8,9 @@ pub(crate) mod components;
 pub(crate) mod decisions;
 pub(crate) mod devices;
 pub(crate) mod endorsements;
+pub(crate) mod endorsers;
+pub(crate) mod reference_values;
+pub(crate) mod remedies;
 pub(crate) mod session;
 pub(crate) mod signers;
 

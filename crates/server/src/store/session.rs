@@ -10,7 +10,7 @@ use teep_tam::{
 };
 
 use super::{Store, StoreError, integer, unsigned};
-use super::{components, decisions, decode_key, devices};
+use super::{components, decisions, decode_key, devices, remedies};
 use crate::hexadecimal;
 
 /// Why a decision was not committed. Nothing has changed.
@@ -84,6 +84,10 @@ impl Store {
             withdrawn: components::withdrawn(&mut transaction, &named).await?,
             known: devices::known(&mut transaction, &agent).await?,
             failed: devices::failed(&mut transaction, &agent).await?,
+            remedies: match message.may_need_remedies() {
+                true => remedies::relayed(&mut transaction).await?,
+                false => Vec::new(),
+            },
             queries: devices::attempts(&mut transaction, &agent, devices::QUERY).await?,
             updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
             honoured: honoured(&mut transaction, &agent).await?,

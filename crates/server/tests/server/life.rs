@@ -34,6 +34,7 @@ impl Device {
             oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
             hwmodel: b"model 1".as_slice().try_into().unwrap(),
             hwversion: eat::Version::multipart("1.3.4"),
+            software: vec![SuitReference::sha256("urn:example:agent", [7; 32])],
         }
         .encode()
     }

@@ -3,8 +3,7 @@
 use eat::{Claims, Evidence, freshness};
 use teep_cose::Thumbprint;
 
-use crate::appraise::Refusal;
-use crate::endorsement::Endorsement;
+use crate::appraise::{Known, Refusal};
 
 pub(crate) fn decode(evidence: &[u8]) -> Result<Evidence, Refusal> {
     Evidence::decode(evidence).map_err(Refusal::Malformed)
@@ -13,15 +12,15 @@ pub(crate) fn decode(evidence: &[u8]) -> Result<Evidence, Refusal> {
 /// The claims, once they are known to be signed by an endorsed attestation key and in their time.
 pub(crate) fn authenticate(
     evidence: &[u8],
-    lookup: impl FnOnce(&Thumbprint) -> Option<Endorsement>,
+    lookup: impl FnOnce(&Thumbprint) -> Option<Known>,
     now: u64,
-) -> Result<(Claims, Endorsement), Refusal> {
+) -> Result<(Claims, Known), Refusal> {
     let evidence = decode(evidence)?;
     let kid = *evidence.kid();
-    let endorsement = lookup(&kid).ok_or(Refusal::NotEndorsed(kid))?;
+    let known = lookup(&kid).ok_or(Refusal::NotEndorsed(kid))?;
     let claims = evidence
-        .verify(&endorsement.attestation_key)
+        .verify(&known.endorsement.attestation_key)
         .map_err(|_| Refusal::WrongSignature)?;
     freshness::check(&claims, now).map_err(Refusal::NotInTime)?;
-    Ok((claims, endorsement))
+    Ok((claims, known))
 }

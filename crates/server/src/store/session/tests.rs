@@ -520,28 +520,24 @@ async fn what_was_replaced_in_between_is_not_sent() {
     assert!(envelopes(2).await.is_err(), "its signer is withdrawn");
 }
 
+/// A database as the first version of the server made it, whatever has been added since.
+async fn of_the_first_form(file: &std::path::Path) -> sqlx::SqlitePool {
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let all = sqlx::migrate!("src/store/migrations");
+    let first = all.iter().filter(|migration| migration.version == 1);
+    let first = sqlx::migrate::Migrator::with_migrations(first.cloned().collect());
+    first.run(&pool).await.unwrap();
+    pool
+}
+
 /// A database from before devices had one key each is brought up to date, and keeps the newest.
 #[tokio::test]
 async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    let tables: Vec<(String, String)> = sqlx::query_as(
-        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') \
-         AND name NOT LIKE 'sqlite_%' AND name <> '_sqlx_migrations' ORDER BY type DESC",
-    )
-    .fetch_all(&store.pool)
-    .await
-    .unwrap();
-    let mut first_form = String::from("PRAGMA foreign_keys = OFF;");
-    for (kind, name) in tables {
-        first_form += &format!("DROP {kind} {name};");
-    }
-    first_form += "PRAGMA foreign_keys = ON; DELETE FROM _sqlx_migrations WHERE version > 1;";
-    first_form += include_str!("../migrations/0001_initial.sql");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(first_form))
-        .execute(&store.pool)
-        .await
-        .unwrap();
+    let pool = of_the_first_form(&folder.path().join("tam.sqlite")).await;
     for (key, ueid, last_seen) in [(1, 1, 10), (2, 1, 30), (3, 1, 20), (4, 2, 5)] {
         // Columns by name: another connection may not have noticed yet that one is gone.
         let insert = "INSERT INTO devices \
@@ -551,11 +547,11 @@ async fn of_several_keys_of_a_device_the_one_seen_last_stays() {
             .bind(vec![key; 32])
             .bind(vec![ueid])
             .bind(last_seen)
-            .execute(&store.pool)
+            .execute(&pool)
             .await
             .unwrap();
     }
-    drop(store);
+    pool.close().await;
     let devices = open(&folder).await.devices(None, 10).await.unwrap();
     let kept: Vec<_> = devices.iter().map(|device| &device.agent[..2]).collect();
     assert_eq!(kept, ["02", "04"]);

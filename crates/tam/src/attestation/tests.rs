@@ -1,0 +1,476 @@
+use alloc::vec;
+
+use eat::{Confirmation, Nonce, OemId, SuitReference, Ueid, Version};
+use teep::{ErrorCode, Message, QueryResponse};
+use teep_cose::encrypt::{
+    ContentAlgorithm, DecryptionKey, KeyDistribution, Recipient, encrypt, encrypt_attached,
+};
+use teep_cose::{Algorithm, Thumbprint, TrustAnchors};
+
+use super::*;
+use crate::decision::Change;
+use crate::tests::{Counter, NOW, agent, authenticated, key, sender, sign, tam, verifier};
+use crate::{Appraise, Outcome, Snapshot};
+
+/// A good Attestation Result about [`agent`], made now.
+fn result(nonce: Option<&[u8]>) -> AttestationResult {
+    AttestationResult {
+        ueid: Ueid::from_random(&[5; 32]),
+        oemid: OemId::Ieee([0x89, 0x48, 0x23]),
+        hwmodel: b"model".as_slice().try_into().unwrap(),
+        hwversion: Version::multipart("1.3.4"),
+        manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+        cnf: Some(Confirmation::of_key(agent().public_key())),
+        nonce: nonce.map(|nonce| Nonce::try_from(nonce).unwrap()),
+        issued_at: Some(NOW),
+        expires_at: Some(NOW + 3600),
+    }
+}
+
+fn challenge(tam: &Tam) -> Vec<u8> {
+    let challenge = tam
+        .minter
+        .challenge(crate::ChallengeForm::Long, NOW, &mut Counter::default());
+    challenge.as_bytes().to_vec()
+}
+
+fn signed(tam: &Tam, result: &AttestationResult) -> Vec<u8> {
+    result.sign(&tam.profile, &verifier())
+}
+
+fn check_at(tam: &Tam, result: &AttestationResult, now: u64) -> Result<Attested, String> {
+    check(tam, &signed(tam, result), b"shown", &sender(), now)
+}
+
+fn asked(policy: &Policy) -> QueryRequest {
+    let mut request = QueryRequest::default();
+    ask(policy, &mut request, || {
+        teep::Challenge::new([1; 32]).unwrap()
+    });
+    request
+}
+
+/// Proves: T-031, T-028, T-183
+#[test]
+fn a_request_says_by_what_it_takes_an_answer_for_fresh() {
+    let by_nonce = asked(&Policy::default());
+    assert!(by_nonce.challenge.is_some());
+    assert!(by_nonce.supported_freshness_mechanisms.is_empty());
+    let by_either = asked(&Policy {
+        maximum_evidence_age_seconds: Some(60),
+        ..Policy::default()
+    });
+    let both = [FreshnessMechanism::Nonce, FreshnessMechanism::Timestamp];
+    assert!(by_either.challenge.is_some());
+    assert_eq!(by_either.supported_freshness_mechanisms, both);
+    let passport = asked(&Policy {
+        attestation: AttestationModel::Passport {
+            maximum_age_seconds: 60,
+        },
+        ..Policy::default()
+    });
+    assert_eq!(passport.challenge, None);
+    let mechanisms = [FreshnessMechanism::Timestamp];
+    assert_eq!(passport.supported_freshness_mechanisms, mechanisms);
+}
+
+/// Proves: T-182, T-184
+#[test]
+fn a_result_answers_a_challenge_of_ours_once() {
+    let tam = tam();
+    let nonce = challenge(&tam);
+    let attested = check_at(&tam, &result(Some(&nonce)), NOW).unwrap();
+    assert_eq!(attested.spend, Some((nonce.clone(), NOW + 1000)));
+    let reason = |result: &AttestationResult, now| check_at(&tam, result, now).unwrap_err();
+    assert!(reason(&result(Some(&nonce)), NOW + 1000).contains("T-021"));
+    assert!(reason(&result(Some(&[7; 32])), NOW).contains("T-024"));
+    assert!(reason(&result(None), NOW).contains("no nonce"));
+}
+
+/// Proves: T-183
+#[test]
+fn where_time_counts_a_recent_result_is_good_once() {
+    let mut tam = tam();
+    tam.policy.maximum_evidence_age_seconds = Some(100);
+    let attested = check_at(&tam, &result(None), NOW + 100).unwrap();
+    let (spent, until) = attested.spend.unwrap();
+    assert_eq!(
+        spent,
+        sha256(b"shown"),
+        "the payload, since nothing else is unique"
+    );
+    // It is remembered for longer than it counts.
+    let still_good = |now| check_at(&tam, &result(None), now).is_ok();
+    assert!(still_good(NOW + 160) && !still_good(NOW + 161));
+    assert!(until > NOW + 161);
+    // Who answers the challenge need not have a clock.
+    let nonce = challenge(&tam);
+    let undated = AttestationResult {
+        issued_at: None,
+        ..result(Some(&nonce))
+    };
+    assert_eq!(
+        check_at(&tam, &undated, NOW).unwrap().spend.unwrap().0,
+        nonce
+    );
+}
+
+/// Proves: T-184, T-183
+#[test]
+fn a_passport_counts_while_it_is_young_whatever_nonce_is_in_it() {
+    let mut tam = tam();
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 600,
+    };
+    for nonce in [None, Some(&[7; 32][..])] {
+        let attested = check_at(&tam, &result(nonce), NOW + 600).unwrap();
+        assert_eq!(attested.spend, None, "it is shown more than once");
+        assert!(check_at(&tam, &result(nonce), NOW + 661).is_err());
+    }
+    let endless = AttestationResult {
+        expires_at: None,
+        ..result(Some(&[7; 32]))
+    };
+    assert!(check_at(&tam, &endless, NOW).is_err());
+    let undated = AttestationResult {
+        issued_at: None,
+        ..result(None)
+    };
+    assert!(check_at(&tam, &undated, NOW).is_err());
+    // Who had none was sent a challenge, which counts once.
+    let nonce = challenge(&tam);
+    let answer = AttestationResult {
+        expires_at: None,
+        ..result(Some(&nonce))
+    };
+    assert_eq!(
+        check_at(&tam, &answer, NOW).unwrap().spend.unwrap().0,
+        nonce
+    );
+}
+
+/// Proves: T-096, T-185
+#[test]
+fn who_has_no_passport_is_sent_a_challenge_and_who_has_only_a_clock_none() {
+    let mut tam = tam();
+    let asked_again = |tam: &Tam, theirs: FreshnessMechanism| {
+        let mut error = teep::ErrorMessage::new(ErrorCode::UnsupportedFreshnessMechanisms);
+        error.supported_freshness_mechanisms = vec![theirs];
+        let authenticated = authenticated(tam, &sign(&Message::Error(error)));
+        let outcome = tam.decide(
+            authenticated,
+            &Snapshot::default(),
+            NOW,
+            &mut Counter::default(),
+        );
+        match outcome {
+            Ok(Outcome::Done(done)) => match done.reply {
+                Some(Reply::QueryRequest { request, .. }) => Some(request),
+                _ => None,
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(
+        asked_again(&tam, FreshnessMechanism::Timestamp).is_none(),
+        "not here"
+    );
+    tam.policy.maximum_evidence_age_seconds = Some(60);
+    let request = asked_again(&tam, FreshnessMechanism::Timestamp).unwrap();
+    assert_eq!(request.challenge, None);
+    let timestamp = [FreshnessMechanism::Timestamp];
+    assert_eq!(request.supported_freshness_mechanisms, timestamp);
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 60,
+    };
+    let request = asked_again(&tam, FreshnessMechanism::Nonce).unwrap();
+    assert!(request.challenge.is_some());
+    assert!(
+        request.supported_freshness_mechanisms.is_empty(),
+        "nonces only"
+    );
+}
+
+/// Proves: T-117, T-138
+#[test]
+fn a_result_is_about_the_key_that_signed_the_message() {
+    let mut tam = tam();
+    let nonce = challenge(&tam);
+    let about = |cnf: Option<Confirmation>| AttestationResult {
+        cnf,
+        ..result(Some(&nonce))
+    };
+    let other = Confirmation::of_key(key(Algorithm::Ed25519, 9).public_key());
+    let by_name = Confirmation {
+        key: None,
+        ..Confirmation::of_key(agent().public_key())
+    };
+    assert!(check_at(&tam, &about(Some(by_name)), NOW).is_ok());
+    assert!(check_at(&tam, &about(Some(other.clone())), NOW).is_err());
+    assert!(check_at(&tam, &about(None), NOW).is_err());
+    tam.policy.key_binding = KeyBinding::UnsafeWaived;
+    assert!(check_at(&tam, &about(None), NOW).is_ok());
+    assert!(
+        check_at(&tam, &about(Some(other)), NOW).is_err(),
+        "another's is another's"
+    );
+}
+
+/// Proves: T-137, T-181
+#[test]
+fn any_verifier_counts_that_the_operator_trusts_and_no_other() {
+    let mut tam = tam();
+    let nonce = challenge(&tam);
+    // An algorithm that no cipher suite names: which are good enough is the operator's choice.
+    let other = key(Algorithm::MlDsa44, 7000);
+    let bytes = result(Some(&nonce)).sign(&tam.profile, &other);
+    let check = |tam: &Tam| check(tam, &bytes, b"", &sender(), NOW);
+    assert!(check(&tam).is_err());
+    tam.verifiers.add(other.public_key());
+    assert!(check(&tam).is_ok());
+    tam.verifiers = TrustAnchors::new();
+    assert!(check(&tam).is_err());
+}
+
+fn encrypted(
+    tam: &Tam,
+    curve: usize,
+    algorithm: ContentAlgorithm,
+    purpose: Purpose,
+    distribution: KeyDistribution,
+) -> AttestationPayload {
+    let to = tam.decryption_keys[curve].public_key().unwrap();
+    let to = Recipient::ecdh(to).with_key_distribution(distribution);
+    let random = &mut Counter::starting_at(99);
+    AttestationPayload {
+        format: Some(eat::EVIDENCE_MEDIA_TYPE.into()),
+        bytes: encrypt_attached(algorithm, &[to], purpose, b"evidence", random).unwrap(),
+    }
+}
+
+/// Proves: T-112, T-173, T-175, T-178, T-179, T-181, A-23
+#[test]
+fn an_eat_is_decrypted_by_each_profile_and_others() {
+    let tam = tam();
+    let wrap = KeyDistribution::EcdhEsA128Kw;
+    for curve in 0..2 {
+        for algorithm in [
+            ContentAlgorithm::A128Ctr,
+            ContentAlgorithm::A128Gcm,
+            ContentAlgorithm::ChaCha20Poly1305,
+            ContentAlgorithm::A256Gcm,
+        ] {
+            let payload = encrypted(&tam, curve, algorithm, Purpose::EatEncryption, wrap);
+            let opened = open(&tam, payload).unwrap();
+            assert_eq!(opened.bytes, b"evidence");
+            assert_eq!(opened.format.as_deref(), Some(eat::EVIDENCE_MEDIA_TYPE));
+        }
+    }
+    let gcm = ContentAlgorithm::A128Gcm;
+    let longer = KeyDistribution::EcdhEsA256Kw;
+    let payload = encrypted(&tam, 0, gcm, Purpose::EatEncryption, longer);
+    assert_eq!(open(&tam, payload).unwrap().bytes, b"evidence");
+    // For another purpose, and for another TAM.
+    let payload = encrypted(&tam, 0, gcm, Purpose::ReportEncryption, wrap);
+    assert!(
+        open(&tam, payload)
+            .unwrap_err()
+            .contains("attestation-payload")
+    );
+    let mut other = tam;
+    other.decryption_keys = vec![DecryptionKey::generate(
+        teep_cose::encrypt::Curve::P256,
+        &mut Counter::starting_at(77),
+    )];
+    let tam = crate::tests::tam();
+    let payload = encrypted(&tam, 0, gcm, Purpose::EatEncryption, wrap);
+    assert!(open(&other, payload).is_err());
+}
+
+/// Proves: T-176
+#[test]
+fn an_eat_whose_ciphertext_is_elsewhere_is_refused() {
+    let tam = tam();
+    let to = Recipient::ecdh(tam.decryption_keys[0].public_key().unwrap());
+    let random = &mut Counter::starting_at(99);
+    let (algorithm, purpose) = (ContentAlgorithm::A128Gcm, Purpose::EatEncryption);
+    let detached = encrypt(algorithm, &[to], purpose, b"evidence", random).unwrap();
+    let payload = AttestationPayload {
+        format: None,
+        bytes: detached.encryption_info,
+    };
+    assert!(open(&tam, payload).unwrap_err().contains("detached"));
+}
+
+/// What a stranger's TEE says, by rules that this TAM does not know; it begins like a COSE_Encrypt.
+const FOREIGN: &[u8] = &[0xd8, 96, 0xff, 0x00];
+const FOREIGN_FORMAT: &str = "application/vnd.example.quote";
+
+/// Proves: T-033, T-056, T-136, A-23, A-24
+#[test]
+fn evidence_of_any_format_goes_to_the_verifier_as_it_came() {
+    let tam = tam();
+    let response = QueryResponse {
+        attestation_payload: Some(AttestationPayload {
+            format: Some(FOREIGN_FORMAT.into()),
+            bytes: FOREIGN.to_vec(),
+        }),
+        tc_list: Some(Vec::new()),
+        ..QueryResponse::default()
+    };
+    let snapshot = Snapshot::default();
+    let random = &mut Counter::default();
+    let decide = |random: &mut Counter| {
+        let bytes = sign(&Message::QueryResponse(response.clone()));
+        let authenticated = authenticated(&tam, &bytes);
+        match tam.decide(authenticated, &snapshot, NOW, random) {
+            Ok(Outcome::Appraise(appraise)) => appraise,
+            other => panic!("{other:?}"),
+        }
+    };
+    let Appraise {
+        format,
+        evidence,
+        then,
+    } = decide(random);
+    assert_eq!((&*format, &evidence[..]), (FOREIGN_FORMAT, FOREIGN));
+    // How the challenge got into it is between its TEE and its Verifier: the result says that it did.
+    let answer = signed(&tam, &result(Some(&challenge(&tam))));
+    let passed = Appraisal::Passed {
+        result: &answer,
+        ar4si: None,
+    };
+    let done = tam.resume(then, &passed, &snapshot, NOW, random).unwrap();
+    assert_eq!(done.decisions[0], Decision::Attested);
+    let failed = Appraisal::Failed {
+        reason: "not genuine",
+        shortfall: None,
+    };
+    let then = decide(random).then;
+    let done = tam.resume(then, &failed, &snapshot, NOW, random).unwrap();
+    let refused = Decision::Refused(ErrorCode::AttestationRequired, "not genuine".into());
+    assert_eq!((done.decisions, done.changes), (vec![refused], vec![]));
+}
+
+fn given_back(
+    returned_result: ReturnedResult,
+    appraisal: &Appraisal<'_>,
+) -> Option<AttestationPayload> {
+    let policy = Policy {
+        returned_result,
+        ..Policy::default()
+    };
+    let mut done = Done::default();
+    give_back(&policy, appraisal, &sender(), &mut done);
+    match done.reply? {
+        Reply::Update {
+            update, manifests, ..
+        } => {
+            assert!(manifests.is_empty() && update.token.is_none() && update.err_code.is_none());
+            update.attestation_payload
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Proves: T-060, T-061, T-062, T-121, T-143
+#[test]
+fn a_device_gets_back_what_its_evidence_came_to_if_policy_has_it_so() {
+    let passed = Appraisal::Passed {
+        result: b"for TAMs",
+        ar4si: Some(b"for anybody"),
+    };
+    assert_eq!(given_back(ReturnedResult::Nothing, &passed), None);
+    let teep = given_back(ReturnedResult::Teep, &passed).unwrap();
+    assert_eq!((teep.format, &teep.bytes[..]), (None, &b"for TAMs"[..]));
+    let ar4si = given_back(ReturnedResult::Ar4si, &passed).unwrap();
+    assert_eq!(ar4si.format.as_deref(), Some(eat::AR4SI_MEDIA_TYPE));
+    assert_eq!(ar4si.bytes, b"for anybody");
+    // A Verifier of one profile only; a device that brought the result itself; one that failed.
+    let one = Appraisal::Passed {
+        result: b"for TAMs",
+        ar4si: None,
+    };
+    assert_eq!(given_back(ReturnedResult::Ar4si, &one), None);
+    let brought = Appraisal::Brought {
+        result: b"passport",
+    };
+    let failed = Appraisal::Failed {
+        reason: "",
+        shortfall: None,
+    };
+    for other in [brought, failed] {
+        assert_eq!(given_back(ReturnedResult::Teep, &other), None);
+    }
+}
+
+/// Proves: T-143
+#[test]
+fn it_goes_with_the_update_if_there_is_one() {
+    let policy = Policy {
+        returned_result: ReturnedResult::Teep,
+        ..Policy::default()
+    };
+    let passed = Appraisal::Passed {
+        result: b"result",
+        ar4si: None,
+    };
+    let token = teep::Token::new([1; 16]).unwrap();
+    let mut done = Done {
+        reply: Some(Reply::Update {
+            update: Update {
+                token: Some(token.clone()),
+                ..Update::default()
+            }
+            .into(),
+            manifests: Vec::new(),
+            suite: sender().suite,
+        }),
+        ..Done::default()
+    };
+    give_back(&policy, &passed, &sender(), &mut done);
+    let Some(Reply::Update { update, .. }) = done.reply else {
+        panic!()
+    };
+    assert_eq!(update.token, Some(token));
+    assert_eq!(update.attestation_payload.unwrap().bytes, b"result");
+}
+
+/// Proves: A-22
+#[test]
+fn what_is_recorded_of_a_device_is_what_the_verifier_says() {
+    let tam = tam();
+    let answer = signed(&tam, &result(Some(&challenge(&tam))));
+    let response = QueryResponse {
+        attestation_payload: Some(AttestationPayload {
+            format: None,
+            bytes: answer,
+        }),
+        tc_list: Some(Vec::new()),
+        ..QueryResponse::default()
+    };
+    let bytes = sign(&Message::QueryResponse(response));
+    let authenticated = authenticated(&tam, &bytes);
+    let snapshot = Snapshot::default();
+    let outcome = tam.decide(authenticated, &snapshot, NOW, &mut Counter::default());
+    let Ok(Outcome::Done(done)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let seen = done.changes.iter().find_map(|change| match change {
+        Change::Seen {
+            agent,
+            ueid,
+            hwmodel,
+            hwversion,
+            ..
+        } => Some((agent.thumbprint(), &ueid[..], &hwmodel[..], &**hwversion)),
+        _ => None,
+    });
+    let expected: (Thumbprint, &[u8], &[u8], &str) = (
+        agent().public_key().thumbprint(),
+        &Ueid::from_random(&[5; 32])[..],
+        b"model",
+        "1.3.4",
+    );
+    assert_eq!(seen, Some(expected));
+}
