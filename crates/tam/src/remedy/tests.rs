@@ -145,7 +145,7 @@ fn the_challenge_of_a_device_that_is_remedied_counts_once() {
         NOW,
     );
     let nonce = shortfall.nonce.clone().unwrap();
-    let expires = NOW + 1000;
+    let expires = tam.minter.check_challenge(&nonce, NOW).unwrap();
     let agent = sender().agent;
     assert_eq!(
         remedied.changes,
