@@ -166,3 +166,65 @@ fn attestation_payload() -> AttestationPayload {
 fn component() -> ComponentIdentifier {
     ComponentIdentifier::new(vec![vec![0x0c]])
 }
+
+/// What a generation's programs write beyond the numbers: algorithms, profiles, the selected suite, the keys
+/// of tc-list.
+#[test]
+fn each_generation() {
+    let request = Message::QueryRequest(QueryRequest {
+        challenge: Some(challenge()),
+        supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
+        supported_suit_cose_profiles: SuitCoseProfile::ALL.to_vec(),
+        data_item_requested: DataItems::ATTESTATION | DataItems::TRUSTED_COMPONENTS,
+        ..QueryRequest::default()
+    });
+    let response = Message::QueryResponse(QueryResponse {
+        token: Some(token()),
+        selected_teep_cipher_suite: Some(CipherSuite::SIGN1_ED25519),
+        tc_list: Some(vec![SystemPropertyClaims {
+            image_size: Some(20),
+            ..SystemPropertyClaims::new(component())
+        }]),
+        requested_tc_list: vec![RequestedTrustedComponent {
+            component_id: component(),
+            tc_manifest_sequence_number: None,
+            have_binary: false,
+        }],
+        ..QueryResponse::default()
+    });
+    let frozen = [
+        (
+            &Generation::DRAFT_26,
+            "8501a10248c0010203040506c7828182122881821232 \
+             84842f28381c39fffd842f32381c39fffd842f28381c01842f32381c181803",
+            "8202a31348a0010203040506a70781a20081410c0e140d81a10f81410c",
+        ),
+        (
+            &Generation::DRAFTS_21_TO_25,
+            "8501a10248c0010203040506c7828182122881821232 \
+             84842f28381c39fffd842f32381c39fffd842f28381c01842f32381c181803",
+            "8202a31448a0010203040506a70881a20081410c0e140e81a11081410c",
+        ),
+        (
+            &Generation::DRAFTS_16_TO_20,
+            "8501a10248c0010203040506c7828182122681821227 \
+             84842f26381c39fffd842f27381c39fffd842f26381c01842f27381c181803",
+            "8202a41448a0010203040506a705818212270881a20081410c0e140e81a11081410c",
+        ),
+        (
+            &Generation::DRAFTS_10_TO_15,
+            "8501a10248c0010203040506c7828182122681821227 \
+             848226 39fffd822739fffd8226018227181803",
+            "8202a41448a0010203040506a705818212270881a20e141081410c0e81a11081410c",
+        ),
+    ];
+    for (generation, request_hex, response_hex) in frozen {
+        for (message, hex) in [(&request, request_hex), (&response, response_hex)] {
+            let encoded = message.encode(generation);
+            let shown: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(shown, hex.replace(' ', ""), "{generation}");
+            let again = Message::decode(&encoded, generation, &Limits::MESSAGE).unwrap();
+            assert_eq!(again.encode(generation), encoded, "{generation}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use suit::ComponentIdentifier;
+use teep::Generation;
 use teep_agent::{Permission, TrustedTam};
 use teep_cose::TrustAnchors;
 use teep_cose::encrypt::RecipientKey;
@@ -24,6 +25,10 @@ pub(super) struct Tams {
     /// itself is encrypted to it
     #[arg(long, value_name = "[URI=]FILE")]
     tam_encryption_key: Vec<String>,
+    /// Which drafts of the protocol every TAM speaks, or the one with this URI: draft-26, drafts-21-25,
+    /// drafts-16-20 or drafts-10-15. Without it the device recognises what a TAM speaks
+    #[arg(long, value_name = "[URI=]NAME")]
+    tam_generation: Vec<String>,
     /// This TAM must prove what it is before the device tells it anything: by an Attestation Result of a Verifier
     /// whose key --verifier gives
     #[arg(long, value_name = "URI")]
@@ -63,12 +68,14 @@ impl Tams {
         let keys = self.files("--tam-key", &self.tam_key, key::read_public)?;
         let read = |file: &Path| read_recipient(file);
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
+        let generations = self.files("--tam-generation", &self.tam_generation, generation)?;
         if let Some(uri) = self.attested_tam.iter().find(|uri| !self.tam.contains(uri)) {
             return Err(Failure::usage(format!(
                 "--attested-tam {uri}: no such TAM: give it with --tam, too"
             )));
         }
         let tam = |uri: &String| TrustedTam {
+            generation: of(uri, &generations).next(),
             encryption_keys: of(uri, &encryption_keys).collect(),
             must_attest: self.attested_tam.contains(uri),
             ..TrustedTam::new(uri, of(uri, &keys).collect())
@@ -106,6 +113,15 @@ fn of<T: Clone>(uri: &str, given: &[(Option<&str>, T)]) -> impl Iterator<Item = 
         .iter()
         .filter(move |(of, _)| of.is_none_or(|of| of == uri));
     own.map(|(_, value)| value.clone())
+}
+
+fn generation(name: &Path) -> Result<&'static Generation, Failure> {
+    let known = name.to_str().and_then(Generation::by_name);
+    known.ok_or_else(|| {
+        let names = Generation::ALL.map(|generation| generation.name).join(", ");
+        let name = name.display();
+        Failure::usage(format!("--tam-generation {name}: one of {names}"))
+    })
 }
 
 fn read_recipient(file: &Path) -> Result<RecipientKey, Failure> {
@@ -153,6 +169,29 @@ fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_generation_is_given_for_one_tam_or_for_all() {
+        let tams = |given: &[&str]| Tams {
+            tam: vec!["http://a/tam".into(), "http://b/tam".into()],
+            tam_key: Vec::new(),
+            tam_encryption_key: Vec::new(),
+            tam_generation: given.iter().map(|given| (*given).into()).collect(),
+            attested_tam: Vec::new(),
+        };
+        let read = |given: &[&str]| tams(given).read().map(|tams| tams.into_iter());
+        let of = |given| read(given).unwrap().map(|tam| tam.generation);
+        let (older, newest) = (&Generation::DRAFTS_16_TO_20, &Generation::DRAFT_26);
+        assert_eq!(of(&[]).collect::<Vec<_>>(), [None, None]);
+        assert_eq!(
+            of(&["drafts-16-20"]).collect::<Vec<_>>(),
+            [Some(older), Some(older)]
+        );
+        let each = ["http://b/tam=drafts-16-20", "draft-26"];
+        assert_eq!(of(&each).collect::<Vec<_>>(), [Some(newest), Some(older)]);
+        assert!(read(&["draft-9"]).is_err());
+        assert!(read(&["http://c/tam=draft-26"]).is_err());
+    }
 
     #[test]
     fn a_permission_is_a_file_and_a_prefix() {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use teep::Generation;
 use teep_server::Config;
 
 use crate::exit::Failure;
-use crate::output;
+use crate::{key, output};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,6 +28,15 @@ pub(crate) struct Serve {
     /// The TAM's URI as devices know it, if a proxy stands before it
     #[arg(long, value_name = "URI")]
     uri: Option<String>,
+    /// A path at which devices find the TAM, and which drafts of the protocol those speak that come there:
+    /// draft-26, drafts-21-25, drafts-16-20 or drafts-10-15. In place of /tam for the first of them and
+    /// /tam/NAME for the others
+    #[arg(long, value_name = "PATH=NAME", value_parser = tam_path)]
+    tam_path: Vec<(String, &'static Generation)>,
+    /// The public key (PEM) of an Agent whose messages do not say which key they are signed with, as those of
+    /// drafts up to 20; 64 at most
+    #[arg(long, value_name = "FILE")]
+    agent_key: Vec<PathBuf>,
     /// How long a device may take to answer: the lifetime of challenges and tokens
     #[arg(long, value_name = "HOURS", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
@@ -39,17 +49,40 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::own(format!("cannot start: {error}")))?;
+    let agent_keys = serve.agent_key.iter().map(|file| key::read_public(file));
+    let agent_keys = agent_keys.collect::<Result<_, Failure>>()?;
     runtime.block_on(async {
+        let usual = Config::in_folder(serve.folder);
         let config = Config {
+            tam_paths: match serve.tam_path.is_empty() {
+                true => usual.tam_paths,
+                false => serve.tam_path,
+            },
+            agent_keys,
             listen: serve.listen,
             tam_uri: serve.uri,
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
-            ..Config::in_folder(serve.folder)
+            ..usual
         };
         let server = teep_server::open(config).await.map_err(Failure::own)?;
         output::print(&format!("TAM at {}", server.tam_uri()))?;
         server.run(interrupted()).await.map_err(Failure::own)
     })
+}
+
+/// Reads `PATH=NAME`.
+fn tam_path(text: &str) -> Result<(String, &'static Generation), String> {
+    let (path, name) = text
+        .rsplit_once('=')
+        .ok_or("PATH=NAME: a path, then which drafts are spoken there")?;
+    let names = Generation::ALL.map(|generation| generation.name).join(", ");
+    let generation = Generation::by_name(name).ok_or(format!("{name}: one of {names}"))?;
+    // What a router of paths would take for a pattern is none of a TAM's.
+    let is_plain = path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']);
+    match is_plain {
+        true => Ok((path.into(), generation)),
+        false => Err(format!("{path}: a path like /tam")),
+    }
 }
 
 async fn interrupted() {
@@ -61,5 +94,20 @@ async fn interrupted() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tam_path_is_a_path_and_a_generation() {
+        let older = &Generation::DRAFTS_10_TO_15;
+        assert_eq!(tam_path("/a=b=drafts-10-15"), Ok(("/a=b".into(), older)));
+        assert_eq!(tam_path("/=draft-26").unwrap().0, "/");
+        for wrong in ["/tam", "/tam=draft-9", "tam=draft-26", "/{any}=draft-26"] {
+            assert!(tam_path(wrong).is_err(), "{wrong}");
+        }
     }
 }

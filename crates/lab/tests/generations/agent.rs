@@ -339,6 +339,30 @@ fn manifests_signed_by_older_numbers_count_in_their_time() {
     }
 }
 
+/// Suites by other algorithms, or of other COSE structures, stand in the list beside ours: a common one is
+/// enough.
+///
+/// Proves: T-166, T-167
+#[test]
+fn other_suites_may_stand_beside_a_common_one() {
+    let others: [&[u8]; 4] = [
+        &[0x81, 0x82, 0x18, 98, 0x28],
+        &[0x82, 0x82, 18, 0x28, 0x82, 16, 1],
+        &[0x81, 0x82, 18, 0x38, 48],
+        &[0x81, 0x82, 17, 5],
+    ];
+    for generation in Generation::ALL {
+        let mut world = world_of(generation);
+        let mut request = query_request(Some(&[7; 16]), DataItems::TRUSTED_COMPONENTS);
+        let suites = others.map(|bytes| CipherSuite::Other(teep::Item::new(bytes).unwrap()));
+        request.supported_teep_cipher_suites.splice(0..0, suites);
+        let bytes = world.tams[0].sign(&Message::QueryRequest(request), ESP256);
+        let answer = world.hand_in(0, &bytes).unwrap();
+        let answer = clean(&answer, generation);
+        assert!(matches!(answer, Message::QueryResponse(_)), "{generation}");
+    }
+}
+
 /// Labels beyond 23 in a QueryRequest are optional by definition; bits that nobody knows are ignored.
 ///
 /// Proves: T-123
