@@ -5,7 +5,8 @@
 //! (RFC 9397 section 6.1). It knows an Agent as a [`TeepAgent`], the five calls of section 6.2.1, so it serves
 //! one in the same process as well as one behind a TEE's call gate; and several, one in each TEE.
 //!
-//! Transport: draft-ietf-teep-otrp-over-http-15 (HTTP/1.1, HTTPS by rustls). Contract: one call of
+//! Transport: draft-ietf-teep-otrp-over-http-15 (HTTP/1.1; HTTPS by rustls, with the machine's
+//! list of certificate authorities or one given, and a client certificate where a TAM asks for one). Contract: one call of
 //! [`Broker::request_ta`], [`Broker::unrequest_ta`] or [`Broker::request_policy_check`] runs every exchange
 //! that follows from it, each from its first POST to the TAM's empty answer.
 //!
@@ -25,11 +26,15 @@ mod http;
 mod payload;
 mod session;
 mod tees;
+mod tls;
+mod trace;
 mod verifier;
 
 pub use session::Traffic;
 pub use teep_agent::{Contact, Input, Request, Step};
 pub use tees::{Handled, Tee, TeepAgent, Wish};
+pub use tls::{Tls, TlsError};
+pub use trace::HttpTrace;
 
 /// Binaries that applications brought, in files, by component.
 pub type Binaries = std::collections::BTreeMap<suit::ComponentIdentifier, std::path::PathBuf>;
@@ -37,7 +42,7 @@ pub type Binaries = std::collections::BTreeMap<suit::ComponentIdentifier, std::p
 /// An HTTP client for TEEP: no redirects, no cookies, bounded answers.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    client: ureq::Agent,
+    client: http::Client,
     /// Where the device's own Verifier is found.
     verifier: Option<String>,
 }
@@ -58,6 +63,14 @@ pub enum BrokerError<E> {
         uri: String,
         /// What went wrong.
         source: Box<ureq::Error>,
+    },
+    /// The TAM did not prove that it is the server the URI names (H-06), or TLS failed otherwise.
+    #[error("the TAM at {uri} is not trusted as a server: {reason}")]
+    Distrusted {
+        /// Where it was tried.
+        uri: String,
+        /// What TLS has against it, and what to do.
+        reason: String,
     },
     /// The TAM answered with something other than success (H-19).
     #[error("the TAM at {uri} answered with HTTP status {status}{}", detail(.problem))]
@@ -100,11 +113,17 @@ pub enum BrokerError<E> {
 }
 
 impl Broker {
-    /// A Broker with the time limits of a patient device.
+    /// A Broker with the time limits of a patient device, which trusts the servers that the machine trusts.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Tls::default(), None)
+    }
+
+    /// A Broker with these TLS settings, which tells of its HTTP exchanges where `trace` says.
+    #[must_use]
+    pub fn with(tls: Tls, trace: Option<HttpTrace>) -> Self {
         Self {
-            client: http::client(),
+            client: http::Client::new(tls, trace),
             verifier: None,
         }
     }

@@ -3,10 +3,12 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use ureq::http::HeaderMap;
 use url::Url;
 
 use crate::Broker;
 use crate::session::Traffic;
+use crate::tls::distrust;
 
 /// Without a byte for so long, a payload counts as failed.
 const STALLED: Duration = Duration::from_secs(60);
@@ -42,15 +44,26 @@ impl Broker {
             Err(error) => return failed(watch, error.to_string()),
         };
         // A payload takes as long as it takes; only a server that stops sending is left.
-        let request = self.client.get(uri.as_str()).config();
+        let request = self.client.agent(uri.scheme()).get(uri.as_str()).config();
         let request = request
             .timeout_recv_body(None)
             .timeout_per_read(Some(STALLED))
             .build();
-        let mut response = match request.call() {
+        let trace = self.client.trace.as_ref();
+        if let Some(trace) = trace {
+            trace.request("GET", uri.as_str(), &HeaderMap::new(), b"");
+        }
+        let called = request.call();
+        if let (Some(trace), Ok(response)) = (trace, &called) {
+            trace.response(response, None);
+        }
+        let mut response = match called {
             Ok(response) if response.status().is_success() => response,
             Ok(response) => return failed(watch, format!("HTTP status {}", response.status())),
-            Err(error) => return failed(watch, error.to_string()),
+            Err(error) => {
+                let reason = distrust(&error).unwrap_or_else(|| error.to_string());
+                return failed(watch, reason);
+            }
         };
         let total = response.body().content_length();
         let mut reader = response.body_mut().as_reader();

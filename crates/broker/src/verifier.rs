@@ -1,10 +1,8 @@
 //! The device's own Verifier, for TAMs that must prove what they are.
 
-use std::io::Read as _;
+use std::convert::Infallible;
 
-use ureq::http::header::CONTENT_TYPE;
-
-use crate::Broker;
+use crate::{Broker, BrokerError};
 
 impl Broker {
     /// Has the Evidence of TAMs appraised by the Verifier at `uri`: it takes a POST of Evidence, under the
@@ -26,22 +24,30 @@ impl Broker {
     pub(crate) fn appraise(&self, format: &str, evidence: &[u8]) -> Result<Vec<u8>, String> {
         let uri = self.verifier.as_deref();
         let uri = uri.ok_or("no Verifier is configured that could appraise it")?;
-        let request = self.client.post(uri).header(CONTENT_TYPE, format);
-        let mut response = request.send(evidence).map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("HTTP status {}", response.status().as_u16()));
-        }
-        let mut body = Vec::new();
-        let reader = response.body_mut().as_reader();
-        let read = reader.take(MAX_RESULT + 1).read_to_end(&mut body);
-        read.map_err(|error| error.to_string())?;
-        match body.len() as u64 {
-            0 => Err("the answer is empty".into()),
-            1..=MAX_RESULT => Ok(body),
-            _ => Err("the answer is too long".into()),
+        let answer = self
+            .exchange_once::<Infallible>(uri, (format, evidence), ATTESTATION_RESULT)
+            .map_err(reason)?;
+        match answer.is_empty() {
+            true => Err("the answer is empty".into()),
+            false => Ok(answer),
         }
     }
 }
 
-/// An Attestation Result with its certificates takes a few kilobytes.
-const MAX_RESULT: u64 = 64 << 10;
+/// The same failures as a TAM's, in words for a Verifier.
+fn reason(error: BrokerError<Infallible>) -> String {
+    match error {
+        BrokerError::Unreachable { source, .. } => source.to_string(),
+        BrokerError::Distrusted { reason, .. } => reason,
+        BrokerError::Status {
+            status, problem, ..
+        } => format!("HTTP status {status} {}", problem.unwrap_or_default()),
+        BrokerError::ContentType { content_type, .. } => {
+            format!("the answer is {content_type:?} instead of {ATTESTATION_RESULT}")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// An EAT, whatever its profile.
+const ATTESTATION_RESULT: &str = "application/eat+cwt";

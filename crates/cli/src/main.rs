@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod device;
 mod exit;
+mod http;
 mod inspect;
 mod key;
 mod output;

@@ -261,8 +261,22 @@ fn a_device_of_two_tees_is_asked_as_one() {
     let tam = Tam::start(&stage.path("tam"));
     stage.provision(&tam, &["signer"]);
     let uri = format!("{}/tam", tam.url);
-    let init = ["device", "--folder", "second", "init", "--tam", &uri, "--signer", "signer.pem.pub"];
-    let keys = ["--tam-key", "tam-esp256.pub", "--property", "secure-display"];
+    let init = [
+        "device",
+        "--folder",
+        "second",
+        "init",
+        "--tam",
+        &uri,
+        "--signer",
+        "signer.pem.pub",
+    ];
+    let keys = [
+        "--tam-key",
+        "tam-esp256.pub",
+        "--property",
+        "secure-display",
+    ];
     run(stage.teep(&tam).args(init).args(keys));
     let endorsement = ["verifier", "endorse", "second/endorsement.cbor"];
     run(stage.teep(&tam).args(endorsement));

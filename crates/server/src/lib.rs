@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `POST /tam` | devices | TEEP over HTTP |
 //! | `POST /tam/drafts-21-25` and two more | devices of [older drafts](Config::tam_paths) | the same |
+//! | `POST /verifier` | devices | Evidence to be appraised: an Attestation Result comes back |
 //! | `GET /payloads/SHA256` | devices | payloads that manifests point to |
 //! | `/api/…` | the operator on the same machine, with the bearer token | signers, components, payloads, endorsements, devices |
 //!
@@ -16,7 +17,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let config = teep_server::Config {
-//!     listen: ([127, 0, 0, 1], 0).into(),
+//!     listen: vec![([127, 0, 0, 1], 0).into()],
 //!     ..teep_server::Config::in_folder(folder.path())
 //! };
 //! let server = teep_server::open(config).await?;
@@ -25,11 +26,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Not yet here: TLS (put a proxy in front), PostgreSQL and object storage, outside Verifiers, operators with
+//! HTTP/1.1 and HTTP/2, over TCP and over TLS (rustls). Not yet here: PostgreSQL and object storage, outside Verifiers, operators with
 //! roles, a web console, OTrP.
 
 mod api;
 mod body;
+mod config;
+mod connection;
+mod first_contact;
+mod head;
 mod hexadecimal;
 mod keys;
 mod listen;
@@ -40,7 +45,10 @@ mod session;
 mod store;
 mod strangers;
 mod teep_http;
+mod tls;
+mod trace_http;
 mod verifier;
+mod verifier_http;
 mod write_timeout;
 
 use std::net::SocketAddr;
@@ -50,127 +58,27 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Version;
+use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
-use teep_cose::TrustAnchors;
 pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
 use teep_tam::{Minter, OwnReportError, Tam};
 use teep_verifier::Verifier;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+pub use crate::config::{ClientCertificates, Config, Limits, ProvesBy, Tls, TraceHttp};
+use crate::first_contact::FirstContact;
 use crate::keys::Keys;
+use crate::listen::Listener;
 use crate::payloads::Payloads;
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
 use crate::strangers::Strangers;
 use crate::verifier::TamAttester;
-
-/// How a TAM is run.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Address to listen on.
-    pub listen: SocketAddr,
-    /// Folder for keys, database and payloads; made if it is not there.
-    pub folder: PathBuf,
-    /// The TAM's URI as devices know it, if that is another than `http://ADDRESS/tam`.
-    pub tam_uri: Option<String>,
-    /// The paths at which devices find the TAM, each with the generation of the protocol that those are asked
-    /// in who come there.
-    pub tam_paths: Vec<(String, &'static Generation)>,
-    /// Keys of Agents whose messages neither name nor carry them (see [`Tam::agent_keys`]).
-    pub agent_keys: TrustAnchors,
-    /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
-    /// at least are recommended. Whole seconds; what is below one refuses every answer.
-    pub token_lifetime: Duration,
-    /// What is asked of devices, and what they get.
-    pub policy: Policy,
-    /// The EAT profile of Attestation Results (T-106).
-    pub profile: eat::Profile,
-    /// Verifiers whose Attestation Results count, beside the built-in one.
-    pub verifiers: TrustAnchors,
-    /// What an Agent gets that wants the TAM attested.
-    pub proves_by: ProvesBy,
-    /// Files with SUIT Reports about the TAM, which such an Agent gets, too.
-    pub suit_reports: Vec<PathBuf>,
-    /// Bounds on what clients may take up.
-    pub limits: Limits,
-}
-
-/// What an Agent gets that wants the TAM attested (T-146).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProvesBy {
-    /// An Attestation Result by the TAM's own Verifier: for devices that trust it.
-    AttestationResult,
-    /// Evidence, which the device has appraised by a Verifier of its own.
-    Evidence,
-}
-
-impl Config {
-    /// Port 8080 of the loopback interface, the recommended lifetime of tokens, the strictest policy, and the
-    /// default limits.
-    #[must_use]
-    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            listen: ([127, 0, 0, 1], 8080).into(),
-            folder: folder.into(),
-            tam_uri: None,
-            tam_paths: default_paths(),
-            agent_keys: TrustAnchors::new(),
-            token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
-            policy: Policy::default(),
-            profile: eat::Profile::default(),
-            verifiers: TrustAnchors::new(),
-            proves_by: ProvesBy::AttestationResult,
-            suit_reports: Vec::new(),
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// `/tam` for the newest generation, and `/tam/NAME` for each of the older.
-fn default_paths() -> Vec<(String, &'static Generation)> {
-    let path = |generation: &'static Generation| match generation == &Generation::DRAFT_26 {
-        true => ("/tam".into(), generation),
-        false => (format!("/tam/{generation}"), generation),
-    };
-    Generation::ALL.map(path).to_vec()
-}
-
-/// Bounds on what clients may take up, each against exhaustion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at the same time; more must wait. Against exhaustion of file descriptors.
-    pub connections: usize,
-    /// Requests at the same time; more get 503. Against memory exhaustion.
-    pub requests: usize,
-    /// Bytes of a TEEP message.
-    pub message_bytes: usize,
-    /// Bytes of a payload.
-    pub payload_bytes: u64,
-    /// For the head of a request, for a whole message, or for the next piece of a payload, to arrive; and
-    /// for the next piece of an answer to be taken. Against clients that hold on.
-    pub body_time: Duration,
-    /// For requests that are under way when the server is told to stop.
-    pub shutdown_time: Duration,
-}
-
-impl Default for Limits {
-    /// 900 connections, 512 requests, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
-    fn default() -> Self {
-        Self {
-            connections: 900,
-            requests: 512,
-            message_bytes: 1 << 20,
-            payload_bytes: 64 << 20,
-            body_time: Duration::from_secs(30),
-            shutdown_time: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Why the server does not start or had to stop, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -219,6 +127,17 @@ pub enum ServerError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Nothing to listen on.
+    #[error("there is no address to listen on: give one for HTTP or HTTPS")]
+    NoListener,
+    /// A certificate, key or list of roots for TLS cannot be used.
+    #[error("{path}: {reason}")]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Serve(std::io::Error),
@@ -227,8 +146,7 @@ pub enum ServerError {
 /// A TAM that listens already and answers once it runs.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<Listener>,
     service: Arc<Service>,
     operator_token_file: PathBuf,
 }
@@ -244,6 +162,8 @@ pub(crate) struct Service {
     pub(crate) tam_uri: String,
     tam_paths: Vec<(String, &'static Generation)>,
     pub(crate) limits: Limits,
+    pub(crate) trace_http: TraceHttp,
+    pub(crate) first_contact: FirstContact,
     pub(crate) strangers: Strangers,
     requests: Semaphore,
 }
@@ -265,14 +185,10 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         })?;
     let store = open_store(&folder.join("tam.sqlite")).await?;
 
-    let listen_failed = |source| ServerError::Listen {
-        address: config.listen,
-        source,
-    };
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(listen_failed)?;
-    let address = listener.local_addr().map_err(listen_failed)?;
+    let listeners = listen::bind(&config).await?;
+    let first = listeners.first().ok_or(ServerError::NoListener)?;
+    // H-05 (4) HTTPS is what devices should use, where there is any.
+    let preferred = listeners.iter().find(|one| one.is_tls()).unwrap_or(first);
     let mut verifiers = config.verifiers;
     verifiers.add(keys.verifier.public_key());
     let mut tam = Tam {
@@ -303,15 +219,16 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         strangers: Strangers::new(STRANGERS),
         tam_uri: config
             .tam_uri
-            .unwrap_or_else(|| format!("http://{address}/tam")),
+            .unwrap_or_else(|| format!("{}/tam", preferred.origin())),
         tam_paths: config.tam_paths,
         limits: config.limits,
+        trace_http: config.trace_http,
+        first_contact: FirstContact::new(config.limits.own_query_requests),
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
     Ok(Server {
-        listener,
-        address,
+        listeners,
         service: Arc::new(service),
         operator_token_file,
     })
@@ -350,10 +267,17 @@ async fn open_store(file: &Path) -> Result<Store, ServerError> {
 }
 
 impl Server {
-    /// The address that is listened on; the port is the real one, even if 0 was asked for.
+    /// The first address that is listened on, HTTP before HTTPS; the port is the real one, even if 0 was
+    /// asked for.
     #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listeners[0].address()
+    }
+
+    /// All that is listened on: `http://ADDRESS` and `https://ADDRESS`, with the real ports.
+    #[must_use]
+    pub fn origins(&self) -> Vec<String> {
+        self.listeners.iter().map(Listener::origin).collect()
     }
 
     /// The URI by which devices reach the TAM.
@@ -379,14 +303,12 @@ impl Server {
     ) -> Result<(), ServerError> {
         let router = self.router();
         let Self {
-            listener,
-            service,
-            address,
-            ..
+            listeners, service, ..
         } = self;
-        tracing::info!(%address, tam_uri = %service.tam_uri, "the TAM listens");
+        let addresses: Vec<_> = listeners.iter().map(Listener::origin).collect();
+        tracing::info!(?addresses, tam_uri = %service.tam_uri, "the TAM listens");
         let janitor = tokio::spawn(forget_expired(Arc::clone(&service)));
-        let result = listen::serve(listener, router, &service.limits, stop).await;
+        let result = listen::serve(listeners, router, &service.limits, stop).await;
         janitor.abort();
         service.store.close().await;
         result.map_err(ServerError::Serve)
@@ -401,17 +323,36 @@ impl Server {
             router = router.route(path, tam);
         }
         router
+            .route(
+                "/verifier",
+                axum::routing::post(verifier_http::post)
+                    .fallback(async || Problem::method_not_allowed("POST")),
+            )
             .merge(api::router(service))
             .fallback(async || Problem::not_found("see the documentation for the paths that exist"))
             .layer(middleware::from_fn_with_state(Arc::clone(service), admit))
             // H-03 on every response, refusals included.
             .layer(middleware::map_response(teep_http::harden))
+            .layer(middleware::from_fn_with_state(
+                Arc::clone(service),
+                trace_http::trace,
+            ))
             .with_state(Arc::clone(service))
     }
 }
 
 /// Refuses at once what would be too much, rather than letting everybody wait.
 async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    // RFC 9112 section 3.2.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Problem::bad_request("HTTP/1.1 asks for the header Host, once").into_response();
+    }
+    // Section 3.2.1: `POST tam` names a host to a proxy, not a resource here.
+    if !request.uri().path().starts_with('/') {
+        return Problem::bad_request("the path in the first line must begin with /")
+            .into_response();
+    }
     match service.requests.try_acquire() {
         Ok(_permit) => next.run(request).await,
         Err(_) => Problem::overloaded().into_response(),

@@ -91,6 +91,46 @@ impl Problem {
         }
     }
 
+    /// 411: HTTP/1 content whose end cannot be known.
+    pub(crate) fn length_required() -> Self {
+        let detail = "there is a Content-Type but no Content-Length, so nothing that follows is read as \
+                      content: send the header Content-Length with the number of bytes, 0 if there are none";
+        Self::new(
+            StatusCode::LENGTH_REQUIRED,
+            "The length of the content is needed",
+            detail,
+        )
+    }
+
+    /// The whole response as HTTP/1.1, after which the connection is closed: for what is refused before
+    /// there is a request.
+    pub(crate) fn to_http1(&self) -> Vec<u8> {
+        let body = self.body();
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
+        head += &format!(
+            "content-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in crate::teep_http::HARDENING {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "connection: close\r\n\r\n";
+        [head.as_bytes(), body.as_bytes()].concat()
+    }
+
+    fn body(&self) -> String {
+        let mut body = serde_json::json!({
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(requirement) = self.requirement {
+            body["requirement"] = requirement.into();
+        }
+        body.to_string()
+    }
+
     /// 503: too many requests at once.
     pub(crate) fn overloaded() -> Self {
         let detail = "the TAM is busy: try again in a few seconds";
@@ -118,16 +158,8 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::json!({
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(requirement) = self.requirement {
-            body["requirement"] = requirement.into();
-        }
-        let content_type = (CONTENT_TYPE, "application/problem+json");
-        let mut response = (self.status, [content_type], body.to_string()).into_response();
+        let content_type = (CONTENT_TYPE, MEDIA_TYPE);
+        let mut response = (self.status, [content_type], self.body()).into_response();
         if let Some((name, value)) = self.header {
             response
                 .headers_mut()
@@ -136,3 +168,6 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// RFC 9457.
+const MEDIA_TYPE: &str = "application/problem+json";

@@ -1,5 +1,6 @@
 //! One message from a device, from its bytes to the bytes of the answer.
 
+use axum::body::Bytes;
 use teep::Generation;
 use teep_cose::Thumbprint;
 use teep_tam::{Appraisal, Appraise, Dropped, Outcome};
@@ -9,8 +10,10 @@ use crate::store::session::CommitError;
 use crate::{Service, now, random, verifier};
 
 /// `ProcessConnect`: an empty request gets a QueryRequest, and costs no access to the store.
-pub(crate) fn connect(service: &Service, generation: &'static Generation) -> Vec<u8> {
-    service.tam.connect(generation, now(), &mut random())
+pub(crate) fn connect(service: &Service, generation: &'static Generation) -> Bytes {
+    let now = now();
+    let make = || service.tam.connect(generation, now, &mut random());
+    service.first_contact.query_request(generation, now, make)
 }
 
 /// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.

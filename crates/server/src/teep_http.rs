@@ -4,15 +4,19 @@
 //! ignored, and the client gets 204, as if there were nothing more to do (H-25, T-125). Messages of one
 //! device need not come over one connection, and no cookies are set (H-02).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use eat::MediaType;
+use teep::Generation;
 
 use crate::problem::Problem;
 use crate::{Service, body, session};
@@ -21,30 +25,38 @@ use crate::{Service, body, session};
 pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) -> Response {
     match exchange(&service, request).await {
         // H-24 a message goes out with its media type.
-        Ok(Some(message)) => ([(CONTENT_TYPE, teep::MEDIA_TYPE)], message).into_response(),
+        Ok(Some((media_type, message))) => ([(CONTENT_TYPE, media_type)], message).into_response(),
         // H-23 nothing to say ends the exchange: no body at all.
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>, Problem> {
+/// A message and its media type, or nothing.
+type Reply = Option<(&'static str, Bytes)>;
+
+async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem> {
     let generation = service.generation(request.uri().path());
     // H-21 a client that cannot read TEEP messages should learn so before anything is decided.
-    if !accepts_teep(request.headers()) {
-        return Err(Problem::new(
+    let media_type = accepted_type(request.headers(), generation).ok_or_else(|| {
+        Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "The client must accept TEEP messages",
             "send the header Accept: application/teep+cbor",
         )
-        .requirement("H-21"));
+        .requirement("H-21")
+    })?;
+    // H-12 content that is announced but has no length is none at all in HTTP/1 (RFC 9112 section 6.3): the
+    // client would get the answer to an empty request and never learn why.
+    if request.version() < Version::HTTP_2 && announces_without_length(request.headers()) {
+        return Err(Problem::length_required().requirement("H-12"));
     }
-    let is_teep = has_teep_content(request.headers());
+    let is_teep = has_content_of(request.headers(), generation);
     let limits = &service.limits;
     let bytes = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // H-22, P-25 empty is what has no bytes, whatever the headers say; it has no Content-Type to be right.
     if bytes.is_empty() {
-        return Ok(Some(session::connect(service, generation)));
+        return Ok(Some((media_type, session::connect(service, generation))));
     }
     // H-20.
     if !is_teep {
@@ -56,9 +68,24 @@ async fn exchange(service: &Service, request: Request) -> Result<Option<Vec<u8>>
         .requirement("H-20"));
     }
     // H-25 only what is the TAM's own fault gives 5xx; the reason goes to the log.
-    session::answer(service, generation, &bytes)
-        .await
-        .map_err(Problem::from)
+    let reply = session::answer(service, generation, &bytes).await?;
+    Ok(reply.map(|reply| (media_type, Bytes::from(reply))))
+}
+
+/// What the answer's media type can be. Clients of older drafts leave Accept away, which means that they
+/// accept anything (RFC 9110 section 12.5.1); the newest is taken at its word.
+fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'static str> {
+    if !generation.has_accept && !headers.contains_key(ACCEPT) {
+        return Some(teep::MEDIA_TYPE);
+    }
+    let mut types = generation.media_types.iter().copied();
+    types.find(|media_type| accepts(headers, media_type))
+}
+
+fn announces_without_length(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_TYPE)
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// H-04 (5) TAM resources know POST only.
@@ -68,32 +95,41 @@ pub(crate) async fn other_method() -> Problem {
 
 /// H-03 what a browser needs in order to do nothing with the response, however it got there.
 pub(crate) async fn harden(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'"),
-    );
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in HARDENING {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6: no Content-Length with 204; hyper adds one in HTTP/2 where it knows the size.
+        let nothing = futures_util::stream::empty::<Result<Bytes, Infallible>>();
+        *response.body_mut() = Body::from_stream(nothing);
+    }
     response
 }
 
-/// Whether there is exactly one Content-Type and it is that of TEEP, whatever its case and parameters.
-fn has_teep_content(headers: &HeaderMap) -> bool {
+/// The headers of H-03 (6).
+pub(crate) const HARDENING: [(HeaderName, &str); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
+];
+
+/// Whether there is exactly one Content-Type and it is one of TEEP, whatever its case and parameters.
+fn has_content_of(headers: &HeaderMap, generation: &Generation) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value
             .to_str()
             .ok()
             .and_then(MediaType::parse)
-            .is_some_and(|media_type| media_type.essence() == teep::MEDIA_TYPE),
+            .is_some_and(|media_type| generation.media_types.contains(&media_type.essence())),
         _ => false,
     }
 }
 
-/// Whether the most specific range of Accept that covers TEEP's media type has a weight above 0
+/// Whether the most specific range of Accept that covers `media_type` has a weight above 0
 /// (RFC 9110 section 12.5.1). Ranges that cannot be read count for nothing.
-fn accepts_teep(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let values = headers
         .get_all(ACCEPT)
         .iter()
@@ -106,7 +142,7 @@ fn accepts_teep(headers: &HeaderMap) -> bool {
             let specific = match range.essence() {
                 "*/*" => 0,
                 "application/*" => 1,
-                teep::MEDIA_TYPE => 2,
+                exact if exact == media_type => 2,
                 _ => return None,
             };
             let weight = range
@@ -132,7 +168,7 @@ mod tests {
     /// Proves: H-21
     #[test]
     fn accept_is_read_as_a_list_of_weighted_ranges() {
-        let accepts = |values: &[&str]| accepts_teep(&headers(ACCEPT, values));
+        let accepts = |values: &[&str]| super::accepts(&headers(ACCEPT, values), teep::MEDIA_TYPE);
         for suitable in [
             "application/teep+cbor",
             "APPLICATION/TEEP+CBOR",
@@ -158,10 +194,26 @@ mod tests {
         assert!(!accepts(&[]));
     }
 
+    /// What Agents of older drafts send, at the paths that are theirs and nowhere else.
+    #[test]
+    fn older_agents_are_taken_as_they_are() {
+        let older = Generation::ALL[3];
+        let cose = headers(CONTENT_TYPE, &["application/teep+cose"]);
+        assert!(has_content_of(&cose, older));
+        assert!(!has_content_of(&cose, &Generation::DRAFT_26));
+        let none = HeaderMap::new();
+        assert_eq!(accepted_type(&none, older), Some(teep::MEDIA_TYPE));
+        assert_eq!(accepted_type(&none, &Generation::DRAFT_26), None);
+        let accept = headers(ACCEPT, &["application/teep+cose"]);
+        assert_eq!(accepted_type(&accept, older), Some("application/teep+cose"));
+        assert_eq!(accepted_type(&headers(ACCEPT, &["text/html"]), older), None);
+    }
+
     /// Proves: H-20
     #[test]
     fn content_types_are_compared_by_meaning() {
-        let is_teep = |values: &[&str]| has_teep_content(&headers(CONTENT_TYPE, values));
+        let is_teep =
+            |values: &[&str]| has_content_of(&headers(CONTENT_TYPE, values), &Generation::DRAFT_26);
         assert!(is_teep(&["application/teep+cbor"]));
         assert!(is_teep(&[" Application/TEEP+CBOR ; v=\"1\""]));
         assert!(!is_teep(&["application/teep+cbor, text/plain"]));

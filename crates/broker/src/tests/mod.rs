@@ -1,6 +1,8 @@
 //! The Broker against a TAM that says what the test tells it to, over real HTTP on loopback.
 
 mod tees;
+mod tls;
+mod wire;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -52,7 +52,11 @@ impl TamProcess {
                 log.display()
             )));
         };
-        let client = tam::Client::connect(&url, &folder.join("keys/operator.token"))?;
+        let client = tam::Client::connect(
+            &url,
+            &folder.join("keys/operator.token"),
+            &teep_broker::Tls::default(),
+        )?;
         Ok(Self { child, url, client })
     }
 }

@@ -62,9 +62,7 @@ pub(super) fn false_evidence(scene: &mut Scene) -> Result<(), Failure> {
     );
     let mut impostor = scene.create_device("impostor", Algorithm::Ed25519)?;
     let id = COMPONENT.parse().map_err(Failure::own)?;
-    scene.watch_exchange(&mut impostor, |device, watch| {
-        device.request(&id, watch)
-    })?;
+    scene.watch_exchange(&mut impostor, |device, watch| device.request(&id, watch))?;
     scene.check_refused("ATTESTATION_REQUIRED");
     scene.check("it got nothing", impostor.installed().is_empty());
     Ok(())

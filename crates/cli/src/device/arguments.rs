@@ -11,6 +11,7 @@ use teep_agent::Step;
 
 use super::{Device, DeviceError, Watch, anchors, decoded, init, lifecycle};
 use crate::exit::Failure;
+use crate::http::Http;
 use crate::output;
 use crate::output::{hex, unhex};
 
@@ -36,6 +37,8 @@ pub(crate) struct Arguments {
     /// Write every message that passes into this folder
     #[arg(long, value_name = "FOLDER", global = true)]
     record: Option<PathBuf>,
+    #[command(flatten)]
+    http: Http,
     #[command(subcommand)]
     command: Command,
 }
@@ -102,20 +105,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         json,
         verbose,
         record,
+        http,
         command,
     } = arguments;
     let mut watch = Watch::new(verbose, record);
     match command {
         Command::Init(init) => init::create(single(&folder)?, &init, json),
         Command::Anchors(anchors) => anchors::run(&anchors, json),
-        Command::Request(ask) => lifecycle::request(&folder, ask, &mut watch, json),
-        Command::Unrequest(give_up) => lifecycle::unrequest(&folder, &give_up, &mut watch, json),
-        Command::Poll(Poll { every: None }) => lifecycle::poll(&folder, &mut watch, json),
+        Command::Request(ask) => lifecycle::request(&folder, http.broker()?, ask, &mut watch, json),
+        Command::Unrequest(give_up) => {
+            lifecycle::unrequest(&folder, http.broker()?, &give_up, &mut watch, json)
+        }
+        Command::Poll(Poll { every: None }) => {
+            lifecycle::poll(&folder, http.broker()?, &mut watch, json)
+        }
         Command::Poll(Poll {
             every: Some(seconds),
         }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(failure) = lifecycle::poll(&folder, &mut watch, json) {
+            if let Err(failure) = lifecycle::poll(&folder, http.broker()?, &mut watch, json) {
                 output::note(&format!("policy check: {failure}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
@@ -126,7 +134,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let message = output::read(&file, 1 << 20)?;
             match Device::open(single(&folder)?)?.deliver(&message)? {
                 Step::Send(answer) => output::print(&decoded(&answer)),
-                Step::Fetch { uri, .. } => output::print(&format!("the Agent wants to fetch {uri}")),
+                Step::Fetch { uri, .. } => {
+                    output::print(&format!("the Agent wants to fetch {uri}"))
+                }
                 Step::Appraise { format, .. } => output::print(&format!(
                     "the Agent wants Evidence of type {format} appraised"
                 )),

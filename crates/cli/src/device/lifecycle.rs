@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use suit::ComponentIdentifier;
-use teep_broker::{Request, Tee, Traffic, Wish};
+use teep_broker::{Broker, Request, Tee, Traffic, Wish};
 
-use super::{Device, DeviceError, Watch, broker};
+use super::{Device, DeviceError, Watch, appraising};
 use crate::exit::Failure;
 use crate::output;
 
@@ -57,6 +57,7 @@ pub(super) fn open(folders: &[PathBuf]) -> Result<Vec<Tee<Device>>, DeviceError>
 /// RequestTA, in the TEE that meets the requirements.
 pub(super) fn request(
     folders: &[PathBuf],
+    broker: Broker,
     ask: Ask,
     watch: &mut Watch,
     json: bool,
@@ -70,11 +71,16 @@ pub(super) fn request(
             have_binary: ask.binary.is_some(),
         },
         tee_requirements: ask.requires.into_iter().collect(),
-        binaries: ask.binary.map(|file| (component.clone(), file)).into_iter().collect(),
+        binaries: ask
+            .binary
+            .map(|file| (component.clone(), file))
+            .into_iter()
+            .collect(),
     };
     let mut tees = open(folders)?;
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let handled = broker(tees.iter().map(|tee| &tee.agent)).request_ta(&mut tees, &wish, &mut note);
+    let handled = appraising(broker, tees.iter().map(|tee| &tee.agent))
+        .request_ta(&mut tees, &wish, &mut note);
     end_exchanges(&mut tees)?;
     let handled = handled.map_err(DeviceError::from)?;
     let tee = &tees[handled.tee];
@@ -96,6 +102,7 @@ pub(super) fn request(
 /// UnrequestTA, in every TEE that has the component.
 pub(super) fn unrequest(
     folders: &[PathBuf],
+    broker: Broker,
     give_up: &GiveUp,
     watch: &mut Watch,
     json: bool,
@@ -104,7 +111,8 @@ pub(super) fn unrequest(
     let mut tees = open(folders)?;
     let had: Vec<bool> = tees.iter().map(|tee| tee.agent.has(component)).collect();
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let handled = broker(tees.iter().map(|tee| &tee.agent)).unrequest_ta(&mut tees, component, &mut note);
+    let handled = appraising(broker, tees.iter().map(|tee| &tee.agent))
+        .unrequest_ta(&mut tees, component, &mut note);
     end_exchanges(&mut tees)?;
     handled.map_err(DeviceError::from)?;
     let mut concerned = tees.iter().zip(had).filter(|(_, had)| *had).peekable();
@@ -116,7 +124,13 @@ pub(super) fn unrequest(
             None => say(component, "removed", &tees, tee, json)?,
             // Given up, and yet there: others depend on it.
             Some(manifest) if !manifest.is_root => {
-                say(component, "kept: another component needs it", &tees, tee, json)?;
+                say(
+                    component,
+                    "kept: another component needs it",
+                    &tees,
+                    tee,
+                    json,
+                )?;
             }
             Some(_) => {
                 let reason = watch.reason("the TAM sent nothing");
@@ -130,11 +144,17 @@ pub(super) fn unrequest(
 }
 
 /// One policy check of every TEE, and what it changed.
-pub(super) fn poll(folders: &[PathBuf], watch: &mut Watch, json: bool) -> Result<(), Failure> {
+pub(super) fn poll(
+    folders: &[PathBuf],
+    broker: Broker,
+    watch: &mut Watch,
+    json: bool,
+) -> Result<(), Failure> {
     let mut tees = open(folders)?;
     let before: Vec<_> = tees.iter().map(|tee| images(&tee.agent)).collect();
     let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-    let checked = broker(tees.iter().map(|tee| &tee.agent)).request_policy_check(&mut tees, &mut note);
+    let checked = appraising(broker, tees.iter().map(|tee| &tee.agent))
+        .request_policy_check(&mut tees, &mut note);
     end_exchanges(&mut tees)?;
     checked.map_err(DeviceError::from)?;
     let mut is_new = false;

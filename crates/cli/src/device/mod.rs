@@ -16,9 +16,7 @@ use std::time::{Duration, Instant};
 use suit::ComponentIdentifier;
 use tee_wasm::{DeviceIdentity, SoftwareTee, TeeError, TrustedApplication};
 use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
-use teep_broker::{
-    Binaries, Broker, BrokerError, Contact, Request, Tee, TeepAgent, Traffic, Wish,
-};
+use teep_broker::{Binaries, Broker, BrokerError, Contact, Request, Tee, TeepAgent, Traffic, Wish};
 use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
 use teep_verifier::Endorsement;
@@ -168,7 +166,8 @@ impl Device {
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
         let wish = Wish::new(Request::new(component.clone()));
-        let handled = broker([&*self]).request_ta(&mut [self.alone()], &wish, watch);
+        let handled =
+            appraising(Broker::new(), [&*self]).request_ta(&mut [self.alone()], &wish, watch);
         self.forget_removed()?;
         handled?;
         Ok(())
@@ -180,7 +179,8 @@ impl Device {
         component: &ComponentIdentifier,
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), DeviceError> {
-        let handled = broker([&*self]).unrequest_ta(&mut [self.alone()], component, watch);
+        let handled =
+            appraising(Broker::new(), [&*self]).unrequest_ta(&mut [self.alone()], component, watch);
         self.forget_removed()?;
         handled?;
         Ok(())
@@ -188,7 +188,8 @@ impl Device {
 
     /// A policy check with each TAM of the device.
     pub(crate) fn poll(&mut self, watch: &mut dyn FnMut(Traffic<'_>)) -> Result<(), DeviceError> {
-        let checked = broker([&*self]).request_policy_check(&mut [self.alone()], watch);
+        let checked =
+            appraising(Broker::new(), [&*self]).request_policy_check(&mut [self.alone()], watch);
         self.forget_removed()?;
         Ok(checked?)
     }
@@ -203,7 +204,7 @@ impl Device {
             tam_uri: tam_uri.into(),
             message: None,
         };
-        let broker = broker([&*self]);
+        let broker = appraising(Broker::new(), [&*self]);
         let handle = &mut |input: Input<'_>| self.handle(input);
         let exchanged = broker.exchange(&contact, &Binaries::new(), handle, watch);
         if exchanged.is_err() {
@@ -268,12 +269,12 @@ impl Device {
     }
 }
 
-/// The Broker of these TEEs, with the Verifier that the first of them names.
-pub(crate) fn broker<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Broker {
+/// A Broker that has TAMs appraised by the Verifier that the first of these devices names.
+fn appraising<'a>(broker: Broker, devices: impl IntoIterator<Item = &'a Device>) -> Broker {
     let mut devices = devices.into_iter();
     match devices.find_map(|device| device.verifier_uri.as_deref()) {
-        Some(uri) => Broker::new().with_verifier(uri),
-        None => Broker::new(),
+        Some(uri) => broker.with_verifier(uri),
+        None => broker,
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
+use teep_broker::Tls;
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
+use crate::http::Roots;
 use crate::output;
 
 /// Where the TAM is, and what opens its API.
@@ -29,6 +31,8 @@ pub(crate) struct Server {
         global = true
     )]
     token_file: PathBuf,
+    #[command(flatten)]
+    roots: Roots,
 }
 
 /// A client with the operator's token, which never appears on a command line or in a log.
@@ -40,11 +44,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
-        Self::connect(&server.url, &server.token_file)
+        Self::connect(&server.url, &server.token_file, &server.roots.tls()?)
     }
 
     /// A client for the TAM at `url`, with the token in `token_file`.
-    pub(crate) fn connect(url: &str, token_file: &Path) -> Result<Self, Failure> {
+    pub(crate) fn connect(url: &str, token_file: &Path, tls: &Tls) -> Result<Self, Failure> {
         let bytes = output::read(token_file, 1024)
             .map(Zeroizing::new)
             .map_err(|failure| {
@@ -54,7 +58,11 @@ impl Client {
             })?;
         let token = std::str::from_utf8(&bytes)
             .map_err(|_| Failure::usage(format!("{} holds no token", token_file.display())))?;
-        let http = ureq::Agent::config_builder()
+        let mut http = ureq::Agent::config_builder();
+        if url.starts_with("https:") {
+            http = http.tls_config(tls.config());
+        }
+        let http = http
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(120)))

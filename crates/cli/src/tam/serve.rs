@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 use teep::Generation;
-use teep_server::Config;
+use teep_server::{ClientCertificates, Config, Tls, TraceHttp};
 
 use crate::exit::Failure;
+use crate::http::Trace;
 use crate::{key, output};
 
 #[derive(Debug, Args)]
@@ -16,18 +17,39 @@ use crate::{key, output};
 The folder holds the TAM's keys, its database and what is published; it is made at the first start, with
 the operator's token in keys/operator.token.
 
-Example:
-  teep tam serve --folder tam --listen 127.0.0.1:8080")]
+Examples:
+  teep tam serve --folder tam --listen 127.0.0.1:8080
+  teep tam serve --listen-tls 0.0.0.0:8443 --tls-certificate tam.crt --tls-key tam.key")]
 pub(crate) struct Serve {
     /// The TAM's folder
     #[arg(long, default_value = "tam")]
     folder: PathBuf,
-    /// Where to listen; other machines reach it only if this is not a loopback address
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Where to listen for HTTP, once or more often; other machines reach it only if this is not a loopback
+    /// address [default: 127.0.0.1:8080, if there is no --listen-tls]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+    /// Where to listen for HTTPS, once or more often
+    #[arg(long, value_name = "ADDRESS", requires_all = ["tls_certificate", "tls_key"])]
+    listen_tls: Vec<SocketAddr>,
+    /// The server's certificate chain for HTTPS, its own certificate first (PEM)
+    #[arg(long, value_name = "FILE", requires = "listen_tls")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM), which other users must not be able to read
+    #[arg(long, value_name = "FILE", requires = "listen_tls")]
+    tls_key: Option<PathBuf>,
+    /// Ask HTTPS clients for a certificate that comes from these roots (PEM)
+    #[arg(long, value_name = "FILE", requires = "listen_tls")]
+    tls_client_roots: Option<PathBuf>,
+    /// Refuse HTTPS clients that have none
+    #[arg(long, requires = "tls_client_roots")]
+    tls_client_required: bool,
     /// The TAM's URI as devices know it, if a proxy stands before it
     #[arg(long, value_name = "URI")]
     uri: Option<String>,
+    /// Tell the log of whole HTTP exchanges: heads, or with =bodies the bytes of messages, too
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "heads")]
+    trace_http: Option<Trace>,
     /// A path at which devices find the TAM, and which drafts of the protocol those speak that come there:
     /// draft-26, drafts-21-25, drafts-16-20 or drafts-10-15. In place of /tam for the first of them and
     /// /tam/NAME for the others
@@ -43,6 +65,31 @@ pub(crate) struct Serve {
     token_lifetime: u64,
 }
 
+impl Serve {
+    /// Nothing is opened to other machines that was not asked for.
+    fn http(&self) -> Vec<SocketAddr> {
+        match self.listen.is_empty() && self.listen_tls.is_empty() {
+            true => vec![([127, 0, 0, 1], 8080).into()],
+            false => self.listen.clone(),
+        }
+    }
+
+    fn tls(&self) -> Option<Tls> {
+        let clients = match &self.tls_client_roots {
+            None => ClientCertificates::NotAsked,
+            Some(roots) if self.tls_client_required => ClientCertificates::Required(roots.clone()),
+            Some(roots) => ClientCertificates::Optional(roots.clone()),
+        };
+        // clap has seen to it that there are all three or none.
+        Some(Tls {
+            listen: self.listen_tls.clone(),
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+            clients,
+        })
+    }
+}
+
 /// Runs until interrupted.
 pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -51,16 +98,23 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
         .map_err(|error| Failure::own(format!("cannot start: {error}")))?;
     let agent_keys = serve.agent_key.iter().map(|file| key::read_public(file));
     let agent_keys = agent_keys.collect::<Result<_, Failure>>()?;
+    let (tls, listen) = (serve.tls(), serve.http());
     runtime.block_on(async {
         let usual = Config::in_folder(serve.folder);
         let config = Config {
+            tls,
+            listen,
             tam_paths: match serve.tam_path.is_empty() {
                 true => usual.tam_paths,
                 false => serve.tam_path,
             },
             agent_keys,
-            listen: serve.listen,
             tam_uri: serve.uri,
+            trace_http: match serve.trace_http {
+                None => TraceHttp::Off,
+                Some(Trace::Heads) => TraceHttp::Heads,
+                Some(Trace::Bodies) => TraceHttp::Bodies,
+            },
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
             ..usual
         };

@@ -27,7 +27,7 @@ use teep_cose::digest::sha256;
 use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::{PublicKey, Thumbprint};
 
-use crate::listen::Peer;
+use crate::connection::Peer;
 use crate::problem::Problem;
 use crate::{Service, hexadecimal};
 

@@ -97,7 +97,7 @@ async fn the_api_asks_for_the_operators_token() {
 #[tokio::test]
 async fn the_api_is_not_for_other_machines() {
     let everywhere = |config| teep_server::Config {
-        listen: ([0, 0, 0, 0], 0).into(),
+        listen: vec![([0, 0, 0, 0], 0).into()],
         ..config
     };
     let mut server = TestServer::with(tempfile::tempdir().unwrap(), everywhere).await;
@@ -483,7 +483,7 @@ async fn a_port_in_use_is_told_so() {
     let server = TestServer::start().await;
     let folder = tempfile::tempdir().unwrap();
     let config = teep_server::Config {
-        listen: server.address,
+        listen: vec![server.address],
         ..teep_server::Config::in_folder(folder.path())
     };
     let error = teep_server::open(config).await.unwrap_err().to_string();

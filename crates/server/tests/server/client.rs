@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    pub(crate) origins: Vec<String>,
     pub(crate) token: String,
     pub(crate) folder: tempfile::TempDir,
     stop: oneshot::Sender<()>,
@@ -36,17 +37,19 @@ impl TestServer {
         change: impl FnOnce(Config) -> Config,
     ) -> Self {
         let config = change(Config {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: vec![([127, 0, 0, 1], 0).into()],
             tam_uri: Some("http://tam.example/tam".into()),
             ..Config::in_folder(folder.path())
         });
         let server = teep_server::open(config).await.unwrap();
         let address = server.local_addr();
+        let origins = server.origins();
         let token = std::fs::read_to_string(server.operator_token_file()).unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { stopped.await.unwrap() }));
         Self {
             address,
+            origins,
             token,
             folder,
             stop,
@@ -106,6 +109,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) const fn new(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
@@ -147,7 +158,7 @@ pub(crate) async fn read(mut stream: TcpStream) -> Answer {
     parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Answer {
+pub(crate) fn parse(bytes: &[u8]) -> Answer {
     let end = bytes
         .windows(4)
         .position(|window| window == b"\r\n\r\n")

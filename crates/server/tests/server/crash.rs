@@ -117,7 +117,7 @@ async fn wait_for(folder: &Path) -> (String, String) {
 async fn the_server_that_is_killed() {
     let folder = std::path::PathBuf::from(std::env::var_os(FOLDER).unwrap());
     let config = teep_server::Config {
-        listen: ([127, 0, 0, 1], 0).into(),
+        listen: vec![([127, 0, 0, 1], 0).into()],
         ..teep_server::Config::in_folder(&folder)
     };
     let server = teep_server::open(config).await.unwrap();

@@ -14,23 +14,29 @@ use crate::api::{authorize, hello, id, key};
 use crate::client::{Answer, TestServer};
 
 /// The TEE of a device, as far as a TAM can see it.
-struct Device {
-    agent: SigningKey,
-    attestation: SigningKey,
+pub(crate) struct Device {
+    pub(crate) agent: SigningKey,
+    pub(crate) attestation: SigningKey,
+    pub(crate) ueid: u8,
 }
 
 impl Device {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with_ueid(5)
+    }
+
+    pub(crate) fn with_ueid(ueid: u8) -> Self {
         Self {
             agent: key(),
             attestation: key(),
+            ueid,
         }
     }
 
-    fn endorsement(&self) -> Vec<u8> {
+    pub(crate) fn endorsement(&self) -> Vec<u8> {
         Endorsement {
             attestation_key: self.attestation.public_key(),
-            ueid: eat::Ueid::from_random(&[5; 32]),
+            ueid: eat::Ueid::from_random(&[self.ueid; 32]),
             oemid: eat::OemId::Ieee([0x89, 0x48, 0x23]),
             hwmodel: b"model 1".as_slice().try_into().unwrap(),
             hwversion: eat::Version::multipart("1.3.4"),
@@ -39,7 +45,7 @@ impl Device {
         .encode()
     }
 
-    fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
+    pub(crate) fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
         let claims = Claims {
             eat_nonce: Some(challenge.try_into().unwrap()),
             cnf: Some(Confirmation::of_key(self.agent.public_key())),
@@ -57,11 +63,20 @@ impl Device {
     }
 
     /// Answers a QueryRequest with this challenge, asking for `hello/ta`.
-    fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
+    pub(crate) fn query_response(&self, challenge: &[u8], has: &[SystemPropertyClaims]) -> Vec<u8> {
+        self.response(self.evidence(challenge), has)
+    }
+
+    /// The same with this Evidence.
+    pub(crate) fn query_response_with(&self, evidence: Vec<u8>) -> Vec<u8> {
+        self.response(evidence, &[])
+    }
+
+    fn response(&self, evidence: Vec<u8>, has: &[SystemPropertyClaims]) -> Vec<u8> {
         let response = QueryResponse {
             attestation_payload: Some(AttestationPayload {
                 format: Some(eat::EVIDENCE_MEDIA_TYPE.into()),
-                bytes: self.evidence(challenge),
+                bytes: evidence,
             }),
             tc_list: Some(has.to_vec()),
             requested_tc_list: vec![RequestedTrustedComponent {
@@ -86,14 +101,14 @@ fn payload(answer: &Answer) -> Message {
     .unwrap()
 }
 
-async fn challenge(server: &TestServer) -> Vec<u8> {
+pub(crate) async fn challenge(server: &TestServer) -> Vec<u8> {
     match payload(&server.teep(b"").await) {
         Message::QueryRequest(request) => request.challenge.unwrap().as_bytes().to_vec(),
         other => panic!("{other:?}"),
     }
 }
 
-fn update(answer: &Answer) -> Update {
+pub(crate) fn update(answer: &Answer) -> Update {
     match payload(answer) {
         Message::Update(update) => update,
         other => panic!("{other:?}"),

@@ -5,5 +5,11 @@
 mod api;
 mod client;
 mod crash;
+mod first_contact;
+mod heads;
+mod http2;
 mod life;
 mod teep_http;
+mod tls;
+mod trace_http;
+mod verifier_http;

@@ -9,16 +9,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{Answer, TEEP, TestServer, read};
 
-const ACCEPT: &str = "Accept: application/teep+cbor\r\n";
+pub(crate) const ACCEPT: &str = "Accept: application/teep+cbor\r\n";
 
-fn require_query_request(answer: &Answer) {
+pub(crate) fn require_query_request(answer: &Answer) {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/teep+cbor"));
     let message = SignedMessage::decode(&answer.body, &CborLimits::MESSAGE).unwrap();
     assert_eq!(message.signatures().len(), 2);
 }
 
-fn require_no_content(answer: &Answer) {
+pub(crate) fn require_no_content(answer: &Answer) {
     assert_eq!(answer.status, 204, "{answer:?}");
     assert_eq!(answer.body, b"");
     assert_eq!(answer.header("content-type"), None);

@@ -1,0 +1,133 @@
+//! One connection: TLS where the listener has it, then HTTP/1.1 or HTTP/2, whichever the client speaks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Limits;
+use crate::head::{Fault, Heads, MAX_HEAD};
+use crate::write_timeout::WriteTimeout;
+
+/// Who is at the other end of the connection: an extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves `router` to the client until one of both ends it, nothing moves for [`Limits::body_time`], or the
+/// server stops.
+///
+/// # Errors
+/// For the log only: what the client did wrong, or that it is gone.
+pub(crate) async fn serve(
+    (stream, peer): (TcpStream, SocketAddr),
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: Limits,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // An answer is written as a whole; waiting for more to send would only delay it.
+    stream.set_nodelay(true)?;
+    let Some(tls) = tls else {
+        return speak(stream, peer, router, limits, watcher).await;
+    };
+    let handshake = async {
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        // No TLS record begins with a letter, every HTTP request does.
+        if first[0].is_ascii_alphabetic() {
+            let mut stream = stream;
+            stream.write_all(&Fault::HttpOnTlsPort.response()).await?;
+            return Err(io::Error::other("HTTP on the port for HTTPS"));
+        }
+        tls.accept(stream).await
+    };
+    let stream = tokio::time::timeout(limits.body_time, handshake).await??;
+    speak(stream, peer, router, limits, watcher).await
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    limits: Limits,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut stream = Heads::new(WriteTimeout::new(stream, limits.body_time));
+    let moved = stream.moved();
+    let is_http2 = tokio::time::timeout(limits.body_time, stream.begins_http2()).await??;
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let router = TowerToHyperService::new(router);
+    let counter = Arc::clone(&under_way);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        let one = UnderWay::new(&counter);
+        let response = router.call(request);
+        async move {
+            let _one = one;
+            response.await
+        }
+    });
+    let idle = async {
+        loop {
+            tokio::time::sleep(limits.body_time).await;
+            let moved = moved.swap(false, Ordering::Relaxed);
+            if !moved && under_way.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    };
+    let stream = TokioIo::new(stream);
+    let serving = async {
+        if is_http2 {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS)
+                .max_header_list_size(MAX_HEAD as u32)
+                .max_send_buf_size(SEND_BUFFER);
+            watcher.watch(http.serve_connection(stream, service)).await
+        } else {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new())
+                .header_read_timeout(limits.body_time)
+                .max_buf_size(MAX_HEAD);
+            watcher.watch(http.serve_connection(stream, service)).await
+        }
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = idle => Err(Box::from("nothing moved for too long")),
+    }
+}
+
+/// A request that has come and is not answered yet.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Requests that a client may have under way over one HTTP/2 connection.
+const STREAMS: u32 = 32;
+/// Bytes of one answer that wait for an HTTP/2 client to take them.
+const SEND_BUFFER: usize = 1 << 16;

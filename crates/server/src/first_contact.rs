@@ -1,0 +1,101 @@
+//! The answer to an empty POST: nothing is written, and in a rush hardly anything is computed.
+//!
+//! A QueryRequest to an unknown Agent has a signature for each cipher suite, which costs far more than
+//! sending an empty POST. So where more than a few come within a second, all others of that second get one
+//! and the same, signed once. Its challenge then is no device's own: it is fresh for everyone, and counts
+//! once for each Agent's key (`Change::Spend`). What that costs: an Agent that begins twice within such a
+//! second is answered once only.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Bytes;
+use teep::Generation;
+
+/// What is remembered of this second.
+#[derive(Debug)]
+pub(crate) struct FirstContact {
+    /// So many QueryRequests in a second are made for one device each.
+    of_their_own: u32,
+    second: Mutex<Second>,
+}
+
+#[derive(Debug, Default)]
+struct Second {
+    since_1970: u64,
+    answered: u32,
+    /// One for each generation of the protocol that is asked for.
+    shared: Vec<(&'static Generation, Bytes)>,
+}
+
+impl FirstContact {
+    pub(crate) fn new(of_their_own: u32) -> Self {
+        Self {
+            of_their_own,
+            second: Mutex::default(),
+        }
+    }
+
+    /// A QueryRequest by `make`: a new one, or the one that is shared in this second.
+    pub(crate) fn query_request(
+        &self,
+        generation: &'static Generation,
+        now: u64,
+        make: impl FnOnce() -> Vec<u8>,
+    ) -> Bytes {
+        {
+            let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+            if second.since_1970 != now {
+                *second = Second {
+                    since_1970: now,
+                    ..Second::default()
+                };
+            }
+            if second.answered >= self.of_their_own {
+                // Made while the others wait, so that it is made once.
+                let mut shared = second.shared.iter();
+                if let Some((_, made)) = shared.find(|(one, _)| *one == generation) {
+                    return made.clone();
+                }
+                let made = Bytes::from(make());
+                second.shared.push((generation, made.clone()));
+                return made;
+            }
+            second.answered += 1;
+        }
+        make().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn above_the_threshold_one_is_made_in_a_second() {
+        let contact = FirstContact::new(2);
+        let mut made = 0;
+        let mut at = |now| {
+            contact.query_request(&Generation::DRAFT_26, now, || {
+                made += 1;
+                vec![made]
+            })
+        };
+        let first: Vec<_> = (0..100).map(|_| at(7)[0]).collect();
+        assert_eq!(first[..4], [1, 2, 3, 3]);
+        assert!(first[3..].iter().all(|one| *one == 3));
+        assert_eq!([at(8)[0], at(8)[0], at(8)[0], at(8)[0]], [4, 5, 6, 6]);
+    }
+
+    #[test]
+    fn what_is_shared_outlives_no_second_even_if_the_clock_goes_back() {
+        let contact = FirstContact::new(0);
+        let shared =
+            |now, byte| contact.query_request(&Generation::DRAFT_26, now, || vec![byte])[0];
+        assert_eq!([shared(9, 1), shared(9, 2)], [1, 1]);
+        assert_eq!(shared(8, 3), 3);
+        assert_eq!(shared(9, 4), 4);
+        // Those who are asked in another generation get one of their own.
+        let older = |byte| contact.query_request(Generation::ALL[1], 9, || vec![byte])[0];
+        assert_eq!([older(5), shared(9, 6), older(7)], [5, 4, 5]);
+    }
+}

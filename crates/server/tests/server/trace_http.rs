@@ -1,0 +1,85 @@
+//! `--trace-http`: what goes to the log, and what does not.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use teep_server::{Config, TraceHttp};
+
+use crate::client::{TEEP, TestServer};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs one exchange and returns what the log says of it. On one thread, so that the log is this test's.
+fn logged(trace_http: TraceHttp) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let server = TestServer::with(folder, |config| Config {
+                trace_http,
+                ..config
+            })
+            .await;
+            let headers = format!("{TEEP}Cookie: id=secret-cookie\r\n");
+            server
+                .request("POST /tam?a=b", &headers, b"\xca\xfe\n\xf0\x0d")
+                .await;
+            server.request("POST /tam", TEEP, b"").await;
+            server.api("GET /api/tam", b"").await;
+            let token = server.token.clone();
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert!(
+                !text.contains(&token) && !text.contains("secret-cookie"),
+                "{text}"
+            );
+            text
+        })
+    })
+}
+
+#[test]
+fn heads_and_sizes_are_told_and_secrets_are_not() {
+    let text = logged(TraceHttp::Heads);
+    for line in [
+        "> POST /tam?a=b HTTP/1.1\n",
+        "\n> content-type: application/teep+cbor\n",
+        "\n> content-length: 5\n",
+        "\n> cookie: (not shown)\n",
+        "\n> (5 bytes)\n",
+        "< HTTP/1.1 204 No Content\n",
+        "\n< x-content-type-options: nosniff\n",
+        "\n< referrer-policy: no-referrer\n",
+        "\n> (0 bytes)\n",
+        "< HTTP/1.1 200 OK\n",
+        "\n> authorization: (not shown)\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert!(!text.contains("cafe0af00d"), "{text}");
+}
+
+#[test]
+fn bodies_are_told_on_demand_and_nothing_by_default() {
+    assert!(logged(TraceHttp::Bodies).contains("\n> cafe0af00d\n"));
+    assert!(!logged(TraceHttp::Off).contains("POST /tam"));
+}
