@@ -82,7 +82,7 @@ impl Scene {
         let key = if stranger {
             &self.stranger
         } else {
-            &self.world.tams[0].tam.ed25519
+            &self.world.tams[0].ed25519
         };
         Sign1::new(payload).with_kid().sign(key)
     }

@@ -10,7 +10,8 @@ use suit::{ComponentIdentifier, Envelope, Manifest, Refusal, SuitDigest};
 
 use crate::device::StagedStore;
 use crate::inventory::{InstalledManifest, Inventory};
-use crate::{bounds, commit};
+use crate::order::Order;
+use crate::{TrustedTam, bounds, commit};
 
 /// Why a manifest was not installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +41,20 @@ pub(crate) enum Bar {
     TooMuch(&'static str),
     /// The Update that brings it installed this version before.
     Replayed,
+    /// Nothing tells the age of the Update, and it brings something other than a newer version.
+    Undated,
+    /// The TAM may not manage what has such a name.
+    NotManaged,
 }
 
 /// Authorizes the envelope that an Update brings, on the device that it will run on; `update` is the digest
-/// of that Update. Gives the Updates that ordered this version, too, the present one last.
+/// of that Update, `manages` what its TAM may manage, `order` what it may do by its age. Gives the Updates that ordered this version, too, the present one last.
 pub(crate) fn authorize(
     device: &StagedStore<'_>,
     envelope: &[u8],
     update: &[u8; 32],
+    manages: &[ComponentIdentifier],
+    order: Order,
 ) -> Result<(Authorized, Vec<[u8; 32]>), Obstacle> {
     let inventory = device.inventory;
     let envelope = Envelope::decode(envelope, &suit::Limits::DEFAULT).map_err(Refusal::from)?;
@@ -63,7 +70,14 @@ pub(crate) fn authorize(
         let uri = manifest.reference_uri.filter(|uri| uri_fits(uri));
         String::from(uri.unwrap_or_default())
     };
-    let updates = fits(inventory, manifest, id)
+    // A-27 (A 9.5) what it depends on counts, too: that stands among its components.
+    let names = manifest.common.components.iter().chain([id]);
+    let is_managed = TrustedTam::may_manage(manages, names);
+    let updates = is_managed
+        .then_some(())
+        .ok_or(Bar::NotManaged)
+        .and_then(|()| is_in_time(inventory, manifest, id, order))
+        .and_then(|()| fits(inventory, manifest, id))
         .and_then(|()| updates(inventory, id, manifest.sequence_number, update))
         .map_err(|bar| Obstacle::Barred {
             uri: uri(),
@@ -119,6 +133,21 @@ fn check_dependents(inventory: &Inventory, authorized: &Authorized) -> Result<()
         return Err(commit::failure(Fault::InUse(id.clone())));
     }
     Ok(())
+}
+
+// T-187 (10) what was removed, or never was there, does not come by an Update of unknown age.
+fn is_in_time(
+    inventory: &Inventory,
+    manifest: &Manifest<'_>,
+    id: &ComponentIdentifier,
+    order: Order,
+) -> Result<(), Bar> {
+    let installed = inventory.manifest(id);
+    let is_newer = installed.is_some_and(|i| i.sequence_number < manifest.sequence_number);
+    match order == Order::Anything || is_newer {
+        true => Ok(()),
+        false => Err(Bar::Undated),
+    }
 }
 
 // T-199 (11) what is installed, and the names that are remembered, stay within bounds.
@@ -200,6 +229,10 @@ impl fmt::Display for Obstacle {
             Self::Unnamed => f.write_str("the manifest has no suit-manifest-component-id"),
             Self::Barred { bar, .. } => match bar {
                 Bar::TooMuch(what) => write!(f, "{what} is more than this device takes"),
+                Bar::Undated => f.write_str(
+                    "this TAM has dated its Updates so far: without a date only newer versions are taken",
+                ),
+                Bar::NotManaged => f.write_str("the TAM may not manage what has this name"),
                 Bar::Replayed => f.write_str("this Update installed this version before"),
             },
             Self::Failed { failure, .. } => failure.fmt(f),

@@ -122,6 +122,20 @@ impl Confidant {
     }
 }
 
+/// Whether something can be encrypted to each of the TAM's keys: one that gives no secret is found out before the
+/// device depends on it.
+///
+/// # Errors
+/// [`AgentError::EncryptionKey`].
+pub(crate) fn check(tam: &TrustedTam, tee: &mut dyn Tee) -> Result<(), AgentError> {
+    let confidant = Confidant {
+        keys: tam.encryption_keys.clone(),
+        algorithm: ContentAlgorithm::A128Gcm,
+        numbers: AlgorithmNumbers::FullySpecified,
+    };
+    confidant.eat(Vec::new(), tee).map(drop)
+}
+
 /// What a TAM sent, decrypted if it was encrypted to this TEE: a COSE_Encrypt, whose tag nothing else here has.
 ///
 /// # Errors

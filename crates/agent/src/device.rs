@@ -6,9 +6,9 @@ use suit::ComponentIdentifier;
 use suit::component_metadata::ComponentMetadata;
 use suit::process::{Access, ComponentStore, Device, Identity, StoreError};
 use suit::{Authorities, Signer};
-use teep_cose::Thumbprint;
 use teep_cose::digest::Sha256;
 use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted, Purpose};
+use teep_cose::{Thumbprint, Time};
 
 use crate::install::{Content, Staged, Staging};
 use crate::inventory::Inventory;
@@ -20,6 +20,8 @@ pub(crate) struct StagedStore<'a> {
     pub(crate) staging: &'a mut Staging,
     pub(crate) inventory: &'a Inventory,
     pub(crate) tee: &'a mut dyn Tee,
+    /// What is known of the time, for the certificates of signers.
+    pub(crate) time: Time,
 }
 
 impl StagedStore<'_> {
@@ -187,6 +189,7 @@ impl Device for StagedStore<'_> {
     fn authorities(&self) -> Authorities<'_> {
         // P-28: those who talk to a TAM of older drafts get what its signers made in those days.
         Authorities {
+            time: self.time,
             es256: self.staging.takes_older_algorithms,
             ..(&self.inventory.provisioning.signers).into()
         }

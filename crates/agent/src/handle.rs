@@ -3,7 +3,9 @@
 use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, Message, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{PublicKey, SignedMessage, TrustAnchors};
+use teep_cose::{
+    CertificateError, PublicKey, Purpose, SignatureError, SignedMessage, Thumbprint, Time, Trusted,
+};
 
 use crate::ports::Tee;
 use crate::session::{self, Session};
@@ -24,8 +26,9 @@ pub(crate) fn process_teep_message(
     }
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
+    let time = Time::from(tee.clock());
     let provisioning = &agent.inventory.provisioning;
-    let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, tee) {
+    let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, time, tee) {
         Ok(authenticated) => authenticated,
         // T-198 (11) but not without end: a signature costs the TEE more than its sender.
         Err(_) if !agent.patience.has_error(tee.clock()) => return Ok(Step::Idle),
@@ -88,6 +91,7 @@ fn authenticate(
     provisioning: &Provisioning,
     session: Option<&Session>,
     bytes: &[u8],
+    time: Time,
     tee: &dyn Tee,
 ) -> Result<Authenticated, (ErrorAnswer, &'static Generation)> {
     // T-011, T-012, T-013 (4.1.2) valid CBOR, a COSE_Sign1 or COSE_Sign, no unknown critical parameter.
@@ -100,40 +104,38 @@ fn authenticate(
     let signatures = received.signatures();
     let own = tee.public_key().algorithm();
     let supported = |signature: &SignatureHeader| signature.supported_algorithm() == Some(own);
-    let of_a_stranger = || session::of_a_stranger(&received);
+    let of_a_stranger = session::of_a_stranger(&received);
     // T-172 (8) the Agent's own suite, in both directions; T-082, T-171 (4.6, 8) else it says which that
     // is, protected by one that every TAM has.
     if !signatures.iter().any(supported) {
-        return Err((unsupported_cipher_suites(None, tee), of_a_stranger()));
+        return Err((unsupported_cipher_suites(None, tee), of_a_stranger));
     }
     // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
-    let keys = provisioning.tams.iter().flat_map(|tam| tam.keys.iter());
-    let keys: TrustAnchors = keys.filter(|key| key.algorithm() == own).cloned().collect();
+    let received = received.only(own);
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
-    let (key, payload) = keys.verify(&received).map_err(|_| {
+    let (tam, trusted, payload) = verify(provisioning, &received, time).map_err(|error| {
         let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
-        match named.find_map(|kid| keys.find(&kid)) {
-            Some(key) => {
+        let named = named.find_map(|kid| owner(provisioning, &kid));
+        match (error, named) {
+            (SignatureError::Certificate(error), _) => (certificate_refusal(&error), of_a_stranger),
+            (_, Some((tam, key))) => {
                 let reason = "the signature is not the TAM's";
-                let known =
-                    owner(provisioning, key).and_then(|tam| session::known(session, tam, key));
-                let generation = known.unwrap_or_else(of_a_stranger);
-                (refusal(ErrorCode::PermanentError, None, reason), generation)
+                let known = session::known(session, tam, key);
+                let error = refusal(ErrorCode::PermanentError, None, reason);
+                (error, known.unwrap_or(of_a_stranger))
             }
-            None => {
+            (_, None) => {
                 let reason = "the TAM's key is not trusted here";
-                (
-                    refusal(ErrorCode::BadCertificate, None, reason),
-                    of_a_stranger(),
-                )
+                let error = refusal(ErrorCode::BadCertificate, None, reason);
+                (error, of_a_stranger)
             }
         }
     })?;
-    let tam = owner(provisioning, key).expect("the key is one of a TAM's");
-    let (generation, message) = session::read(&received, session, tam, key).map_err(|error| {
+    let key = trusted.key;
+    let (generation, message) = session::read(&received, session, tam, &key).map_err(|error| {
         let error = refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}"));
-        let known = session::known(session, tam, key);
-        (error, known.unwrap_or_else(of_a_stranger))
+        let known = session::known(session, tam, &key);
+        (error, known.unwrap_or(of_a_stranger))
     })?;
     // T-172 (8) the suite is named by the generation's number, not by that of another.
     if !session::is_signed_by(&received, generation, own) {
@@ -151,7 +153,7 @@ fn authenticate(
         .position(|known| core::ptr::eq(known, tam));
     let sender = Sender {
         tam: place.expect("it is one of them"),
-        key: key.clone(),
+        key,
         generation,
     };
     Ok(Authenticated {
@@ -161,9 +163,40 @@ fn authenticate(
     })
 }
 
-/// The first TAM that has the key: it says what the TAM must prove and where it is told in confidence.
-fn owner<'a>(provisioning: &'a Provisioning, key: &PublicKey) -> Option<&'a TrustedTam> {
-    provisioning.tams.iter().find(|tam| tam.has_key(key))
+/// The first TAM whose anchors vouch for a signature of the message: it says what the TAM must prove and
+/// where it is told in confidence.
+fn verify<'a, 'm>(
+    provisioning: &'a Provisioning,
+    received: &'m SignedMessage,
+    time: Time,
+) -> Result<(&'a TrustedTam, Trusted, &'m [u8]), SignatureError> {
+    let mut reason = SignatureError::NoSupportedAlgorithm;
+    for tam in &provisioning.tams {
+        match tam.keys.verify(received, time, Purpose::Message) {
+            Ok((trusted, payload)) => return Ok((tam, trusted, payload)),
+            Err(error) => reason = reason.more_telling(error),
+        }
+    }
+    Err(reason)
+}
+
+/// The TAM that has the raw key of this name, and the key.
+fn owner<'a>(
+    provisioning: &'a Provisioning,
+    kid: &Thumbprint,
+) -> Option<(&'a TrustedTam, &'a PublicKey)> {
+    let mut tams = provisioning.tams.iter();
+    tams.find_map(|tam| Some((tam, tam.keys.find(kid)?)))
+}
+
+// T-099, T-195 (4.6, 11) what is wrong and with which certificate: 9 for its time, 6 for all else. The
+// signature is that of the certificate's key, but nobody trusted vouches for it: no token is echoed.
+fn certificate_refusal(error: &CertificateError) -> ErrorAnswer {
+    let code = match error.is_out_of_time() {
+        true => ErrorCode::CertificateExpired,
+        false => ErrorCode::BadCertificate,
+    };
+    refusal(code, None, &alloc::format!("{error}"))
 }
 
 /// Signs a message with the Agent's key and hands it to the Broker.

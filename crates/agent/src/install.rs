@@ -76,10 +76,12 @@ impl Staging {
         inventory: &'a Inventory,
         tee: &'a mut dyn Tee,
     ) -> StagedStore<'a> {
+        let time = tee.clock().into();
         StagedStore {
             staging: self,
             inventory,
             tee,
+            time,
         }
     }
 

@@ -127,6 +127,8 @@ pub(crate) struct Inventory {
     pub(crate) removed: Vec<RemovedManifest>,
     pub(crate) requested: Vec<Requested>,
     pub(crate) unneeded: Vec<ComponentIdentifier>,
+    /// When the latest Update was made that a TAM's key signed: key and seconds since 1970.
+    pub(crate) orders: Vec<(Thumbprint, u64)>,
 }
 
 impl Inventory {

@@ -46,6 +46,7 @@ mod device;
 mod handle;
 mod install;
 mod inventory;
+mod order;
 pub mod ports;
 mod query;
 mod record;
@@ -217,11 +218,14 @@ impl Agent {
     /// Writes the Agent's first record: whom it trusts and what the device asserts to be.
     ///
     /// # Errors
-    /// [`AgentError::AlreadyProvisioned`] if there is a record, [`AgentError::Port`].
+    /// [`AgentError::AlreadyProvisioned`] if there is a record, [`AgentError::EncryptionKey`],
+    /// [`AgentError::Port`].
     pub fn provision(provisioning: Provisioning, tee: &mut dyn Tee) -> Result<(), AgentError> {
         if tee.load()?.is_some() {
             return Err(AgentError::AlreadyProvisioned);
         }
+        let mut tams = provisioning.tams.iter();
+        tams.try_for_each(|tam| confidant::check(tam, tee))?;
         let inventory = Inventory {
             provisioning,
             ..Inventory::default()

@@ -13,11 +13,12 @@
 //! | 12 | unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
-//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest, 5: generation, 6: takes unsolicited QueryResponses}] |
+//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest, 5: generation, 6: \[managed prefix\], 7: takes unsolicited QueryResponses}] |
 //! | 16 | trust anchors of Verifiers |
 //! | 17 | a time that is past for certain |
 //! | 18 | the EAT profile of Attestation Results |
 //! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
+//! | 21 | the latest order of each TAM: [[key, time]] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
@@ -66,7 +67,7 @@ impl Inventory {
             permissions,
             identity,
         } = &self.provisioning;
-        e.map(16)?.u8(1)?.u64(FORMAT)?;
+        e.map(17)?.u8(1)?.u64(FORMAT)?;
         e.u8(4)?.bytes(&signers.encode())?;
         for (key, ids) in [
             (5, &identity.vendor),
@@ -107,7 +108,12 @@ impl Inventory {
         e.u8(17)?.u64(self.earliest_time)?;
         e.u8(18)?.str(&profile.uri)?;
         e.u8(20)?.array(self.requested.len() as u64)?;
-        self.requested.iter().try_for_each(|one| one.write(e))
+        self.requested.iter().try_for_each(|one| one.write(e))?;
+        e.u8(21)?.array(self.orders.len() as u64)?;
+        for (key, made) in &self.orders {
+            e.array(2)?.bytes(&key.0)?.u64(*made)?;
+        }
+        Ok(())
     }
 
     /// Reads a record that [`Inventory::encode`] wrote.
@@ -164,7 +170,13 @@ impl Inventory {
                 17 => inventory.earliest_time = r.uint("earliest time")?,
                 18 => inventory.provisioning.profile.uri = r.text("EAT profile")?.into(),
                 20 => inventory.requested = list(&mut r, "requested", Requested::read)?,
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 20")).into()),
+                21 => {
+                    inventory.orders = list(&mut r, "orders", |r| {
+                        r.array_of("order", 2, "an array of 2")?;
+                        Ok((Thumbprint(fixed(r, "key")?), r.uint("time")?))
+                    })?;
+                }
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 21")).into()),
             }
         }
         let (uris, keys) = before_format_3;
@@ -361,6 +373,7 @@ mod tests {
         let mut inventory = Inventory {
             next_slot: 9,
             earliest_time: 1_800_000_000,
+            orders: vec![(Thumbprint([7; 32]), 1_800_000_001)],
             ..Inventory::default()
         };
         let provisioning = &mut inventory.provisioning;

@@ -12,7 +12,7 @@ use suit::ComponentIdentifier;
 use crate::authorize::id_fits;
 use crate::inventory::{Inventory, Requested};
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Contact, bounds, unsolicited};
+use crate::{Agent, AgentError, Contact, bounds, trust_anchors, unsolicited};
 
 /// What an application, or its installer, asks for (`RequestTA`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,10 @@ impl Agent {
         }
         // T-048 (4.3) the list names manifests, not components.
         let manifest = provider.manifest_component_id.clone();
+        // A-18 no TAM could remove the device's trust anchors.
+        if trust_anchors::is_held_by(&self.inventory, &manifest) {
+            return Err(AgentError::TrustAnchorsRemoved);
+        }
         let tam_uri = self.choose_tam(component, &[])?;
         if !self.inventory.unneeded.contains(&manifest) {
             if self.inventory.unneeded.len() >= bounds::REQUESTS {

@@ -23,9 +23,9 @@ use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::inventory::{InstalledComponent, InstalledManifest, Inventory, Permission};
-use crate::ports::Tee;
+use crate::ports::{SlotNumber, Tee};
 use crate::record::{list, read_permission, write_permissions};
-use crate::{AgentError, TrustedTam, install};
+use crate::{AgentError, TrustedTam, confidant, install};
 
 /// One of the stores of trust anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,32 +104,35 @@ pub fn encode_verifiers(verifiers: &TrustAnchors) -> Vec<u8> {
 /// Puts the stores that `next` installs anew in force.
 // T-188, T-189, A-18, A-31 a TAM, a signer or an authority that turns out bad is taken out in the field.
 pub(crate) fn adopt(old: &Inventory, next: &mut Inventory, tee: &mut dyn Tee) -> Result<(), Fault> {
-    for store in Store::ALL {
-        let id = store.component_id();
-        let refused = || Fault::NotAllowed(id.clone());
-        let held = holder(old, &id);
-        let Some((manifest, component)) = holder(next, &id) else {
-            // A-18 a store is replaced, never taken away.
-            match held {
-                Some(_) => return Err(refused()),
-                None => continue,
-            }
-        };
-        // T-187 (10) it stays with its manifest: in another one, an older store would have a new number.
-        let moved = held.is_some_and(|(holder, _)| {
-            holder.manifest_component_id != manifest.manifest_component_id
-        });
-        if moved {
-            return Err(refused());
-        }
-        if held.is_some_and(|(_, held)| held.digest == component.digest) {
-            continue;
-        }
-        let content = install::read_slot(component.slot, tee)
-            .map_err(|_| Fault::Store(StoreError::Failed))?;
-        take(store, &content, next).map_err(|_| refused())?;
+    for (store, slot) in replaced(old, next)? {
+        let content = install::read_slot(slot, tee);
+        let content = content.map_err(|_| Fault::Store(StoreError::Failed))?;
+        take(store, &content, next, tee).map_err(|_| Fault::NotAllowed(store.component_id()))?;
     }
     Ok(())
+}
+
+/// The stores that `next` installs anew, and where they lie.
+fn replaced(old: &Inventory, next: &Inventory) -> Result<Vec<(Store, SlotNumber)>, Fault> {
+    let mut replaced = Vec::new();
+    for store in Store::ALL {
+        let id = store.component_id();
+        match (holder(old, &id), holder(next, &id)) {
+            (None, None) => {}
+            (None, Some((_, new))) => replaced.push((store, new.slot)),
+            // A-18 a store is replaced, never taken away. T-187 (10) it stays with its manifest: in another one, an
+            // older store would have a number of its own.
+            (Some((manifest, held)), Some((next_manifest, new)))
+                if manifest.manifest_component_id == next_manifest.manifest_component_id =>
+            {
+                if held.digest != new.digest {
+                    replaced.push((store, new.slot));
+                }
+            }
+            (Some(_), _) => return Err(Fault::NotAllowed(id)),
+        }
+    }
+    Ok(replaced)
 }
 
 /// Whether a manifest holds one of the stores, so that it must stay.
@@ -148,23 +151,24 @@ fn holder<'a>(
 }
 
 /// Makes `content` the store. Nobody to trust, or nobody who could ever change it again, is no store.
-fn take(store: Store, content: &[u8], inventory: &mut Inventory) -> Result<(), AgentError> {
+fn take(
+    store: Store,
+    content: &[u8],
+    inventory: &mut Inventory,
+    tee: &mut dyn Tee,
+) -> Result<(), AgentError> {
     let provisioning = &mut inventory.provisioning;
     match store {
         Store::Tams => {
             let tams = decode(content, read_tams)?;
-            let usable = |tam: &TrustedTam| !tam.keys.is_empty();
-            if tams.is_empty() || !tams.iter().all(usable) {
+            if tams.is_empty() || tams.iter().any(|tam| tam.keys.is_empty()) {
                 return Err(AgentError::Anchor);
             }
+            tams.iter().try_for_each(|tam| confidant::check(tam, tee))?;
             provisioning.tams = tams;
         }
         Store::Signers => {
-            let (signers, permissions) = decode(content, |r| {
-                r.array_of("signers", 2, "an array of 2")?;
-                let signers = TrustAnchors::decode(r.bytes("signers")?)?;
-                Ok((signers, list(r, "permissions", read_permission)?))
-            })?;
+            let (signers, permissions) = decode(content, read_signers)?;
             let id = store.component_id();
             let may_follow = |permission: &Permission| {
                 permission.prefix == id && signers.find(&permission.signer).is_some()
@@ -208,6 +212,12 @@ pub(crate) fn read_tams(r: &mut Reader<'_>) -> Result<Vec<TrustedTam>, AgentErro
     (0..r.array("TAMs")?).map(|_| TrustedTam::read(r)).collect()
 }
 
+fn read_signers(r: &mut Reader<'_>) -> Result<(TrustAnchors, Vec<Permission>), AgentError> {
+    r.array_of("signers", 2, "an array of 2")?;
+    let signers = TrustAnchors::decode(r.bytes("signers")?)?;
+    Ok((signers, list(r, "permissions", read_permission)?))
+}
+
 /// Whether an entry of the permission table gives one of `signers` the store.
 // A-18 by its very name: whoever may install anything may not change whom the device trusts.
 pub(crate) fn is_permitted(
@@ -227,3 +237,60 @@ const LIMITS: Limits = Limits {
     depth: 8,
     items: 8192,
 };
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::inventory::tests::{id, installed};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    /// A device with a manifest that holds a list of TAMs.
+    fn holding(manifest: &str, slot: SlotNumber, digest: u8) -> Inventory {
+        let mut inventory = Inventory::default();
+        inventory.install(InstalledManifest {
+            components: vec![InstalledComponent {
+                component_id: Store::Tams.component_id(),
+                slot,
+                size: 1,
+                digest: [digest; 32],
+            }],
+            ..installed(manifest, 1)
+        });
+        inventory
+    }
+
+    /// Proves: A-18, T-187
+    #[test]
+    fn a_store_stays_with_the_manifest_that_brought_it() {
+        let none = Inventory::default();
+        let held = holding("a", 1, 1);
+        let outcome = |old, new| replaced(old, new).ok();
+        assert_eq!(outcome(&none, &none), Some(vec![]));
+        assert_eq!(outcome(&none, &held), Some(vec![(Store::Tams, 1)]));
+        assert_eq!(outcome(&held, &held), Some(vec![]));
+        let newer = holding("a", 2, 2);
+        assert_eq!(outcome(&held, &newer), Some(vec![(Store::Tams, 2)]));
+        assert_eq!(outcome(&held, &none), None, "taken away");
+        assert_eq!(outcome(&held, &holding("b", 2, 2)), None, "by another one");
+        assert!(is_held_by(&held, &id("a")) && !is_held_by(&held, &id("b")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = decode(&bytes, read_tams);
+            let _ = decode(&bytes, read_signers);
+        }
+
+        #[test]
+        fn a_store_that_is_cut_short_is_refused(cut in 0_usize..100) {
+            let tam = TrustedTam::new("https://tam.example/tam", TrustAnchors::new());
+            let tams = encode_tams(&[tam]);
+            let cut = cut % tams.len();
+            prop_assert!(decode(&tams, read_tams).is_ok());
+            prop_assert!(decode(&tams[..cut], read_tams).is_err());
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use suit::ComponentIdentifier;
 use teep::Generation;
 use teep_cose::cbor::{EncodeResult, Encoder, Problem, Reader};
 use teep_cose::encrypt::RecipientKey;
@@ -21,6 +22,9 @@ pub struct TrustedTam {
     /// Its keys for ECDH. Where there is one, whatever tells something about the device (Evidence, SUIT
     /// Reports) is encrypted to it.
     pub encryption_keys: Vec<RecipientKey>,
+    /// What the names of the manifests and components begin with that it may install, or have removed. Empty for
+    /// whatever its signers may (RFC 9397 section 9.5).
+    pub manages: Vec<ComponentIdentifier>,
     /// Whether it must prove what it is before it learns anything about the device (draft section 7.2.1).
     pub must_attest: bool,
     /// Whether it takes a QueryResponse that it did not ask for just now (draft section 7.2); off by default.
@@ -41,14 +45,29 @@ impl TrustedTam {
         }
     }
 
-    /// Whether this is one of the TAM's keys.
+    /// Whether this is one of the TAM's raw keys.
     #[must_use]
     pub fn has_key(&self, key: &PublicKey) -> bool {
-        self.keys.iter().any(|own| own == key)
+        self.keys.keys().any(|own| own == key)
+    }
+
+    /// Whether all these names are among those that it manages.
+    // A-27 (A 9.5) a TAM that was broken into reaches no further than that.
+    pub(crate) fn may_manage<'a>(
+        manages: &[ComponentIdentifier],
+        mut names: impl Iterator<Item = &'a ComponentIdentifier>,
+    ) -> bool {
+        manages.is_empty()
+            || names.all(|name| manages.iter().any(|prefix| name.starts_with(prefix)))
     }
 
     pub(crate) fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        e.map(5 + u64::from(self.generation.is_some()))?;
+        let optional = [
+            self.generation.is_some(),
+            !self.manages.is_empty(),
+            self.takes_unsolicited,
+        ];
+        e.map(4 + optional.into_iter().map(u64::from).sum::<u64>())?;
         e.u8(1)?.array(self.uris.len() as u64)?;
         for uri in &self.uris {
             e.str(uri)?;
@@ -59,9 +78,15 @@ impl TrustedTam {
             e.bytes(&key.to_cose_key())?;
         }
         e.u8(4)?.bool(self.must_attest)?;
-        e.u8(6)?.bool(self.takes_unsolicited)?;
         if let Some(generation) = self.generation {
             e.u8(5)?.str(generation.name)?;
+        }
+        if !self.manages.is_empty() {
+            e.u8(6)?.array(self.manages.len() as u64)?;
+            self.manages.iter().for_each(|prefix| prefix.encode(e));
+        }
+        if self.takes_unsolicited {
+            e.u8(7)?.bool(true)?;
         }
         Ok(())
     }
@@ -89,8 +114,13 @@ impl TrustedTam {
                     let name = r.text("generation")?;
                     tam.generation = Some(Generation::by_name(name).ok_or(other)?);
                 }
-                6 => tam.takes_unsolicited = r.bool("takes unsolicited")?,
-                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 6")).into()),
+                6 => {
+                    for _ in 0..r.array("managed components")? {
+                        tam.manages.push(ComponentIdentifier::decode(r)?);
+                    }
+                }
+                7 => tam.takes_unsolicited = r.bool("takes unsolicited")?,
+                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 7")).into()),
             }
         }
         Ok(tam)

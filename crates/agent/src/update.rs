@@ -17,8 +17,12 @@ use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
 use crate::install::Staging;
 use crate::inventory::{Inventory, Requested};
+use crate::order::Order;
 use crate::ports::Tee;
-use crate::{Agent, AgentError, ReportedError, Step, bounds, removal, report, tam_attestation};
+use crate::{
+    Agent, AgentError, ReportedError, Step, TrustedTam, bounds, order, removal, report,
+    tam_attestation,
+};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -39,6 +43,10 @@ struct Running {
     reports: Vec<Vec<u8>>,
     /// Whom they are for.
     confidant: Confidant,
+    /// What the TAM may manage.
+    manages: Vec<ComponentIdentifier>,
+    /// What it may do, by its age.
+    order: Order,
 }
 
 impl Running {
@@ -66,17 +74,23 @@ pub(crate) fn start(
     sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let token = update.token;
+    let token = update.token.clone();
     let generation = sender.generation;
     if let Err(error) = tam_attestation::check_update(agent, token.as_ref(), sender, tee)? {
         return Ok(send(&Message::Error(*error), generation, tee));
     }
+    let order = order::check(agent, &update, sender, tee)?;
     let refuse = |code, reason: &str, tee: &mut dyn Tee| {
         Ok(send(
             &Message::Error(*refusal(code, token.clone(), reason)),
             generation,
             tee,
         ))
+    };
+    // The TAM may send it again: what it makes then is newer.
+    let order = match order {
+        Ok(order) => order,
+        Err(reason) => return refuse(ErrorCode::TemporaryError, reason, tee),
     };
     if let Some(label) = update.unknown_labels.first() {
         let reason = format!("option {label} is not supported");
@@ -109,6 +123,12 @@ pub(crate) fn start(
             language: update.err_lang,
         });
     }
+    // A-27 (A 9.5) nor is anything removed that the TAM may not manage.
+    let manages = agent.tam(sender).manages.clone();
+    if !TrustedTam::may_manage(&manages, update.unneeded_manifest_list.iter()) {
+        let reason = "unneeded-manifest-list: the TAM may not manage what has such a name";
+        return refuse(ErrorCode::PermanentError, reason, tee);
+    }
     // T-161 (7.2.2) unlink first; any failure ends the Update.
     for id in &update.unneeded_manifest_list {
         if let Err(error) = removal::remove(agent, id, tee) {
@@ -128,6 +148,8 @@ pub(crate) fn start(
         pending: manifests.into(),
         reports: Vec::new(),
         confidant: agent.confide_again(sender, tee),
+        manages,
+        order,
     };
     advance(agent, running, None, tee)
 }
@@ -202,7 +224,7 @@ fn advance(
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(answer_success(running, tee));
                 };
-                match open(agent, &envelope, &running.digest, tee) {
+                match open(agent, &envelope, &running, tee) {
                     Ok(current) => current,
                     Err(obstacle) => return answer_failure(agent, running, &obstacle, tee),
                 }
@@ -275,12 +297,18 @@ fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option
 fn open(
     agent: &Agent,
     envelope: &[u8],
-    update: &[u8; 32],
+    running: &Running,
     tee: &mut dyn Tee,
 ) -> Result<Current, Obstacle> {
     let mut staging = Staging::new(agent);
     let store = staging.store(&agent.inventory, tee);
-    let (authorized, updates) = authorize(&store, envelope, update)?;
+    let (authorized, updates) = authorize(
+        &store,
+        envelope,
+        &running.digest,
+        &running.manages,
+        running.order,
+    )?;
     Ok(Current {
         processor: Processor::new(authorized, Procedure::Update),
         staging,

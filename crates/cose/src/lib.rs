@@ -18,7 +18,8 @@
 //! | ML-DSA-44, -65, -87 | -48, -49, -50 | yes | yes | RFC 9964 |
 //! | HMAC 256/256, in [COSE_Mac0](mac::Mac0) | 5 | yes | yes | RFC 9053 |
 //!
-//! Not yet here: X.509 chains, COSE_Mac, HSS-LMS with the shorter hashes and SHAKE of RFC 9858.
+//! Certificates ([`x509`]) are signed by the same algorithms, and may be longer than a path of two. Not yet
+//! here: COSE_Mac, HSS-LMS with the shorter hashes and SHAKE of RFC 9858.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};
@@ -44,13 +45,17 @@ pub mod encrypt;
 pub mod key;
 pub mod mac;
 pub mod sign;
+pub mod signer;
 pub mod trust_anchor;
+pub mod x509;
 
 pub use algorithm::{Algorithm, AlgorithmNumbers};
 pub use cbor::Malformed;
 pub use key::{KeyError, PublicKey, SigningKey, Thumbprint};
 pub use sign::{Sign1, SignatureError, SignedMessage, sign_with_each};
-pub use trust_anchor::TrustAnchors;
+pub use signer::{Credential, Signer, SignerUnavailable};
+pub use trust_anchor::{TrustAnchors, Trusted};
+pub use x509::{Certificate, CertificateError, Purpose, Time};
 
 /// Why bytes, a key or a signature were not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,4 +69,7 @@ pub enum Error {
     /// A signature is missing, unsupported or wrong.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// A certificate or revocation list could not be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }

@@ -12,6 +12,8 @@ use coset::{
 use crate::algorithm::{AlgorithmNumbers, EDDSA, ES256};
 use crate::cbor::{Kind, Limits, Malformed, Problem, Reader};
 use crate::key::{PublicKey, SigningKey, Thumbprint};
+use crate::signer::{Credential, SignerUnavailable};
+use crate::x509::{Certificate, CertificateError};
 use crate::{Algorithm, Error};
 
 /// A COSE_Sign1 about to be signed.
@@ -26,6 +28,7 @@ pub struct Sign1<'a> {
     key_by_value: bool,
     tagged: bool,
     detached: bool,
+    chain: &'a [Certificate],
 }
 
 impl<'a> Sign1<'a> {
@@ -39,6 +42,7 @@ impl<'a> Sign1<'a> {
             key_by_value: false,
             tagged: true,
             detached: false,
+            chain: &[],
         }
     }
 
@@ -67,6 +71,13 @@ impl<'a> Sign1<'a> {
         }
     }
 
+    /// Carries the certificates that vouch for the key in the unprotected header (`x5chain`, label 33,
+    /// RFC 9360): the key's own first, each certified by the next. An empty chain is left out.
+    #[must_use]
+    pub const fn with_chain(self, chain: &'a [Certificate]) -> Self {
+        Self { chain, ..self }
+    }
+
     /// Leaves out the tag, as the TEEP profile of EAT demands (no CBOR tags).
     #[must_use]
     pub const fn untagged(self) -> Self {
@@ -89,6 +100,30 @@ impl<'a> Sign1<'a> {
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> Vec<u8> {
         self.sign_elsewhere(&key.public_key(), |data| key.sign(data))
+    }
+
+    /// Signs with a key that may be out of reach, and carries the certificates that vouch for it.
+    ///
+    /// # Errors
+    /// [`SignerUnavailable`].
+    pub fn sign_by(self, credential: &Credential) -> Result<Vec<u8>, SignerUnavailable> {
+        let key = credential.signer.public_key();
+        let mut unavailable = None;
+        let message = Sign1 {
+            chain: &credential.chain,
+            ..self
+        }
+        .sign_elsewhere(&key, |data| {
+            let signature = credential.signer.sign(data);
+            signature.unwrap_or_else(|error| {
+                unavailable = Some(error);
+                Vec::new()
+            })
+        });
+        match unavailable {
+            Some(error) => Err(error),
+            None => Ok(message),
+        }
     }
 
     /// Encodes with a signature that something else makes for `key`, for example a hardware module: `sign`
@@ -133,36 +168,54 @@ impl<'a> Sign1<'a> {
             let claims = Value::Map(alloc::vec![(Value::from(CLAIM_CNF), confirmation)]);
             builder = builder.value(KCCS, claims);
         }
-        builder.build()
+        with_chain(builder, self.chain).build()
     }
 }
 
-/// Signs `payload` once with each of `keys`: a tagged COSE_Sign (98) whose signatures name their keys.
+/// Signs `payload` once with each of `credentials`: a tagged COSE_Sign (98) whose signatures name their keys
+/// and carry their certificates.
 ///
 /// TEEP's first message to an Agent of unknown abilities is made so, with one signature for each
 /// algorithm that a TAM must support.
-#[must_use]
-pub fn sign_with_each(payload: &[u8], keys: &[&SigningKey]) -> Vec<u8> {
+///
+/// # Errors
+/// [`SignerUnavailable`] if one of the keys is.
+pub fn sign_with_each<'c>(
+    payload: &[u8],
+    credentials: impl IntoIterator<Item = &'c Credential>,
+) -> Result<Vec<u8>, SignerUnavailable> {
     let mut builder = coset::CoseSignBuilder::new().payload(payload.to_vec());
-    for key in keys {
+    for credential in credentials {
+        let key = credential.signer.public_key();
+        let unprotected = HeaderBuilder::new().key_id(key.thumbprint().0.to_vec());
         let signature = coset::CoseSignatureBuilder::new()
             .protected(
                 HeaderBuilder::new()
                     .algorithm(key.algorithm().iana())
                     .build(),
             )
-            .unprotected(
-                HeaderBuilder::new()
-                    .key_id(key.public_key().thumbprint().0.to_vec())
-                    .build(),
-            )
+            .unprotected(with_chain(unprotected, &credential.chain).build())
             .build();
-        builder = builder.add_created_signature(signature, &[], |data| key.sign(data));
+        builder = builder
+            .try_add_created_signature(signature, &[], |data| credential.signer.sign(data))?;
     }
-    builder
+    Ok(builder
         .build()
         .to_tagged_vec()
-        .expect("a message built here can be encoded")
+        .expect("a message built here can be encoded"))
+}
+
+/// COSE_X509 (RFC 9360 section 2): one certificate stands alone, several in an array.
+fn with_chain(builder: HeaderBuilder, chain: &[Certificate]) -> HeaderBuilder {
+    let certificate = |certificate: &Certificate| Value::Bytes(certificate.as_der().to_vec());
+    match chain {
+        [] => builder,
+        [only] => builder.value(X5CHAIN, certificate(only)),
+        several => builder.value(
+            X5CHAIN,
+            Value::Array(several.iter().map(certificate).collect()),
+        ),
+    }
 }
 
 /// Why a signature or MAC was not accepted.
@@ -183,9 +236,15 @@ pub enum SignatureError {
     /// A payload stands where it should be detached, or is missing where it should be attached.
     #[error("the payload is detached where it should be attached, or the reverse")]
     Payload,
+    /// The header's `x5chain` is neither a certificate nor a list of at most 7 (RFC 9360 section 2).
+    #[error("the header parameter x5chain is neither a certificate nor a list of at most 7")]
+    Chain,
     /// The signature or MAC does not verify with the key.
     #[error("the signature does not verify")]
     Wrong,
+    /// The signature verifies with the key of a certificate that does not count.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 /// A signed message as received: parsed, and believed only after [`SignedMessage::verify`].
@@ -210,6 +269,8 @@ pub struct SignatureHeader {
     pub kid: Vec<u8>,
     /// The key itself, if the header carries a usable one (`kccs`).
     pub key: Option<PublicKey>,
+    /// The certificates of the header (`x5chain`), in DER: the signer's first. Empty if absent.
+    pub chain: Vec<Vec<u8>>,
     accepts_older_numbers: bool,
 }
 
@@ -268,6 +329,9 @@ impl SignedMessage {
         if message.headers().any(|header| !header.crit.is_empty()) {
             return Err(SignatureError::CriticalHeader.into());
         }
+        if message.headers().any(|header| x5chain(header).is_none()) {
+            return Err(SignatureError::Chain.into());
+        }
         Ok(message)
     }
 
@@ -283,6 +347,23 @@ impl SignedMessage {
             accepts_older_numbers: true,
             ..self
         }
+    }
+
+    /// Lets only the signatures by `algorithm` count, as if there were no others.
+    #[must_use]
+    pub fn only(mut self, algorithm: Algorithm) -> Self {
+        let older = self.accepts_older_numbers;
+        let counts = |header: &Header| {
+            let number = algorithm_number(header);
+            let polymorphic = AlgorithmNumbers::Polymorphic.number(algorithm);
+            number == Some(algorithm.number()) || older && number == Some(polymorphic)
+        };
+        if let Message::Sign(message) = &mut self.message {
+            message
+                .signatures
+                .retain(|signature| counts(&signature.protected.header));
+        }
+        self
     }
 
     /// Whether there is one signature (COSE_Sign1) rather than a list (COSE_Sign).
@@ -399,6 +480,11 @@ impl SignedMessage {
             algorithm: algorithm_number(protected),
             kid: kid.clone(),
             key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
+            chain: [protected, unprotected]
+                .into_iter()
+                .filter_map(x5chain)
+                .find(|chain| !chain.is_empty())
+                .unwrap_or_default(),
             accepts_older_numbers: self.accepts_older_numbers,
         }
     }
@@ -482,6 +568,19 @@ fn key_by_value(header: &Header) -> Option<PublicKey> {
     PublicKey::from_cose_key(&key).ok()
 }
 
+/// The certificates of `x5chain`, none if it is absent; `None` if it is malformed.
+fn x5chain(header: &Header) -> Option<Vec<Vec<u8>>> {
+    let mut rest = header.rest.iter();
+    match rest.find(|(label, _)| *label == Label::Int(X5CHAIN)) {
+        None => Some(Vec::new()),
+        Some((_, Value::Bytes(only))) => Some(alloc::vec![only.clone()]),
+        Some((_, Value::Array(several))) if (1..=MAX_CHAIN).contains(&several.len()) => {
+            several.iter().map(|der| der.as_bytes().cloned()).collect()
+        }
+        Some(_) => None,
+    }
+}
+
 fn member(map: &Value, label: i64) -> Option<&Value> {
     let (_, value) = map
         .as_map()?
@@ -502,6 +601,10 @@ const HEADER_LIMITS: Limits = Limits {
 };
 const TAG_SIGN1: u64 = 18;
 const TAG_SIGN: u64 = 98;
+/// The signer's certificate and six authorities' above it, as many as a path may have.
+const MAX_CHAIN: usize = 7;
+/// COSE header parameter `x5chain`, RFC 9360.
+const X5CHAIN: i64 = 33;
 /// COSE header parameter `kccs`, RFC 9528.
 const KCCS: i64 = 14;
 /// CWT claim `cnf`, and in it a COSE_Key, RFC 8747.

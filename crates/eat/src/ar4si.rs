@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use teep_cose::cbor::{INFALLIBLE, Problem, Reader};
-use teep_cose::{Sign1, SignedMessage, SigningKey, TrustAnchors};
+use teep_cose::{Purpose, Sign1, SignedMessage, SigningKey, Time, TrustAnchors};
 
 use crate::byte_string::{ByteString, Nonce};
 use crate::claims::{
@@ -123,14 +123,18 @@ impl Ear {
     }
 
     /// Checks the signature and reads it. Whether it is about the right device, and new enough, the caller
-    /// asks.
+    /// asks; `time` is for certificates.
     ///
     /// # Errors
     /// [`Error`]: no signature by one of `trusted_verifiers`, another profile, a missing claim, a status that
     /// is better than the worst claim, or not exactly one attester.
-    pub fn verify(bytes: &[u8], trusted_verifiers: &TrustAnchors) -> Result<Self, Error> {
+    pub fn verify(
+        bytes: &[u8],
+        trusted_verifiers: &TrustAnchors,
+        time: Time,
+    ) -> Result<Self, Error> {
         let message = SignedMessage::decode(bytes, &LIMITS)?;
-        let (_, payload) = trusted_verifiers.verify(&message)?;
+        let (_, payload) = trusted_verifiers.verify(&message, time, Purpose::Message)?;
         let mut reader = Reader::new(payload, "EAR", &LIMITS)?;
         let (mut issued_at, mut cnf, mut nonce, mut profile) = (None, None, None, None);
         let (mut verifier_id, mut appraisal) = (None, None);
@@ -270,7 +274,7 @@ mod tests {
         let trusted = [key(Algorithm::Ed25519, 3).public_key()]
             .into_iter()
             .collect();
-        Ear::verify(bytes, &trusted)
+        Ear::verify(bytes, &trusted, Time::AtLeast(0))
     }
 
     fn signed(ear: &Ear) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use teep_cose::{SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Purpose, SigningKey, Thumbprint, Time, TrustAnchors};
 
 use crate::{
     Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Ueid, Version,
@@ -70,7 +70,7 @@ impl AttestationResult {
     ) -> Result<Self, Error> {
         let message = token::open(bytes)?;
         // T-137 (7.1.1.1) signed by a trusted Verifier: else any device could vouch for itself.
-        trusted_verifiers.verify(&message)?;
+        trusted_verifiers.verify(&message, Time::Is(now), Purpose::Message)?;
         let claims = Claims::decode(message.unverified_payload().ok_or(Error::NotSign1)?)?;
         // T-106 (5) this profile and no other: the same key may sign tokens of other meaning.
         if claims.eat_profile.as_deref() != Some(&*profile.uri) {

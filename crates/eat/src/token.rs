@@ -62,7 +62,7 @@ pub(crate) mod tests {
         let mut cwt = vec![0xd8, 61];
         cwt.extend(&tagged);
         assert!(open(&cwt).is_err());
-        let many = sign_with_each(&payload, &[&key]);
+        let many = sign_with_each(&payload, &[key.clone().into()]).unwrap();
         assert_eq!(open(&many).unwrap_err(), Error::Tagged);
         assert_eq!(
             open(&many[2..]).unwrap_err(),

@@ -11,7 +11,7 @@ use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
     Appraisal, Appraise, Attempts, Authenticated, Change, Decision, Device, Done, Dropped,
     FailedManifest, Installed, KnownComponent, Minter, Outcome, Policy, Prove, Published, Received,
-    Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, Withdrawn,
+    Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, TamKeys, Withdrawn,
 };
 use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
@@ -19,8 +19,12 @@ use crate::{SeededRandom, TamVerifier, TrustedComponent};
 
 /// A TAM as a node of the world.
 pub struct TamNode {
-    /// The TAM's keys and settings.
+    /// The TAM's settings and keys.
     pub tam: Tam,
+    /// The key of the TAM's that signs for Agents that chose ESP256.
+    pub esp256: SigningKey,
+    /// The same for Ed25519.
+    pub ed25519: SigningKey,
     /// What those are asked in who come to it.
     pub generation: &'static Generation,
     /// Its Verifier.
@@ -46,6 +50,8 @@ pub struct TamNode {
     /// Why messages were dropped, in order.
     pub dropped: Vec<Dropped>,
 }
+
+const IN_MEMORY: &str = "a key in memory signs";
 
 /// How a TAM shows what it is.
 pub struct Proof {
@@ -99,18 +105,25 @@ impl TamNode {
         let verifiers: TrustAnchors = [verifier.public_key()].into_iter().collect();
         let mut mac_key = [0; 32];
         rand_core::Rng::fill_bytes(random, &mut mac_key);
+        let esp256 = SigningKey::generate(Algorithm::Esp256, random);
+        let ed25519 = SigningKey::generate(Algorithm::Ed25519, random);
         Self {
             tam: Tam {
-                esp256: SigningKey::generate(Algorithm::Esp256, random),
-                ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+                keys: TamKeys::of(esp256.clone(), ed25519.clone()).expect("a key for each suite"),
                 minter: Minter::new(MacKey::new(mac_key), Minter::LIFETIME_SECONDS),
                 verifiers,
                 agent_keys: TrustAnchors::new(),
                 profile: Profile::default(),
                 decryption_keys: decryption_keys.to_vec(),
                 suit_reports: Vec::new(),
-                policy: Policy::default(),
+                policy: Policy {
+                    // Once a device has got a dated Update, stories could order nothing by hand any more.
+                    dates_updates: false,
+                    ..Policy::default()
+                },
             },
+            esp256,
+            ed25519,
             generation: &Generation::DRAFT_26,
             verifier: Verifier::new(verifier),
             endorsements: BTreeMap::new(),
@@ -163,7 +176,7 @@ impl TamNode {
     /// The keys that a device must trust.
     #[must_use]
     pub fn keys(&self) -> TrustAnchors {
-        [self.tam.esp256.public_key(), self.tam.ed25519.public_key()]
+        [self.esp256.public_key(), self.ed25519.public_key()]
             .into_iter()
             .collect()
     }
@@ -191,9 +204,9 @@ impl TamNode {
     #[must_use]
     pub fn sign(&self, message: &Message, algorithm: Algorithm) -> Vec<u8> {
         let key = match algorithm {
-            Algorithm::Ed25519 => &self.tam.ed25519,
+            Algorithm::Ed25519 => &self.ed25519,
             // The other of `Algorithm::TEEP`.
-            _ => &self.tam.esp256,
+            _ => &self.esp256,
         };
         let payload = message.encode(self.generation);
         self.generation.sign1(&payload).sign(key)
@@ -202,7 +215,10 @@ impl TamNode {
     /// One POST: the message in, the reply out; empty where there is none.
     pub fn post(&mut self, message: &[u8], now: u64, random: &mut SeededRandom) -> Vec<u8> {
         if message.is_empty() {
-            return self.tam.connect(self.generation, now, random);
+            return self
+                .tam
+                .connect(self.generation, now, random)
+                .expect(IN_MEMORY);
         }
         let decided = self.decide(message, now, random);
         match decided.and_then(|decided| self.commit(decided, now)) {
@@ -371,7 +387,7 @@ impl TamNode {
             envelope.clone()
         };
         let envelopes = reply.manifests().iter().map(envelope).collect();
-        self.tam.seal(reply, envelopes)
+        self.tam.seal(reply, envelopes).expect(IN_MEMORY)
     }
 
     /// All changes or none.

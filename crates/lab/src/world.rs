@@ -35,6 +35,8 @@ pub struct World {
     /// The generation of the protocol that devices which are added from now on take TAMs to speak; `None` for
     /// devices that recognise it.
     pub known_generation: Option<&'static Generation>,
+    /// What TAMs may manage on devices that are added from now on; empty for whatever signers may.
+    pub manages: Vec<ComponentIdentifier>,
     /// What can be fetched, by URI.
     pub payloads: BTreeMap<String, Payload>,
     /// The network between devices and TAMs.
@@ -95,6 +97,7 @@ impl World {
             devices: Vec::new(),
             signers: Vec::new(),
             permissions: Vec::new(),
+            manages: Vec::new(),
             known_generation: Some(&Generation::DRAFT_26),
             payloads: BTreeMap::new(),
             network: Network {
@@ -181,6 +184,7 @@ impl World {
     pub fn provisioning(&self) -> Provisioning {
         let trusted = |(index, tam): (usize, &TamNode)| TrustedTam {
             generation: self.known_generation,
+            manages: self.manages.clone(),
             ..TrustedTam::new(Self::tam_uri(index), tam.keys())
         };
         Provisioning {

@@ -6,6 +6,7 @@ use suit::ComponentIdentifier;
 use teep::{ErrorCode, Message, Token, Update};
 use teep_agent::trust_anchors::{Store, encode_signers, encode_tams, encode_verifiers};
 use teep_agent::{Agent, AgentError, Permission, TrustedTam};
+use teep_cose::encrypt::RecipientKey;
 use teep_cose::{Algorithm, SigningKey, TrustAnchors};
 use teep_lab::{Interrupted, TrustedComponent, World, id, manifest_id};
 
@@ -219,6 +220,22 @@ fn what_is_no_store_is_refused() {
             &manifest(Store::Tams, 1, &content),
         );
     }
+    // A key to which nothing can be encrypted: it gives a secret that everybody knows.
+    let mut no_secret = tam(&world, 1);
+    let all_zero = [
+        &[0xa3, 0x01, 0x01, 0x20, 0x04, 0x21, 0x58, 0x20][..],
+        &[0; 32],
+    ]
+    .concat();
+    no_secret
+        .encryption_keys
+        .push(RecipientKey::from_cose_key(&all_zero).unwrap());
+    let no_secret = encode_tams(&[no_secret]);
+    refused(
+        &mut world,
+        ADMINISTRATOR,
+        &manifest(Store::Tams, 1, &no_secret),
+    );
     let nobody = encode_verifiers(&TrustAnchors::new());
     let no_verifier = manifest(Store::Verifiers, 1, &nobody);
     refused(&mut world, ADMINISTRATOR, &no_verifier);
@@ -288,6 +305,10 @@ fn a_store_is_never_taken_away() {
     };
     assert_eq!(error.err_code, ErrorCode::PermanentError);
     assert_eq!(*world.devices[0].tee.storage(), before);
+    // Nor can an application ask for that.
+    let (agent, tee) = world.device(0).unwrap();
+    let asked = agent.unrequest_ta(&Store::Tams.component_id(), tee);
+    assert_eq!(asked, Err(AgentError::TrustAnchorsRemoved));
     // Nor by the next version of its manifest.
     let mut without = manifest(Store::Tams, 2, b"something else");
     without.images[0].component_id = id("admin");

@@ -60,8 +60,8 @@ fn the_first_request_is_for_any_agent() {
     let algorithms: Vec<_> = signed.signatures().iter().map(|s| s.algorithm).collect();
     assert_eq!(algorithms, [Some(-9), Some(-19)]);
     for key in [
-        world.tams[0].tam.esp256.public_key(),
-        world.tams[0].tam.ed25519.public_key(),
+        world.tams[0].esp256.public_key(),
+        world.tams[0].ed25519.public_key(),
     ] {
         signed.verify(&key).unwrap();
     }

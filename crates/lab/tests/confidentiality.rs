@@ -84,14 +84,14 @@ const PROFILES: [(Algorithm, ContentAlgorithm); 4] = [
     (Algorithm::Ed25519, ContentAlgorithm::ChaCha20Poly1305),
 ];
 
-/// Proves: T-173, T-175, T-176, T-178, T-212, A-23
+/// Proves: T-044, T-173, T-175, T-176, T-178, T-212, A-23
 #[test]
 fn evidence_is_for_the_tam_alone() {
     for (profile, (algorithm, content)) in SuitCoseProfile::ALL.into_iter().zip(PROFILES) {
         let (mut world, keys) = world(algorithm);
         let payload = respond(&mut world, query_request(&[profile])).attestation_payload;
         let AttestationPayload { format, bytes } = payload.unwrap();
-        // T-042: what it is once it is decrypted.
+        // T-042, T-044: what it is once it is decrypted; without a format it would be an EAT in the TEEP profile.
         assert_eq!(format.as_deref(), Some(EVIDENCE_MEDIA_TYPE));
         let ueid = world.devices[0].tee.endorsement().ueid.to_vec();
         assert!(!bytes.windows(ueid.len()).any(|window| window == ueid));
@@ -364,7 +364,7 @@ fn a_tam_that_reports_its_own_failure_is_not_trusted() {
     *forged.last_mut().unwrap() ^= 1;
     let no_key = Sign1::new(&good).sign(&key);
     // T-038: one key for reports, another for messages.
-    let same_key = Sign1::new(&good).with_key().sign(&world.tams[0].tam.esp256);
+    let same_key = Sign1::new(&good).with_key().sign(&world.tams[0].esp256);
     let mut for_others = Vec::new();
     for purpose in [Purpose::EatEncryption, Purpose::ReportEncryption] {
         let to = match purpose {

@@ -127,9 +127,11 @@ fn an_update_with_several_signatures_is_refused() {
     });
     let payload = update.encode(&teep::Generation::DRAFT_26);
     let stranger = teep_cose::SigningKey::generate(ESP256, &mut world.random);
-    let tam = &world.tams[0].tam;
-    let mixed = teep_cose::sign_with_each(&payload, &[&stranger, &tam.ed25519]);
-    let genuine = teep_cose::sign_with_each(&payload, &[&tam.esp256, &tam.ed25519]);
+    let tam = &world.tams[0];
+    let [stranger, esp256, ed25519] =
+        [&stranger, &tam.esp256, &tam.ed25519].map(|key| teep_cose::Credential::from(key.clone()));
+    let mixed = teep_cose::sign_with_each(&payload, [&stranger, &ed25519]).unwrap();
+    let genuine = teep_cose::sign_with_each(&payload, [&esp256, &ed25519]).unwrap();
     for signed in [mixed, genuine] {
         let answer = world.hand_in(0, &signed).unwrap();
         assert!(matches!(read(&answer), Some(Message::Error(_))));
@@ -252,9 +254,7 @@ fn an_extension_within_the_standards_range_is_named_and_beyond_it_ignored() {
     // An Update with the single option 23, or 24, both integers 0.
     let mut say = |label: &[u8]| {
         let payload = [&[0x82, 3, 0xa1], label, &[0]].concat();
-        let signed = Sign1::new(&payload)
-            .with_kid()
-            .sign(&world.tams[0].tam.esp256);
+        let signed = Sign1::new(&payload).with_kid().sign(&world.tams[0].esp256);
         read(&world.hand_in(0, &signed).unwrap()).unwrap()
     };
     let Message::Error(error) = say(&[23]) else {

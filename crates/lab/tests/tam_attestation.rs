@@ -78,7 +78,7 @@ fn tam_key(world: &World) -> PublicKey {
 }
 
 fn key_name(world: &World) -> teep_cose::Thumbprint {
-    world.tams[0].tam.esp256.public_key().thumbprint()
+    world.tams[0].esp256.public_key().thumbprint()
 }
 
 /// Has the device's TAM attested by a result of the Verifier, changed; gives the device's answer.
@@ -133,7 +133,7 @@ fn an_attestation_result_about_the_tams_key_is_enough() {
 #[test]
 fn a_result_about_another_key_is_not() {
     let mut world = world();
-    let other = world.tams[0].tam.ed25519.public_key();
+    let other = world.tams[0].ed25519.public_key();
     required(answer_to(&mut world, |result| {
         result.cnf = Some(Confirmation::of_key(other));
     }));
@@ -146,7 +146,7 @@ fn a_result_by_a_verifier_that_the_device_does_not_trust_is_not() {
     let (_, challenge) = required(ask(&mut world, None));
     let result = result(&world, &challenge, &tam_key(&world));
     // The TAM vouches for itself.
-    let bytes = result.sign(&Profile::default(), &world.tams[0].tam.esp256);
+    let bytes = result.sign(&Profile::default(), &world.tams[0].esp256);
     required(ask(&mut world, in_profile(bytes)));
 }
 

@@ -191,7 +191,7 @@ fn caught(message: usize) -> (World, Vec<u8>) {
 #[test]
 fn an_agent_answers_with_the_error_and_nothing_changes() {
     let (mut world, update) = caught(UPDATE);
-    let tam = world.tams[0].tam.esp256.clone();
+    let tam = world.tams[0].esp256.clone();
     let sign = |payload: &[u8]| Sign1::new(payload).with_kid().sign(&tam);
     let before = world.devices[0].tee.storage().clone();
     let writes = world.devices[0].tee.writes;
@@ -229,7 +229,7 @@ fn a_trusted_tams_message_without_its_payload() {
         .with_kid()
         .detached();
     let answer = world
-        .hand_in(0, &payload.sign(&world.tams[0].tam.esp256))
+        .hand_in(0, &payload.sign(&world.tams[0].esp256))
         .unwrap();
     assert!(matches!(read(&answer), Some(Message::Error(e)) if e.err_code == PermanentError));
 }

@@ -36,12 +36,15 @@ impl FirstContact {
     }
 
     /// A QueryRequest by `make`: a new one, or the one that is shared in this second.
-    pub(crate) fn query_request(
+    ///
+    /// # Errors
+    /// Those of `make`, which is tried anew at the next call.
+    pub(crate) fn query_request<E>(
         &self,
         generation: &'static Generation,
         now: u64,
-        make: impl FnOnce() -> Vec<u8>,
-    ) -> Bytes {
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Bytes, E> {
         {
             let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
             if second.since_1970 != now {
@@ -54,15 +57,15 @@ impl FirstContact {
                 // Made while the others wait, so that it is made once.
                 let mut shared = second.shared.iter();
                 if let Some((_, made)) = shared.find(|(one, _)| *one == generation) {
-                    return made.clone();
+                    return Ok(made.clone());
                 }
-                let made = Bytes::from(make());
+                let made = Bytes::from(make()?);
                 second.shared.push((generation, made.clone()));
-                return made;
+                return Ok(made);
             }
             second.answered += 1;
         }
-        make().into()
+        make().map(Bytes::from)
     }
 }
 
@@ -75,10 +78,12 @@ mod tests {
         let contact = FirstContact::new(2);
         let mut made = 0;
         let mut at = |now| {
-            contact.query_request(&Generation::DRAFT_26, now, || {
-                made += 1;
-                vec![made]
-            })
+            contact
+                .query_request(&Generation::DRAFT_26, now, || {
+                    made += 1;
+                    Ok::<_, ()>(vec![made])
+                })
+                .unwrap()
         };
         let first: Vec<_> = (0..100).map(|_| at(7)[0]).collect();
         assert_eq!(first[..4], [1, 2, 3, 3]);
@@ -89,13 +94,20 @@ mod tests {
     #[test]
     fn what_is_shared_outlives_no_second_even_if_the_clock_goes_back() {
         let contact = FirstContact::new(0);
-        let shared =
-            |now, byte| contact.query_request(&Generation::DRAFT_26, now, || vec![byte])[0];
+        let shared = |now, byte| {
+            contact
+                .query_request(&Generation::DRAFT_26, now, || Ok::<_, ()>(vec![byte]))
+                .unwrap()[0]
+        };
         assert_eq!([shared(9, 1), shared(9, 2)], [1, 1]);
         assert_eq!(shared(8, 3), 3);
         assert_eq!(shared(9, 4), 4);
         // Those who are asked in another generation get one of their own.
-        let older = |byte| contact.query_request(Generation::ALL[1], 9, || vec![byte])[0];
+        let older = |byte| {
+            contact
+                .query_request(Generation::ALL[1], 9, || Ok::<_, ()>(vec![byte]))
+                .unwrap()[0]
+        };
         assert_eq!([older(5), shared(9, 6), older(7)], [5, 4, 5]);
     }
 }

@@ -64,7 +64,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
 pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
-use teep_tam::{Minter, OwnReportError, Tam};
+use teep_tam::{Minter, OwnReportError, Tam, TamKeys};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -192,8 +192,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let mut verifiers = config.verifiers;
     verifiers.add(keys.verifier.public_key());
     let mut tam = Tam {
-        esp256: keys.esp256,
-        ed25519: keys.ed25519,
+        keys: TamKeys::of(keys.esp256, keys.ed25519)
+            .expect("a key is loaded for its algorithm only"),
         // T-130 (7.1) the timeout is configurable.
         minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
         verifiers,

@@ -3,7 +3,9 @@
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use teep_cose::SignerUnavailable;
 
+use crate::session::Failure;
 use crate::store::StoreError;
 
 /// A refusal that the client may know. It holds nothing secret, and nothing from within the TAM.
@@ -153,6 +155,22 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
         Self::internal()
+    }
+}
+
+impl From<SignerUnavailable> for Problem {
+    fn from(error: SignerUnavailable) -> Self {
+        tracing::error!(%error, "a key of the TAM's did not sign");
+        Self::internal()
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error.into(),
+            Failure::Signer(error) => error.into(),
+        }
     }
 }
 

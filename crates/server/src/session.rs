@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use teep::Generation;
-use teep_cose::Thumbprint;
+use teep_cose::{SignerUnavailable, Thumbprint};
 use teep_tam::{Appraisal, Appraise, Dropped, Outcome};
 
 use crate::store::StoreError;
@@ -10,7 +10,13 @@ use crate::store::session::CommitError;
 use crate::{Service, now, random, verifier};
 
 /// `ProcessConnect`: an empty request gets a QueryRequest, and costs no access to the store.
-pub(crate) fn connect(service: &Service, generation: &'static Generation) -> Bytes {
+///
+/// # Errors
+/// [`SignerUnavailable`]: the TAM itself failed.
+pub(crate) fn connect(
+    service: &Service,
+    generation: &'static Generation,
+) -> Result<Bytes, SignerUnavailable> {
     let now = now();
     let make = || service.tam.connect(generation, now, &mut random());
     service.first_contact.query_request(generation, now, make)
@@ -19,16 +25,17 @@ pub(crate) fn connect(service: &Service, generation: &'static Generation) -> Byt
 /// `ProcessTeepMessage`: what the device is answered; `None` ends the exchange.
 ///
 /// # Errors
-/// [`StoreError`]: the TAM itself failed. A message that is to be ignored is no error.
+/// [`Failure`]: the TAM itself failed. A message that is to be ignored is no error.
 pub(crate) async fn answer(
     service: &Service,
     generation: &'static Generation,
     bytes: &[u8],
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<Option<Vec<u8>>, Failure> {
     let mut attempt = 1;
     loop {
         match once(service, generation, bytes).await {
             Ok(reply) => return Ok(reply),
+            Err(Ended::Signer(error)) => return Err(error.into()),
             // T-125 (7.1) ignored: nothing has changed, the device learns nothing, the operator does.
             Err(Ended::Dropped(reason)) => {
                 tracing::info!(%reason, "T-125: message dropped");
@@ -50,7 +57,7 @@ pub(crate) async fn answer(
                 attempt += 1;
             }
             Err(Ended::Store(error) | Ended::Commit(CommitError::Store(error))) => {
-                return Err(error);
+                return Err(error.into());
             }
         }
     }
@@ -100,7 +107,7 @@ async fn once(
         Some(reply) => {
             // One that was replaced since the snapshot counts as a busy store.
             let envelopes = store.envelopes(reply.manifests()).await?;
-            Some(tam.seal(reply, envelopes))
+            Some(tam.seal(reply, envelopes)?)
         }
         None => None,
     };
@@ -116,6 +123,15 @@ fn log(agent: &Thumbprint, decisions: &[teep_tam::Decision]) {
     }
 }
 
+/// Why the TAM could not answer, through no fault of the device.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Signer(#[from] SignerUnavailable),
+}
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
@@ -125,6 +141,8 @@ enum Ended {
     Store(#[from] StoreError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    #[error(transparent)]
+    Signer(#[from] SignerUnavailable),
     #[error("{0}")]
     Proof(String),
 }

@@ -56,7 +56,8 @@ async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem>
     let bytes = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // H-22, P-25 empty is what has no bytes, whatever the headers say; it has no Content-Type to be right.
     if bytes.is_empty() {
-        return Ok(Some((media_type, session::connect(service, generation))));
+        let request = session::connect(service, generation)?;
+        return Ok(Some((media_type, request)));
     }
     // H-20.
     if !is_teep {

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use teep_cose::cbor::{Kind, Reader};
 use teep_cose::mac::{Mac0, MacKey, ReceivedMac0};
 use teep_cose::sign::SignatureHeader;
-use teep_cose::{PublicKey, SignatureError, SignedMessage, Thumbprint, TrustAnchors};
+use teep_cose::{
+    PublicKey, Purpose, SignatureError, SignedMessage, Thumbprint, Time, TrustAnchors, Trusted,
+};
 
 use crate::envelope::Envelope;
 use crate::manifest::{Manifest, Section};
@@ -15,12 +17,14 @@ use crate::severable::{Member, Severable};
 use crate::text::Text;
 use crate::{Refusal, SuitDigest};
 
-/// Whose word counts for a manifest. Nobody's by default, and public keys only unless MAC keys are given:
-/// whoever can check a MAC can make one (checklist, section 4).
+/// Whose word counts for a manifest. Nobody's by default, and that of public keys only unless MAC keys are
+/// given: whoever can check a MAC can make one (checklist, section 4).
 #[derive(Debug, Clone, Copy)]
 pub struct Authorities<'a> {
-    /// Public keys.
+    /// Public keys, and authorities whose certificates count.
     pub signers: &'a TrustAnchors,
+    /// What is known of the time, for certificates.
+    pub time: Time,
     /// MAC keys, provisioned for this purpose and known to nobody but one signer and one device.
     pub mac_keys: &'a [MacKey],
     /// P-12: whether signatures that say ES256 (-7) or EdDSA (-8) count as well as those that say ESP256 (-9)
@@ -32,6 +36,7 @@ impl<'a> From<&'a TrustAnchors> for Authorities<'a> {
     fn from(signers: &'a TrustAnchors) -> Self {
         Self {
             signers,
+            time: Time::AtLeast(0),
             mac_keys: &[],
             es256: false,
         }
@@ -43,17 +48,30 @@ impl<'a> From<&'a TrustAnchors> for Authorities<'a> {
 pub enum Signer {
     /// The holder of the private key to this public key.
     PublicKey(PublicKey),
+    /// The subject of a certificate that a trust anchor vouches for.
+    Certified(Trusted),
     /// A holder of the MAC key with this thumbprint.
     MacKey(Thumbprint),
 }
 
 impl Signer {
-    /// The thumbprint of the key, by which rights are given to it.
+    /// By what rights are given: the thumbprint of the key, or the [name](Trusted::name) of a certificate's
+    /// subject.
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
         match self {
             Self::PublicKey(key) => key.thumbprint(),
+            Self::Certified(trusted) => trusted.name,
             Self::MacKey(thumbprint) => *thumbprint,
+        }
+    }
+}
+
+impl From<Trusted> for Signer {
+    fn from(trusted: Trusted) -> Self {
+        match trusted.name == trusted.key.thumbprint() {
+            true => Self::PublicKey(trusted.key),
+            false => Self::Certified(trusted),
         }
     }
 }
@@ -149,8 +167,13 @@ impl<'a> Envelope<'a> {
         if message.unverified_payload().is_some() {
             return Err(Refusal::Signature(SignatureError::Payload));
         }
-        let verified = trusted.signers.verify_detached(&message, self.digest_bytes);
-        verified.cloned().map(Signer::PublicKey).map_err(|error| {
+        let verified = trusted.signers.verify_detached(
+            &message,
+            self.digest_bytes,
+            trusted.time,
+            Purpose::Manifest,
+        );
+        verified.map(Signer::from).map_err(|error| {
             let is_ours = |header: &SignatureHeader| header.supported_algorithm().is_some();
             match error {
                 // S-027 the algorithm is not what is missing, but trust in somebody who uses it.

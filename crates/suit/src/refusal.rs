@@ -80,8 +80,11 @@ impl Refusal {
                 SignatureError::NoSupportedAlgorithm => Reason::AlgorithmUnsupported,
                 SignatureError::NotSigned
                 | SignatureError::NotMac0
+                | SignatureError::Chain
                 | SignatureError::CriticalHeader => Reason::CoseUnsupported,
-                SignatureError::Payload | SignatureError::Wrong => Reason::Unauthorised,
+                SignatureError::Payload
+                | SignatureError::Wrong
+                | SignatureError::Certificate(_) => Reason::Unauthorised,
             },
             Self::ManifestDigest
             | Self::NotAuthenticated
@@ -103,6 +106,7 @@ impl From<Error> for Refusal {
                 Self::CoseStructure
             }
             Error::Signature(error) => Self::Signature(error),
+            Error::Certificate(error) => Self::Signature(error.into()),
             // No key is read from an envelope.
             Error::Key(_) => Self::Signature(SignatureError::NoSupportedAlgorithm),
         }

@@ -218,6 +218,9 @@ pub struct SentUpdate {
     pub unneeded: Vec<ComponentIdentifier>,
     /// Whether it was sent a second time, without what an Agent need not know (T-095).
     pub is_bare: bool,
+    /// The Attestation Result that it rests on, by which the Agent tells it from an older one; empty if it went
+    /// without.
+    pub attestation_result: Vec<u8>,
     /// When it may be forgotten unanswered, in seconds since 1970 (T-025, T-129).
     pub expires: u64,
 }

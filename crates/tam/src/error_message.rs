@@ -124,6 +124,7 @@ impl Case<'_> {
                     manifests: sent.manifests.clone(),
                     unneeded: sent.unneeded.clone(),
                     is_bare: true,
+                    attestation_result: Vec::new(),
                 };
                 return self.send(contents, done, random);
             }
@@ -186,6 +187,7 @@ impl Case<'_> {
             manifests: sent.manifests[at + 1..].to_vec(),
             unneeded: Vec::new(),
             is_bare: sent.is_bare,
+            attestation_result: sent.attestation_result.clone(),
         };
         self.send(contents, done, random)
     }

@@ -22,12 +22,14 @@
 //! here: policies other than "the newest that is published".
 //!
 //! ```
-//! # use teep_tam::{Minter, Policy, Tam};
+//! # use teep_tam::{Minter, Policy, Tam, TamKeys};
 //! # use teep_cose::{Algorithm, SigningKey, TrustAnchors, mac::MacKey, SignedMessage, cbor::Limits};
-//! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), teep_cose::Error> {
+//! # fn example(random: &mut dyn rand_core::CryptoRng) -> Result<(), Box<dyn std::error::Error>> {
 //! let tam = Tam {
-//!     esp256: SigningKey::generate(Algorithm::Esp256, random),
-//!     ed25519: SigningKey::generate(Algorithm::Ed25519, random),
+//!     keys: TamKeys::of(
+//!         SigningKey::generate(Algorithm::Esp256, random),
+//!         SigningKey::generate(Algorithm::Ed25519, random),
+//!     )?,
 //!     minter: Minter::new(MacKey::new([7; 32]), Minter::LIFETIME_SECONDS),
 //!     verifiers: TrustAnchors::new(),
 //!     agent_keys: TrustAnchors::new(),
@@ -36,7 +38,7 @@
 //!     suit_reports: Vec::new(),
 //!     policy: Policy::default(),
 //! };
-//! let query_request = tam.connect(&teep::Generation::DRAFT_26, 1_800_000_000, random);
+//! let query_request = tam.connect(&teep::Generation::DRAFT_26, 1_800_000_000, random)?;
 //! assert_eq!(SignedMessage::decode(&query_request, &Limits::MESSAGE)?.signatures().len(), 2);
 //! # Ok(()) }
 //! ```
@@ -50,6 +52,7 @@ mod attestation;
 mod decision;
 mod device;
 mod error_message;
+mod keys;
 mod open;
 mod plan;
 mod policy;
@@ -68,13 +71,14 @@ use alloc::vec::Vec;
 
 use teep::{AttestationPayload, ErrorCode, Generation, Message};
 use teep_cose::encrypt::DecryptionKey;
-use teep_cose::{Algorithm, SigningKey, TrustAnchors};
+use teep_cose::{SignerUnavailable, TrustAnchors};
 
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{
     Attempts, Dependency, Device, FailedManifest, Installed, KnownComponent, Published,
     SentManifest, SentUpdate, Snapshot, Withdrawn,
 };
+pub use keys::{MissingKey, TamKeys};
 pub use open::{Authenticated, Received, Suite};
 pub use policy::{AttestationModel, KeyBinding, Policy, ReturnedResult};
 pub use proof::{Prove, Proving};
@@ -85,13 +89,11 @@ pub use token::{ChallengeForm, Minter, TokenError};
 /// A TAM's keys and settings. Every replica has the same.
 #[derive(Debug, Clone)]
 pub struct Tam {
-    /// Signs for Agents that chose ESP256.
-    pub esp256: SigningKey,
-    /// Signs for Agents that chose Ed25519.
-    pub ed25519: SigningKey,
+    /// What it signs with.
+    pub keys: TamKeys,
     /// Makes and checks tokens and challenges.
     pub minter: Minter,
-    /// Keys of the Verifiers whose Attestation Results count.
+    /// The Verifiers whose Attestation Results count.
     pub verifiers: TrustAnchors,
     /// Keys of Agents that the operator tells of beforehand: for those whose messages neither name nor carry
     /// their key, as those of drafts up to 20. Of more than 64 only the first are tried. They are no more
@@ -161,13 +163,15 @@ impl Tam {
     /// `ProcessConnect`: a QueryRequest for a device of which nothing is known (T-124). Nothing need be
     /// stored: the challenge proves itself when it comes back. `generation` is what Agents speak that come
     /// where this one did.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`SignerUnavailable`].
     pub fn connect(
         &self,
         generation: &'static Generation,
         now: u64,
         random: &mut dyn rand_core::CryptoRng,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, SignerUnavailable> {
         query_request::make(self, generation, now, random)
     }
 
@@ -256,18 +260,15 @@ impl Tam {
         report::check_own(self, report)
     }
 
-    /// The key that signs for Agents of this suite.
-    pub(crate) const fn signing_key(&self, algorithm: Algorithm) -> &SigningKey {
-        match algorithm {
-            Algorithm::Ed25519 => &self.ed25519,
-            // The other of `Algorithm::TEEP`: nobody else gets past `Received::authenticate`.
-            _ => &self.esp256,
-        }
-    }
-
     /// Completes a reply with the envelopes of [`Reply::manifests`], in that order, and signs it.
-    #[must_use]
-    pub fn seal(&self, reply: Reply, envelopes: Vec<Vec<u8>>) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`SignerUnavailable`].
+    pub fn seal(
+        &self,
+        reply: Reply,
+        envelopes: Vec<Vec<u8>>,
+    ) -> Result<Vec<u8>, SignerUnavailable> {
         let (message, suite) = match reply {
             // T-170 (8) to an Agent that has named its suites, by the one that was chosen from them.
             Reply::QueryRequest { request, suite } => (Message::QueryRequest(*request), suite),
@@ -286,8 +287,9 @@ impl Tam {
                 (Message::Update(*update), suite)
             }
         };
-        let key = self.signing_key(suite.algorithm);
-        suite.sign1(&message.encode(suite.generation)).sign(key)
+        suite
+            .sign1(&message.encode(suite.generation))
+            .sign_by(self.keys.current(suite.algorithm))
     }
 }
 

@@ -156,7 +156,7 @@ impl Received {
         let numbers = self.numbers(tam)?;
         let signed = &self.signed;
         let known = device.map(|device| &device.agent);
-        let told = tam.agent_keys.iter().take(MAX_AGENT_KEYS);
+        let told = tam.agent_keys.keys().take(MAX_AGENT_KEYS);
         let candidates = known.into_iter().chain(&self.carried).chain(told);
         let mut refused = self.agent.map_or(Dropped::NoKey, Dropped::UnknownKey);
         for key in candidates {

@@ -19,6 +19,10 @@ pub struct Policy {
     /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
     /// so it can only be allowed together with [`AttestationModel::Passport`].
     pub takes_unsolicited_query_responses: bool,
+    /// Whether an Update that installs or removes something carries the Attestation Result that it rests on, so
+    /// that its Agent can tell it from an older one that the normal world held back (T-187). An Agent that has got
+    /// one with a date takes none without from then on: do not switch it off again.
+    pub dates_updates: bool,
     /// How often in a row a device that answers QueryRequests with Errors is asked once more, in another way.
     /// Against Agent and TAM asking and refusing for ever (P-27).
     pub retries: u32,
@@ -83,6 +87,7 @@ impl Default for Policy {
             returned_result: ReturnedResult::Nothing,
             remedies_strangers: false,
             takes_unsolicited_query_responses: false,
+            dates_updates: true,
             retries: 3,
             hold_down_seconds: 3600,
             first_pause_seconds: 60,

@@ -6,7 +6,7 @@ use teep::{
     CipherSuite, DataItems, ErrorCode, ErrorMessage, FreshnessMechanism, Generation, Message,
     PROTOCOL_VERSION, QueryRequest, SuitCoseProfile,
 };
-use teep_cose::{Algorithm, sign_with_each};
+use teep_cose::{Algorithm, SignerUnavailable, sign_with_each};
 
 use crate::decision::Reply;
 use crate::open::{Sender, Suite};
@@ -19,14 +19,16 @@ pub(crate) fn make(
     generation: &'static Generation,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, SignerUnavailable> {
     let request = request(tam, generation, ChallengeForm::Long, now, random);
     let payload = Message::QueryRequest(request).encode(generation);
     match generation.query_request_is_signed_by_each {
-        // T-169 (8) the Agent is unknown, so one signature for each suite.
-        true => sign_with_each(&payload, &[&tam.esp256, &tam.ed25519]),
+        // T-169 (8) the Agent is unknown, so one signature for each suite, and with each key of it.
+        true => sign_with_each(&payload, tam.keys.iter()),
         // Older Agents read a COSE_Sign1 only. One that has the other suite says so in an Error.
-        false => generation.sign1(&payload).sign(&tam.esp256),
+        false => generation
+            .sign1(&payload)
+            .sign_by(tam.keys.current(Algorithm::Esp256)),
     }
 }
 

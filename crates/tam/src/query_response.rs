@@ -134,6 +134,7 @@ pub(crate) fn resume(
             manifests: plan.manifests,
             unneeded: plan.unneeded,
             is_bare: false,
+            attestation_result: result.to_vec(),
         };
         update::send(tam, contents, &sender, &mut done, now, random)?;
     }

@@ -29,13 +29,19 @@ pub(crate) fn open(
             let signed = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
             let header = signed.signatures().into_iter().next();
             // The TEEP signature around it vouches for the key: only the TEE can have put it there.
-            let key = header.and_then(|header| header.key);
-            let key = key.ok_or(Dropped::ReportKey("it does not come with the report"))?;
-            // T-073, T-087 (4.5, 4.6) not the key of the message: what one use reveals must not harm the other.
-            if key.thumbprint() == sender.agent {
-                return Err(Dropped::ReportKey("it is the key of the message (T-073)"));
+            match header.and_then(|header| header.key) {
+                // T-073, T-087 (4.5, 4.6) not the key of the message: what one use reveals must not harm the other.
+                Some(key) if key.thumbprint() == sender.agent => {
+                    return Err(Dropped::ReportKey("it is the key of the message (T-073)"));
+                }
+                Some(key) => protect::verify(bytes, &key),
+                // P-20: programs of older drafts do not say whose key it is, so its signature says nothing. The
+                // one around it does: the report is as good as a bare one.
+                None if !sender.suite.generation.has_key_by_value => {
+                    Content::decode(signed.unverified_payload().unwrap_or_default())
+                }
+                None => return Err(Dropped::ReportKey("it does not come with the report")),
             }
-            protect::verify(bytes, &key)
         }
         false => Content::decode(bytes),
     };
@@ -80,11 +86,10 @@ pub(crate) fn check_own(tam: &Tam, bytes: &[u8]) -> Result<(), OwnReportError> {
         return Err(OwnReportError::NotAReport);
     }
     // T-038 (4.2) a key distinct from that of the TEEP message.
-    let by_teep_key = teep_cose::Algorithm::TEEP.into_iter().any(|algorithm| {
-        signed
-            .verify(&tam.signing_key(algorithm).public_key())
-            .is_ok()
-    });
+    let by_teep_key = tam
+        .keys
+        .iter()
+        .any(|key| signed.verify(&key.signer.public_key()).is_ok());
     if by_teep_key {
         return Err(OwnReportError::TeepKey);
     }

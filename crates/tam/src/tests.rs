@@ -8,7 +8,7 @@ use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 
 use crate::open::{Authenticated, Sender};
-use crate::{Minter, Policy, Tam};
+use crate::{Minter, Policy, Tam, TamKeys};
 
 /// A generator that never repeats itself, and is anything but random.
 #[derive(Debug, Default)]
@@ -43,12 +43,19 @@ impl rand_core::TryRng for Counter {
 
 impl rand_core::TryCryptoRng for Counter {}
 
+/// What the TAM's keys are made from.
+pub(crate) const ESP256_SEED: u64 = 1000;
+pub(crate) const ED25519_SEED: u64 = 2000;
+
 /// A TAM with fixed keys, and the strictest policy.
 pub(crate) fn tam() -> Tam {
     let decryption_key = |curve, seed| DecryptionKey::generate(curve, &mut Counter(seed));
     Tam {
-        esp256: key(Algorithm::Esp256, 1000),
-        ed25519: key(Algorithm::Ed25519, 2000),
+        keys: TamKeys::of(
+            key(Algorithm::Esp256, ESP256_SEED),
+            key(Algorithm::Ed25519, ED25519_SEED),
+        )
+        .unwrap(),
         minter: Minter::new(MacKey::new([1; 32]), 1000),
         verifiers: [verifier().public_key()].into_iter().collect(),
         agent_keys: TrustAnchors::new(),

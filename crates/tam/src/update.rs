@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::{ComponentIdentifier, Envelope};
-use teep::{ErrorCode, LanguageTag, Text, Update};
+use teep::{AttestationPayload, ErrorCode, Generation, LanguageTag, Text, Update};
 
 use crate::Tam;
 use crate::decision::{Change, Decision, Done, Dropped, Reply};
@@ -21,6 +21,8 @@ pub(crate) struct Contents {
     pub(crate) unneeded: Vec<ComponentIdentifier>,
     /// Whether it goes without what an Agent need not know.
     pub(crate) is_bare: bool,
+    /// The Attestation Result that it rests on; empty for none.
+    pub(crate) attestation_result: Vec<u8>,
 }
 
 /// Adds an Update to what was decided: the reply, and the row by which its answer is known.
@@ -34,9 +36,23 @@ pub(crate) fn send(
 ) -> Result<(), Dropped> {
     // T-005 (4.1.1) each has a token: by it the answer finds the row.
     let token = tam.minter.update_token(now, random);
+    // T-061, T-062 (4.4), T-187 (10) the result is the only thing in an Update that says when it was made. With it
+    // the Agent tells it from one that was held back. Older generations know nothing of that.
+    let is_dated = tam.policy.dates_updates
+        && !contents.is_bare
+        && !contents.attestation_result.is_empty()
+        && *sender.suite.generation == Generation::DRAFT_26;
+    let attestation_result = match is_dated {
+        true => contents.attestation_result,
+        false => Vec::new(),
+    };
     let update = Update {
         token: Some(token.clone()),
         unneeded_manifest_list: contents.unneeded.clone(),
+        attestation_payload: is_dated.then(|| AttestationPayload {
+            format: None,
+            bytes: attestation_result.clone(),
+        }),
         ..Update::default()
     };
     done.reply = Some(Reply::Update {
@@ -52,6 +68,7 @@ pub(crate) fn send(
         manifests: contents.manifests,
         unneeded: contents.unneeded,
         is_bare: contents.is_bare,
+        attestation_result,
         expires,
     }));
     Ok(())

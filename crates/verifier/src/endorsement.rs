@@ -4,7 +4,9 @@ use std::fmt;
 
 use eat::{Claims, Confirmation, Error, HardwareModel, OemId, SuitReference, Ueid, Version};
 use teep_cose::cbor::Limits;
-use teep_cose::{PublicKey, Sign1, SignedMessage, SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{
+    PublicKey, Purpose, Sign1, SignedMessage, SigningKey, Thumbprint, Time, TrustAnchors,
+};
 
 use crate::appraise::Refusal;
 use crate::reference_values::AcceptedSoftware;
@@ -89,11 +91,15 @@ impl Endorsement {
     ///
     /// # Errors
     /// [`Error`]: not signed by one of them, or as [`Endorsement::decode`].
-    pub fn verify(bytes: &[u8], endorsers: &TrustAnchors) -> Result<(Self, Thumbprint), Error> {
+    pub fn verify(
+        bytes: &[u8],
+        endorsers: &TrustAnchors,
+        time: Time,
+    ) -> Result<(Self, Thumbprint), Error> {
         let message = SignedMessage::decode(bytes, &Limits::MESSAGE)?;
         // T-115 (5) kid finds the endorser; A-19 only those that are trusted here may vouch for devices.
-        let (key, payload) = endorsers.verify(&message)?;
-        Ok((Self::decode(payload)?, key.thumbprint()))
+        let (endorser, payload) = endorsers.verify(&message, time, Purpose::Message)?;
+        Ok((Self::decode(payload)?, endorser.name))
     }
 
     pub(crate) fn accepted_software(&self) -> Vec<AcceptedSoftware> {
@@ -172,16 +178,17 @@ mod tests {
         let (maker, stranger) = (key(7), key(8));
         let endorsers: TrustAnchors = [maker.public_key()].into_iter().collect();
         let signed = endorsement().sign(&maker);
-        let (verified, by) = Endorsement::verify(&signed, &endorsers).unwrap();
+        let (verified, by) = Endorsement::verify(&signed, &endorsers, Time::AtLeast(0)).unwrap();
         assert_eq!(
             (verified, by),
             (endorsement(), maker.public_key().thumbprint())
         );
         let message = SignedMessage::decode(&signed, &Limits::MESSAGE).unwrap();
         assert_eq!(message.signatures()[0].thumbprint(), Some(by), "kid");
-        let forged = Endorsement::verify(&endorsement().sign(&stranger), &endorsers);
+        let forged =
+            Endorsement::verify(&endorsement().sign(&stranger), &endorsers, Time::AtLeast(0));
         assert_eq!(forged.unwrap_err(), teep_cose::SignatureError::Wrong.into());
-        let bare = Endorsement::verify(&endorsement().encode(), &endorsers);
+        let bare = Endorsement::verify(&endorsement().encode(), &endorsers, Time::AtLeast(0));
         assert_eq!(
             bare.unwrap_err(),
             teep_cose::SignatureError::NotSigned.into()

@@ -61,7 +61,11 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
     // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
     let algorithm = setup.provision.agent_algorithm;
     let mut tams = setup.provisioning.tams.iter();
-    let answers = |tam: &TrustedTam| tam.keys.iter().any(|key| key.algorithm() == algorithm);
+    // What an authority certifies may have a key of any kind.
+    let answers = |tam: &TrustedTam| {
+        let mut keys = tam.keys.keys();
+        keys.any(|key| key.algorithm() == algorithm) || tam.keys.certificates().next().is_some()
+    };
     if let Some(tam) = tams.find(|tam| !answers(tam)) {
         let uri = tam.uris.first().map(String::as_str).unwrap_or_default();
         return Err(Failure::usage(format!(

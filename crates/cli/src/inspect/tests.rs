@@ -148,7 +148,7 @@ fn success() -> Vec<u8> {
 fn signatures_are_checked_with_the_keys_given() {
     let (a, b) = (key(Algorithm::Esp256), key(Algorithm::Ed25519));
     let single = Sign1::new(&success()).with_kid().sign(&a);
-    let both = sign_with_each(&success(), &[&a, &b]);
+    let both = sign_with_each(&success(), &[a.clone().into(), b.clone().into()]).unwrap();
     let options = |key: &SigningKey| Options {
         keys: vec![key.public_key()],
         full: false,

@@ -236,7 +236,7 @@ mod tests {
         let kid = |key: &SigningKey| key.public_key().thumbprint().to_string();
         let (named, both) = (
             Sign1::new(b"x").with_kid().detached().sign(&first),
-            sign_with_each(b"x", &[&first, &second]),
+            sign_with_each(b"x", &[first.clone().into(), second.clone().into()]).unwrap(),
         );
         let untagged = Sign1::new(b"x").untagged().detached().sign(&first);
         // 17([<< {1: 5} >>, {4: 'me'}, null, h'00'])

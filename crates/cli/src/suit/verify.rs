@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
 pub(super) const fn algorithm(signer: &Signer) -> &'static str {
     match signer {
         Signer::PublicKey(key) => key.algorithm().name(),
+        Signer::Certified(trusted) => trusted.key.algorithm().name(),
         Signer::MacKey(_) => "HMAC 256/256",
     }
 }

@@ -18,6 +18,7 @@ use crate::cbor::Malformed;
 use crate::digest::sha256;
 pub use hss_lms::HssLmsPublicKey;
 pub use ml_dsa::{MlDsaPublicKey, MlDsaSigningKey, ParameterSet};
+pub(crate) use pem::{pem_blocks, to_pem_block};
 
 /// A COSE Key Thumbprint: SHA-256 over the required members of the COSE_Key (RFC 9679 section 3).
 ///

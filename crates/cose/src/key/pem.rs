@@ -30,21 +30,35 @@ impl PublicKey {
         if label != SubjectPublicKeyInfoRef::PEM_LABEL {
             return Err(KeyError::NotPublicKey);
         }
-        let info = SubjectPublicKeyInfoRef::try_from(der.as_bytes())
-            .map_err(|_| KeyError::NotPublicKey)?;
+        Self::from_spki(der.as_bytes())
+    }
+
+    /// Reads a SubjectPublicKeyInfo in DER, as certificates have it.
+    ///
+    /// # Errors
+    /// [`KeyError::NotPublicKey`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| KeyError::NotPublicKey)?;
         public_key(info).ok_or(KeyError::NotPublicKey)
     }
 
     /// Writes a SubjectPublicKeyInfo in PEM.
     #[must_use]
     pub fn to_pem(&self) -> String {
+        to_pem_block(SubjectPublicKeyInfoRef::PEM_LABEL, &self.to_spki())
+    }
+
+    /// Writes a SubjectPublicKeyInfo in DER.
+    #[must_use]
+    pub fn to_spki(&self) -> Vec<u8> {
         match self {
-            Self::P256(key) => key.to_public_key_pem(LineEnding::LF),
-            Self::Ed25519(key) => key.to_public_key_pem(LineEnding::LF),
-            Self::HssLms(key) => info_pem(HSS_LMS, key.as_bytes()),
-            Self::MlDsa(key) => info_pem(object_identifier(key.parameters()), key.as_bytes()),
+            Self::P256(key) => key.to_public_key_der(),
+            Self::Ed25519(key) => key.to_public_key_der(),
+            Self::HssLms(key) => info(HSS_LMS, key.as_bytes()),
+            Self::MlDsa(key) => info(object_identifier(key.parameters()), key.as_bytes()),
         }
         .expect("a public key always has a DER encoding")
+        .into_vec()
     }
 }
 
@@ -113,6 +127,30 @@ impl SigningKey {
     }
 }
 
+/// A PEM block of `der`.
+pub(crate) fn to_pem_block(label: &'static str, der: &[u8]) -> String {
+    Document::try_from(der)
+        .and_then(|document| document.to_pem(label, LineEnding::LF))
+        .expect("what is in DER can be written in PEM")
+}
+
+/// The content of each PEM block with this label, in order; `None` for one that is damaged.
+pub(crate) fn pem_blocks(pem: &str, label: &str) -> impl Iterator<Item = Option<Vec<u8>>> {
+    let begin = alloc::format!("-----BEGIN {label}-----");
+    let end = alloc::format!("-----END {label}-----");
+    let mut rest = pem;
+    core::iter::from_fn(move || {
+        let block = &rest[rest.find(&begin)?..];
+        let Some(length) = block.find(&end).map(|at| at + end.len()) else {
+            rest = "";
+            return Some(None);
+        };
+        rest = &block[length..];
+        let document = Document::from_pem(&block[..length]).ok();
+        Some(document.map(|(_, document)| document.as_bytes().to_vec()))
+    })
+}
+
 /// The key that a SubjectPublicKeyInfo holds, by its algorithm.
 fn public_key(info: SubjectPublicKeyInfoRef<'_>) -> Option<PublicKey> {
     match info.algorithm.oid {
@@ -140,7 +178,7 @@ fn public_key(info: SubjectPublicKeyInfoRef<'_>) -> Option<PublicKey> {
     }
 }
 
-fn info_pem(algorithm: ObjectIdentifier, key: &[u8]) -> pkcs8::spki::Result<String> {
+fn info(algorithm: ObjectIdentifier, key: &[u8]) -> pkcs8::spki::Result<Document> {
     let info = SubjectPublicKeyInfoRef {
         algorithm: AlgorithmIdentifierRef {
             oid: algorithm,
@@ -148,8 +186,7 @@ fn info_pem(algorithm: ObjectIdentifier, key: &[u8]) -> pkcs8::spki::Result<Stri
         },
         subject_public_key: BitStringRef::from_bytes(key)?,
     };
-    let der = Document::try_from(info)?;
-    Ok(der.to_pem(SubjectPublicKeyInfoRef::PEM_LABEL, LineEnding::LF)?)
+    Ok(Document::try_from(info)?)
 }
 
 fn object_identifier(parameters: ParameterSet) -> ObjectIdentifier {

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_kid_that_is_empty_or_text_names_nothing_and_changes_nothing() {
         let one = Sign1::new(b"payload").with_kid().sign(&key());
-        let each = sign_with_each(b"payload", &[&key()]);
+        let each = sign_with_each(b"payload", &[key().into()]).unwrap();
         for message in [one, each] {
             for kid in [&[0x40][..], &[0x60], b"\x65agent"] {
                 let odd = with_kid(&message, kid);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::x509::{Purpose, Time};
 use alloc::vec;
 use chacha20::{ChaCha20Rng, rand_core::SeedableRng as _};
 use proptest::prelude::*;
@@ -132,7 +133,8 @@ fn detached_and_attached_are_not_confused() {
 #[test]
 fn sign_with_each_verifies_with_each() {
     let (a, b) = (key(Algorithm::Esp256, 1), key(Algorithm::Ed25519, 2));
-    let bytes = sign_with_each(b"payload", &[&a, &b]);
+    let credentials = [a.clone().into(), b.clone().into()];
+    let bytes = sign_with_each(b"payload", &credentials).unwrap();
     let message = SignedMessage::decode(&bytes, &Limits::MESSAGE).unwrap();
     assert!(!message.is_sign1());
     assert_eq!(message.verify(&a.public_key()).unwrap(), b"payload");
@@ -197,13 +199,14 @@ fn older_numbers_are_accepted_only_where_asked_and_with_their_own_curve_only() {
         let reason = SignatureError::NoSupportedAlgorithm;
         let refused = Err(reason);
         assert_eq!(strict.verify(&signer.public_key()), refused);
-        assert_eq!(anchors.verify(&strict).unwrap_err(), reason);
+        let verify = |message| anchors.verify(message, Time::AtLeast(0), Purpose::Message);
+        assert_eq!(verify(&strict).unwrap_err(), reason);
         assert_eq!(strict.signatures()[0].supported_algorithm(), None);
 
-        let lenient = strict.accepting_older_numbers();
+        let lenient = strict.clone().accepting_older_numbers();
         assert_eq!(lenient.verify(&signer.public_key()).unwrap(), b"payload");
-        let (found, payload) = anchors.verify(&lenient).unwrap();
-        assert_eq!((found, payload), (&signer.public_key(), &b"payload"[..]));
+        let (found, payload) = verify(&lenient).unwrap();
+        assert_eq!((found.key, payload), (signer.public_key(), &b"payload"[..]));
         let header = &lenient.signatures()[0];
         assert_eq!(header.algorithm, Some(number));
         assert_eq!(header.supported_algorithm(), Some(algorithm));

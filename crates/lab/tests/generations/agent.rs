@@ -32,7 +32,7 @@ fn query_request(token: Option<&[u8]>, items: DataItems) -> QueryRequest {
 
 /// Signs as the TAM does, in a form that the generation's programs use.
 fn by_tam(world: &World, message: Sign1<'_>) -> Vec<u8> {
-    message.sign(&world.tams[0].tam.esp256)
+    message.sign(&world.tams[0].esp256)
 }
 
 /// Drafts 21 to 25: COSE_Sign1, a token of 32 bytes, the kid a thumbprint, and no `versions`.
@@ -127,7 +127,7 @@ fn cose_sign_with_short_kids(world: &World, payload: &[u8]) -> Vec<u8> {
         _ => [&[major | 25][..], &(length as u16).to_be_bytes()].concat(),
     };
     let payload = [head(0x40, payload.len()), payload.to_vec()].concat();
-    let tam = &world.tams[0].tam;
+    let tam = &world.tams[0];
     let signatures = [(0x26, 1, &tam.esp256), (0x27, 2, &tam.ed25519)].map(|(number, kid, key)| {
         let protected = [0x43, 0xa1, 1, number];
         let signed = [
@@ -320,7 +320,7 @@ fn manifests_signed_by_older_numbers_count_in_their_time() {
     for generation in Generation::ALL {
         let mut world = world_of(generation);
         let component = TrustedComponent::new("old", 1, b"old");
-        let by_stranger = component.envelope(&world.tams[0].tam.esp256);
+        let by_stranger = component.envelope(&world.tams[0].esp256);
         let envelope = Envelope::decode(&by_stranger, &suit::Limits::DEFAULT).unwrap();
         let digest = envelope.digest().to_bytes();
         let block = Sign1::new(&digest).detached();

@@ -1,5 +1,6 @@
 //! What Agents of all generations send, and what the TAM makes of it.
 
+use suit::report::Report;
 use teep::{
     AttestationPayload, CipherSuite, ErrorCode, ErrorMessage, Generation, Message, QueryResponse,
     Success, Token,
@@ -7,7 +8,7 @@ use teep::{
 use teep_agent::Request;
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor::Limits;
-use teep_cose::{Algorithm, AlgorithmNumbers, Sign1, SignedMessage};
+use teep_cose::{Algorithm, AlgorithmNumbers, Sign1, SignedMessage, SigningKey};
 use teep_lab::{TrustedComponent, World, id, read};
 use teep_tam::{Decision, Dropped};
 
@@ -239,6 +240,52 @@ fn evidence_that_is_a_dummy_value_is_refused_by_policy() {
             };
             assert_eq!(update.err_code, Some(ErrorCode::AttestationRequired));
             assert_eq!(world.tams[0].store, before);
+        }
+    }
+}
+
+/// SUIT Reports bare, or in a COSE_Sign1 by a key of their own, which nobody has told the TAM of.
+///
+/// Proves: T-144
+#[test]
+fn a_suit_report_may_be_bare_or_signed_by_a_key_of_its_own() {
+    for generation in Generation::ALL {
+        for is_signed in [false, true] {
+            let mut world = world_of(generation);
+            let (response, _) = query_response(&mut world, generation);
+            let update = world.post(0, &response);
+            let success = world.hand_in(0, &update).unwrap();
+            let Message::Success(success) = clean(&success, generation) else {
+                panic!("a Success")
+            };
+            let own = SigningKey::generate(Algorithm::Esp256, &mut world.random);
+            let report = |bytes: &[u8]| match is_signed {
+                true => Sign1::new(bytes)
+                    .numbered(generation.algorithm_numbers)
+                    .sign(&own),
+                false => bytes.to_vec(),
+            };
+            // A report about something else proves nothing, protected or not.
+            let mut other = Report::decode(&success.suit_reports[0]).unwrap();
+            other.nonce = Some(vec![0; 16]);
+            let wrong = Message::Success(Success {
+                suit_reports: vec![report(&other.encode())],
+                ..success.clone()
+            });
+            world.post(0, &signed(&world, 0, generation, &wrong));
+            assert!(world.tams[0].dropped.pop().is_some());
+            let success = Message::Success(Success {
+                suit_reports: vec![report(&success.suit_reports[0])],
+                ..success
+            });
+            assert!(
+                world
+                    .post(0, &signed(&world, 0, generation, &success))
+                    .is_empty()
+            );
+            // The newest has a way to say whose key it is, and has to.
+            let is_taken = !is_signed || generation != DRAFT_26;
+            assert_eq!(world.tam_agrees(0, 0), is_taken, "{generation} {is_signed}");
         }
     }
 }

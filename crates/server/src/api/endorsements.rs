@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
+use teep_cose::Time;
 use teep_verifier::Endorsement;
 
 use super::{PAGE, after, stored, thumbprint};
@@ -45,7 +46,7 @@ pub(super) async fn add(
         false => {
             let endorsers = service.store.endorser_keys().await?;
             let (endorsement, endorser) =
-                Endorsement::verify(&bytes, &endorsers).map_err(refused)?;
+                Endorsement::verify(&bytes, &endorsers, Time::Is(now())).map_err(refused)?;
             (endorsement, Some(endorser))
         }
     };

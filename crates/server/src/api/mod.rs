@@ -157,7 +157,8 @@ fn stored(is_new: bool, answer: serde_json::Value) -> (StatusCode, Json<serde_js
 /// `GET /api/tam`: what a device must be provisioned with.
 async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
     let tam = &service.tam;
-    let keys = [&tam.esp256, &tam.ed25519].map(|key| describe(&key.public_key()));
+    let keys = tam.keys.iter();
+    let keys: Vec<_> = keys.map(|key| describe(&key.signer.public_key())).collect();
     // T-173, T-174 (8.2) what devices encrypt Evidence and SUIT Reports to.
     let encryption_keys = tam.decryption_keys.iter();
     let encryption_keys: Vec<_> = encryption_keys

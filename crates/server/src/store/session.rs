@@ -191,11 +191,12 @@ async fn apply(
                 .await?;
         }
         Change::Sent(update) => {
-            sqlx::query("INSERT INTO sent (token, agent, content, expires) VALUES (?, ?, ?, ?)")
+            sqlx::query("INSERT INTO sent (token, agent, content, expires, attestation_result) VALUES (?, ?, ?, ?, ?)")
                 .bind(update.token.as_bytes())
                 .bind(update.agent.as_ref())
                 .bind(Content::of(update).to_json())
                 .bind(integer(update.expires))
+                .bind(&update.attestation_result)
                 .execute(&mut **transaction)
                 .await?;
         }
@@ -261,10 +262,11 @@ async fn sent_update(
     connection: &mut SqliteConnection,
     token: &Token,
 ) -> Result<Option<SentUpdate>, StoreError> {
-    let row = sqlx::query("SELECT agent, content, expires FROM sent WHERE token = ?")
-        .bind(token.as_bytes())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT agent, content, expires, attestation_result FROM sent WHERE token = ?")
+            .bind(token.as_bytes())
+            .fetch_optional(connection)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     let content: String = row.try_get("content")?;
     let content = Content::from_json(&content)?;
@@ -276,6 +278,7 @@ async fn sent_update(
         manifests,
         unneeded,
         is_bare,
+        attestation_result: row.try_get("attestation_result")?,
         expires: unsigned(row.try_get("expires")?)?,
     }))
 }

@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod crash;
 mod first_contact;
+mod generations;
 mod heads;
 mod http2;
 mod life;

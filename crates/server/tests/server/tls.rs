@@ -130,7 +130,7 @@ async fn exchange(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Vec<u8>>
 
 /// HTTP and HTTPS at once; the URI for devices is the one with TLS.
 ///
-/// Proves: H-05, T-208
+/// Proves: H-05, T-203, T-208
 #[tokio::test]
 async fn http_and_https_are_served_at_once() {
     let pki = Pki::new();

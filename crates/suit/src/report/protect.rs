@@ -147,6 +147,7 @@ impl From<Error> for ProtectError {
         match error {
             Error::Malformed(malformed) => Self::Malformed(malformed),
             Error::Signature(error) => Self::Signature(error),
+            Error::Certificate(error) => Self::Signature(error.into()),
             // No key is read from a report.
             Error::Key(_) => Self::Signature(SignatureError::NoSupportedAlgorithm),
         }

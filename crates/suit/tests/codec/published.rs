@@ -63,7 +63,7 @@ fn the_three_examples_of_the_teep_draft_survive_and_verify() {
         assert_eq!(
             Some(authenticated.signer()),
             trusted
-                .iter()
+                .keys()
                 .next()
                 .cloned()
                 .map(Signer::PublicKey)
@@ -298,9 +298,10 @@ fn the_examples_of_the_firmware_encryption_draft_survive_and_verify() {
         survives(&path, &bytes);
         assert_eq!(decode(&bytes).verify(&trusted).err(), refusal, "{name}");
         let signers = [PublicKey::from_pem(DELEGATE).unwrap()];
-        let signers = signers.into_iter().chain(trusted.iter().cloned()).collect();
+        let signers = signers.into_iter().chain(trusted.keys().cloned()).collect();
         let everybody = Authorities {
             signers: &signers,
+            time: teep_cose::Time::AtLeast(0),
             mac_keys: &[MacKey::new([b'a'; 32])],
             es256: false,
         };

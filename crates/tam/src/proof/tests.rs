@@ -61,7 +61,11 @@ fn the_agents_challenge_is_answered_about_the_key_that_signs() {
     assert_eq!(asked.challenge.as_deref(), Some(&[7; 32][..]));
     assert_eq!(
         asked.tam_key,
-        tam().ed25519.public_key(),
+        tam()
+            .keys
+            .current(teep_cose::Algorithm::Ed25519)
+            .signer
+            .public_key(),
         "of the Agent's suite"
     );
     // No list of mechanisms means nonces.

@@ -8,7 +8,7 @@ use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, Sign1, SigningKey};
 
 use super::*;
-use crate::tests::{Counter, agent, key, sender, tam};
+use crate::tests::{Counter, ED25519_SEED, ESP256_SEED, agent, key, sender, tam};
 
 const TOKEN: &[u8] = &[3; 16];
 
@@ -138,7 +138,9 @@ fn the_tams_own_reports_are_reports_by_another_key() {
     let encrypted = encrypted(ContentAlgorithm::A128Gcm, 0);
     assert_eq!(check(&encrypted), Ok(()));
     assert_eq!(check(&protect::sign(&encrypted, &report_key())), Ok(()));
-    for own in [&tam.esp256, &tam.ed25519] {
+    let esp256 = key(Algorithm::Esp256, ESP256_SEED);
+    let ed25519 = key(Algorithm::Ed25519, ED25519_SEED);
+    for own in [&esp256, &ed25519] {
         assert_eq!(
             check(&protect::sign(&bare, own)),
             Err(OwnReportError::TeepKey)

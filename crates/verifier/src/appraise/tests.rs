@@ -255,7 +255,12 @@ fn refuses_what_falls_short_and_says_what_would_help() {
 fn one_appraisal_gives_both_profiles() {
     let evidence = Evidence::sign(&claims(), &key(1));
     let appraised = verifier().appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, NOW);
-    let ear = Ear::verify(&appraised.unwrap().ar4si, &trusted()).unwrap();
+    let ear = Ear::verify(
+        &appraised.unwrap().ar4si,
+        &trusted(),
+        teep_cose::Time::AtLeast(0),
+    )
+    .unwrap();
     assert_eq!((ear.issued_at, ear.nonce), (NOW, claims().eat_nonce));
     assert_eq!(ear.vector.status(), 2, "affirming");
     assert!(ear.cnf.unwrap().confirms(&key(2).public_key().thumbprint()));

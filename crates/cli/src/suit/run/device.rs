@@ -206,6 +206,7 @@ impl Device for PretendDevice {
     fn authorities(&self) -> Authorities<'_> {
         Authorities {
             signers: &self.trusted,
+            time: teep_cose::Time::AtLeast(0),
             mac_keys: &self.mac_keys,
             es256: self.es256,
         }

@@ -23,6 +23,9 @@ CREATE TABLE attempts (
     PRIMARY KEY (agent, asked)
 ) STRICT, WITHOUT ROWID;
 
+-- The Attestation Result that the Update carries, if it does: what follows it carries the same.
+ALTER TABLE sent ADD COLUMN attestation_result BLOB NOT NULL DEFAULT x'';
+
 -- A withdrawn manifest goes to nobody, and from those who have it, until a higher number is published.
 ALTER TABLE manifests ADD COLUMN withdrawn INTEGER; -- when it was withdrawn; NULL if it was not
 

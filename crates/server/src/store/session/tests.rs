@@ -38,6 +38,7 @@ fn sent(agent: &PublicKey, token: &[u8]) -> Change {
         manifests: vec![manifest("0xff00/a.suit", 7, "a", [7; 32])],
         unneeded: vec![id("old.suit")],
         is_bare: true,
+        attestation_result: vec![1, 2, 3],
         expires: 2000,
     })
 }

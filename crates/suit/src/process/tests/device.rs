@@ -201,6 +201,7 @@ impl Device for Memory {
     fn authorities(&self) -> Authorities<'_> {
         Authorities {
             signers: &self.trusted,
+            time: teep_cose::Time::AtLeast(0),
             mac_keys: &self.mac_keys,
             es256: self.es256,
         }

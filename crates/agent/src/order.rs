@@ -1,0 +1,100 @@
+//! Which of a TAM's orders is the later one (draft section 10).
+//!
+//! Nothing in an Update says when it was made, except the Attestation Result that a TAM may give back with it
+//! (section 4.4): a Verifier made that for this very exchange. The Agent remembers for each TAM the time of the
+//! latest, and takes no Update that is older. So one that the normal world held back is worth nothing once
+//! another one has arrived, whatever that one does. Once a TAM has dated an Update, one without a date may only bring
+//! newer versions of what is installed (a remedy for a device whose attestation failed has no result to go with it):
+//! else one from before it began to date them could still be handed in.
+
+use teep::{AttestationPayload, Update};
+use teep_cose::cbor::Limits;
+use teep_cose::{PublicKey, SignedMessage, Thumbprint};
+
+use crate::handle::Sender;
+use crate::ports::Tee;
+use crate::time::Time;
+use crate::{Agent, AgentError};
+
+/// What an Update may do, by its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Whatever its TAM may.
+    Anything,
+    /// Only replace what is installed by newer versions.
+    NewerVersions,
+}
+
+/// Checks that an Update is no older than what its TAM has ordered before, and remembers its time. `Err` has
+/// the reason for the TAM.
+///
+/// # Errors
+/// [`AgentError::Port`]: the time could not be stored, so nothing may be done.
+pub(crate) fn check(
+    agent: &mut Agent,
+    update: &Update,
+    sender: &Sender,
+    tee: &mut dyn Tee,
+) -> Result<Result<Order, &'static str>, AgentError> {
+    let made = update.attestation_payload.as_ref().and_then(issued_at);
+    match (made, agent.last_order(sender)) {
+        // T-187 (10), A-28 (A 9.7) an old order, held back until something that it brings was removed.
+        (Some(made), Some(last)) if made < last => Ok(Err(OLD)),
+        (None, Some(_)) if !update.unneeded_manifest_list.is_empty() => Ok(Err(UNDATED)),
+        (None, Some(_)) => Ok(Ok(Order::NewerVersions)),
+        // What is dated in the future would shut out the TAM until then.
+        (Some(made), _) if is_to_come(made, agent.time(tee)) => Ok(Err(TO_COME)),
+        (Some(made), last) if last.is_none_or(|last| last < made) => {
+            agent.note_order(made, sender, tee)?;
+            Ok(Ok(Order::Anything))
+        }
+        _ => Ok(Ok(Order::Anything)),
+    }
+}
+
+impl Agent {
+    /// When the latest order of a TAM was made, by whichever of its keys.
+    fn last_order(&self, sender: &Sender) -> Option<u64> {
+        let keys = self.tam(sender).keys.keys().map(PublicKey::thumbprint);
+        let orders = &self.inventory.orders;
+        let last = keys.filter_map(|key| orders.iter().find(|(known, _)| *known == key));
+        last.map(|(_, made)| *made).max()
+    }
+
+    fn note_order(
+        &mut self,
+        made: u64,
+        sender: &Sender,
+        tee: &mut dyn Tee,
+    ) -> Result<(), AgentError> {
+        let key = sender.key.thumbprint();
+        self.change(tee, |inventory| {
+            // As many as there are keys: what nobody signs with any longer is forgotten.
+            let tams = &inventory.provisioning.tams;
+            let is_trusted = |key: &Thumbprint| tams.iter().any(|tam| tam.keys.find(key).is_some());
+            inventory
+                .orders
+                .retain(|(known, _)| *known != key && is_trusted(known));
+            inventory.orders.push((key, made));
+        })
+    }
+}
+
+/// When the Attestation Result was made. Who signed it does not matter: the TAM has signed the whole.
+fn issued_at(payload: &AttestationPayload) -> Option<u64> {
+    let message = SignedMessage::decode(&payload.bytes, &Limits::MESSAGE).ok()?;
+    eat::Claims::decode(message.unverified_payload()?).ok()?.iat
+}
+
+/// Whether a time is further ahead than clocks may differ. Without a clock nobody can tell.
+const fn is_to_come(made: u64, time: Time) -> bool {
+    match time {
+        Time::Is(now) => made > now.saturating_add(CLOCK_SKEW_SECONDS),
+        Time::AtLeast(_) => false,
+    }
+}
+
+const OLD: &str = "a later Update of this TAM has arrived before";
+const UNDATED: &str = "attestation-payload: this TAM has dated its Updates so far";
+const TO_COME: &str = "attestation-payload: iat is in the future";
+const CLOCK_SKEW_SECONDS: u64 = 300;

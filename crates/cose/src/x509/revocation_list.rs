@@ -1,0 +1,105 @@
+//! Certificate revocation lists (RFC 5280 section 5).
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_cert::der::{Decode as _, Encode as _};
+
+use super::{Certificate, CertificateError, CertificateProblem, Fingerprint};
+
+/// A complete list by the issuer of the certificates in it. It counts once its signature is checked, which
+/// happens where a path is traced.
+#[derive(Clone)]
+pub struct RevocationList {
+    der: Arc<[u8]>,
+    pub(super) list: Arc<CertRevocationList<'static>>,
+    issuer: Vec<u8>,
+    next_update: Option<u64>,
+}
+
+impl RevocationList {
+    /// Reads a list in DER.
+    ///
+    /// # Errors
+    /// [`CertificateProblem::Malformed`], also for delta and indirect lists.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let malformed = CertificateError {
+            problem: CertificateProblem::Malformed,
+            certificate: Fingerprint::of(der),
+        };
+        let list = OwnedCertRevocationList::from_der(der).map_err(|_| malformed)?;
+        let parsed =
+            x509_cert::crl::CertificateList::<x509_cert::certificate::Rfc5280>::from_der(der);
+        let parsed = parsed.map_err(|_| malformed)?.tbs_cert_list;
+        Ok(Self {
+            der: der.into(),
+            list: Arc::new(list.into()),
+            issuer: parsed.issuer.to_der().map_err(|_| malformed)?,
+            next_update: parsed
+                .next_update
+                .map(|time| time.to_unix_duration().as_secs()),
+        })
+    }
+
+    /// Reads every list of a PEM text, in order.
+    ///
+    /// # Errors
+    /// [`CertificateError`], also if there is none.
+    pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, CertificateError> {
+        let malformed = || CertificateError {
+            problem: CertificateProblem::NotPem,
+            certificate: Fingerprint::of(pem.as_bytes()),
+        };
+        let mut lists = Vec::new();
+        for block in crate::key::pem_blocks(pem, PEM_LABEL) {
+            lists.push(Self::from_der(&block.ok_or_else(malformed)?)?);
+        }
+        match lists.is_empty() {
+            true => Err(malformed()),
+            false => Ok(lists),
+        }
+    }
+
+    /// The DER that it was read from.
+    #[must_use]
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Writes it in PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        crate::key::to_pem_block(PEM_LABEL, &self.der)
+    }
+
+    /// When the next list will be there at the latest, in seconds since the epoch.
+    #[must_use]
+    pub const fn next_update(&self) -> Option<u64> {
+        self.next_update
+    }
+
+    /// Whether it is by the issuer of `certificate` and names it.
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
+        self.issuer == certificate.issuer
+            && matches!(self.list.find_serial(&certificate.serial), Ok(Some(_)))
+    }
+}
+
+impl PartialEq for RevocationList {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for RevocationList {}
+
+impl fmt::Debug for RevocationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RevocationList({})", Fingerprint::of(&self.der))
+    }
+}
+
+const PEM_LABEL: &str = "X509 CRL";

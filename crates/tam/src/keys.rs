@@ -1,0 +1,59 @@
+//! The TAM's own keys: for each cipher suite the one in use, and others that are coming or going.
+
+use alloc::vec::Vec;
+
+use teep_cose::{Algorithm, Credential, SigningKey};
+
+/// The keys that a TAM signs with, in order of preference, with their certificates where it has any.
+///
+/// Of each of [`Algorithm::TEEP`] there is one at least (T-164). The first of an algorithm is the one in use;
+/// others are there for a change of keys: whom the TAM does not know yet gets a QueryRequest that is signed
+/// with all, so that a device is reached that trusts the old or only the new one.
+#[derive(Debug, Clone)]
+pub struct TamKeys(Vec<Credential>);
+
+/// A suite that every TAM must have has no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no key for {0}: a TAM has one for each suite that is mandatory (T-164)")]
+pub struct MissingKey(pub Algorithm);
+
+impl TamKeys {
+    /// Keys in order of preference.
+    ///
+    /// # Errors
+    /// [`MissingKey`].
+    pub fn new(credentials: Vec<Credential>) -> Result<Self, MissingKey> {
+        // T-164 (8) both suites: else some Agents could never be served.
+        for algorithm in Algorithm::TEEP {
+            if !credentials.iter().any(|key| is_of(key, algorithm)) {
+                return Err(MissingKey(algorithm));
+            }
+        }
+        Ok(Self(credentials))
+    }
+
+    /// The smallest set: one raw key for each suite.
+    ///
+    /// # Errors
+    /// [`MissingKey`] if they are not of these two algorithms.
+    pub fn of(esp256: SigningKey, ed25519: SigningKey) -> Result<Self, MissingKey> {
+        Self::new(alloc::vec![esp256.into(), ed25519.into()])
+    }
+
+    /// All keys, in order of preference.
+    pub fn iter(&self) -> impl Iterator<Item = &Credential> {
+        self.0.iter()
+    }
+
+    /// The key in use for `algorithm`, which must be one of [`Algorithm::TEEP`].
+    pub(crate) fn current(&self, algorithm: Algorithm) -> &Credential {
+        let mut keys = self.0.iter();
+        keys.find(|key| is_of(key, algorithm)).expect(
+            "there is a key for each suite, and nobody else gets past `Received::authenticate`",
+        )
+    }
+}
+
+fn is_of(credential: &Credential, algorithm: Algorithm) -> bool {
+    credential.signer.public_key().algorithm() == algorithm
+}
