@@ -26,7 +26,7 @@ pub(crate) fn process_teep_message(
     }
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
-    let time = Time::from(tee.clock());
+    let time = agent.time(tee);
     let provisioning = &agent.inventory.provisioning;
     let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, time, tee) {
         Ok(authenticated) => authenticated,
@@ -69,6 +69,8 @@ pub(crate) struct Sender {
     tam: usize,
     /// The key that signed the message.
     pub(crate) key: PublicKey,
+    /// The thumbprint of the TAM's trust anchor that vouches for it: of the key itself, or of an authority's.
+    pub(crate) anchor: Thumbprint,
     /// What the message was read by, and what its answer is written by.
     pub(crate) generation: &'static Generation,
 }
@@ -154,6 +156,7 @@ fn authenticate(
     let sender = Sender {
         tam: place.expect("it is one of them"),
         key,
+        anchor: trusted.anchor,
         generation,
     };
     Ok(Authenticated {

@@ -24,8 +24,8 @@ use teep_cose::{SignedMessage, Thumbprint};
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal};
 use crate::ports::Tee;
-use crate::time::Time;
 use crate::{Agent, AgentError, Step, confidant, query};
+use teep_cose::Time;
 
 /// What the Agent knows of its TAMs' attestation.
 #[derive(Default)]
