@@ -26,7 +26,7 @@ pub(crate) fn process_teep_message(
     }
     // T-153 (7.2) an invalid message is answered with an Error; nothing of it is copied into the answer
     // before its signature is known to be a trusted TAM's.
-    let time = Time::from(tee.clock());
+    let time = agent.time(tee);
     let provisioning = &agent.inventory.provisioning;
     let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, time, tee) {
         Ok(authenticated) => authenticated,

@@ -76,7 +76,7 @@ impl Staging {
         inventory: &'a Inventory,
         tee: &'a mut dyn Tee,
     ) -> StagedStore<'a> {
-        let time = tee.clock().into();
+        let time = inventory.time(tee);
         StagedStore {
             staging: self,
             inventory,

@@ -8,12 +8,12 @@
 //! else one from before it began to date them could still be handed in.
 
 use teep::{AttestationPayload, Update};
+use teep_cose::Time;
 use teep_cose::cbor::Limits;
 use teep_cose::{PublicKey, SignedMessage, Thumbprint};
 
 use crate::handle::Sender;
 use crate::ports::Tee;
-use crate::time::Time;
 use crate::{Agent, AgentError};
 
 /// What an Update may do, by its age.
