@@ -65,6 +65,8 @@ pub(crate) struct Sender {
     tam: usize,
     /// The key that signed the message.
     pub(crate) key: PublicKey,
+    /// The thumbprint of the TAM's trust anchor that vouches for it: of the key itself, or of an authority's.
+    pub(crate) anchor: Thumbprint,
     /// What the message was read by, and what its answer is written by.
     pub(crate) generation: &'static Generation,
 }
@@ -145,6 +147,7 @@ fn authenticate(
     let sender = Sender {
         tam: place.expect("it is one of them"),
         key,
+        anchor: trusted.anchor,
         generation,
     };
     Ok(Authenticated {

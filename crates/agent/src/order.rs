@@ -10,7 +10,7 @@
 use teep::{AttestationPayload, Update};
 use teep_cose::Time;
 use teep_cose::cbor::Limits;
-use teep_cose::{PublicKey, SignedMessage, Thumbprint};
+use teep_cose::{SignedMessage, Thumbprint};
 
 use crate::handle::Sender;
 use crate::ports::Tee;
@@ -55,7 +55,7 @@ pub(crate) fn check(
 impl Agent {
     /// When the latest order of a TAM was made, by whichever of its keys.
     fn last_order(&self, sender: &Sender) -> Option<u64> {
-        let keys = self.tam(sender).keys.keys().map(PublicKey::thumbprint);
+        let keys = self.tam(sender).keys.thumbprints();
         let orders = &self.inventory.orders;
         let last = keys.filter_map(|key| orders.iter().find(|(known, _)| *known == key));
         last.map(|(_, made)| *made).max()
@@ -67,11 +67,14 @@ impl Agent {
         sender: &Sender,
         tee: &mut dyn Tee,
     ) -> Result<(), AgentError> {
-        let key = sender.key.thumbprint();
+        let key = sender.anchor;
         self.change(tee, |inventory| {
             // As many as there are keys: what nobody signs with any longer is forgotten.
             let tams = &inventory.provisioning.tams;
-            let is_trusted = |key: &Thumbprint| tams.iter().any(|tam| tam.keys.find(key).is_some());
+            let is_trusted = |key: &Thumbprint| {
+                let mut anchors = tams.iter().flat_map(|tam| tam.keys.thumbprints());
+                anchors.any(|anchor| anchor == *key)
+            };
             inventory
                 .orders
                 .retain(|(known, _)| *known != key && is_trusted(known));

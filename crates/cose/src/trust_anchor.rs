@@ -88,6 +88,12 @@ impl TrustAnchors {
         self.certificates.iter()
     }
 
+    /// The names of all anchors: the thumbprints of the raw keys, and of the certificates' keys.
+    pub fn thumbprints(&self) -> impl Iterator<Item = Thumbprint> {
+        let certified = self.certificates.iter().map(Certificate::public_key);
+        self.keys.iter().chain(certified).map(PublicKey::thumbprint)
+    }
+
     /// Whether nobody is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -50,6 +50,13 @@ impl From<Option<u64>> for Time {
 }
 
 impl Time {
+    /// Whether a time is over for certain.
+    #[must_use]
+    pub const fn is_after(self, end: u64) -> bool {
+        let (Self::Is(now) | Self::AtLeast(now)) = self;
+        now > end
+    }
+
     /// The time to check with certificates that begin at the latest at `latest_begin`.
     fn effective(self, latest_begin: u64) -> u64 {
         match self {
