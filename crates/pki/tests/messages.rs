@@ -1,4 +1,5 @@
 //! Certificates in COSE headers (`x5chain`, RFC 9360) and in the stores of trust anchors.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 #[allow(dead_code)] // Each test uses a part of it.
 mod world;
