@@ -464,3 +464,52 @@ fn a_policy_check_names_each_tam_once() {
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
+
+/// Two TAMs offer the same component, one of them an older version.
+///
+/// Proves: A-13, T-001
+#[test]
+fn of_two_tams_the_one_that_is_behind_does_not_try_for_ever() {
+    let mut world = World::new(1);
+    let (ahead, behind) = (world.add_tam(), world.add_tam());
+    world.add_signer();
+    world.add_device(ESP256);
+    world.publish(ahead, 0, &TrustedComponent::new("ta", 2, b"version 2"));
+    world.publish(behind, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.request(0, &id("ta")).unwrap();
+    let tries = |world: &World| {
+        let is_try = |decision: &&Decision| matches!(decision, Decision::Update(..));
+        world.tams[behind].decisions.iter().filter(is_try).count()
+    };
+    for _ in 0..5 {
+        world.poll(0).unwrap();
+        world.now += 3600;
+    }
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
+    assert_eq!(
+        tries(&world),
+        1,
+        "the device refuses it as such: once a day"
+    );
+    assert!(world.tam_agrees(ahead, 0) && world.tam_agrees(behind, 0));
+    world.publish(behind, 0, &TrustedComponent::new("ta", 3, b"version 3"));
+    world.poll(0).unwrap();
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 3"[..]));
+}
+
+/// Proves: T-191, T-198
+#[test]
+fn a_device_has_a_share_of_challenges() {
+    let mut world = World::with_one_device(1, ESP256);
+    world.tams[0].tam.policy.challenges_per_device = 3;
+    for _ in 0..4 {
+        world.poll(0).unwrap();
+    }
+    assert_eq!(world.tams[0].dropped, [teep_tam::Dropped::TooMany(3)]);
+    // Once the challenges have expired there is room again.
+    world.now += 24 * 3600;
+    world.poll(0).unwrap();
+    world.poll(0).unwrap();
+    assert_eq!(world.tams[0].dropped.len(), 1);
+}

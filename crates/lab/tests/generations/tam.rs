@@ -141,10 +141,10 @@ fn drafts_10_to_15_key_tc_list_by_component_id() {
     assert!(payload.windows(3).any(|w| w == [0x82, 0x26, 1]), "[-7, 1]");
     let response = world.hand_in(0, &request).unwrap();
     let signed = SignedMessage::decode(&response, &Limits::MESSAGE).unwrap();
-    // tc-list, one entry of three, its first key 16.
-    let list = [8, 0x81, 0xa3];
+    // tc-list, one entry of three whose keys are sorted: 3, 14, 16; the component does not come first, at 0.
+    let list = [8, 0x81, 0xa3, 3];
     let entry = signed.unverified_payload().unwrap();
-    assert!(entry.windows(3).any(|w| w == list));
+    assert!(entry.windows(4).any(|w| w == list));
     assert!(entry.windows(2).any(|w| w == [0x10, 0x81]));
     let update = world.post(0, &response);
     assert!(
