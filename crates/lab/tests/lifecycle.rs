@@ -6,7 +6,7 @@ use suit::command::{Condition, Directive, ReportingPolicy};
 use suit::report::{Reason, ReportOutcome};
 use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Severable};
 use teep::{ErrorCode, Message, Token, Update};
-use teep_agent::AgentError;
+use teep_agent::{AgentError, Request};
 use teep_cose::Algorithm;
 use teep_lab::{Interrupted, TrustedComponent, World, id, manifest_id, reports};
 use teep_tam::Decision;
@@ -29,7 +29,7 @@ fn installed() -> World {
 
 /// The demo's third and fourth step.
 ///
-/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162
+/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162, T-165
 #[test]
 fn installs_from_the_envelope_with_both_suites() {
     for algorithm in Algorithm::TEEP {
@@ -165,7 +165,10 @@ fn a_request_takes_an_unrequest_back() {
     let mut world = installed();
     let (agent, tee) = world.device(0).unwrap();
     agent.unrequest_ta(&id("ta"), tee).unwrap().unwrap();
-    assert_eq!(agent.request_ta(&id("ta"), None, tee).unwrap(), None);
+    assert_eq!(
+        agent.request_ta(&Request::new(id("ta")), tee).unwrap(),
+        None
+    );
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
@@ -197,7 +200,7 @@ fn what_is_not_published_yet_stays_requested() {
 fn a_normal_world_cannot_request_without_end() {
     let mut world = installed();
     let (agent, tee) = world.device(0).unwrap();
-    let mut request = |n: u32| agent.request_ta(&id(&format!("ta {n}")), None, tee);
+    let mut request = |n: u32| agent.request_ta(&Request::new(id(&format!("ta {n}"))), tee);
     for n in 0..32 {
         assert!(request(n).unwrap().is_some());
     }

@@ -130,8 +130,17 @@ fn with_a_broker(address: SocketAddr, until: Instant) -> std::io::Result<u32> {
     while Instant::now() < until {
         let mut agent =
             |_: teep_broker::Input<'_>| Ok::<_, std::fmt::Error>(teep_broker::Step::Idle);
+        let contact = teep_broker::Contact {
+            tam_uri: uri.clone(),
+            message: None,
+        };
         broker
-            .exchange(&uri, &mut agent, &mut |_| {})
+            .exchange(
+                &contact,
+                &teep_broker::Binaries::new(),
+                &mut agent,
+                &mut |_| {},
+            )
             .map_err(std::io::Error::other)?;
         requests += 1;
     }

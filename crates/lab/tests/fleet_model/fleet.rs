@@ -293,7 +293,7 @@ impl Fleet {
             _ => return,
         };
         if let Ok((agent, tee)) = self.world.device(device) {
-            agent.process_error(tee);
+            agent.process_error(&World::tam_uri(TAM), tee);
         }
     }
 

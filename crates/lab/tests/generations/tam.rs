@@ -5,6 +5,7 @@ use teep::{
     AttestationPayload, CipherSuite, ErrorCode, ErrorMessage, Generation, Message, QueryResponse,
     Success, Token,
 };
+use teep_agent::Request;
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, AlgorithmNumbers, Sign1, SignedMessage, SigningKey};
@@ -16,7 +17,7 @@ use crate::{DRAFT_26, DRAFTS_10_TO_15, DRAFTS_16_TO_20, DRAFTS_21_TO_25, clean, 
 /// The device's answer to the TAM's QueryRequest, in which it asks for `ta`.
 fn query_response(world: &mut World, generation: &'static Generation) -> (Vec<u8>, QueryResponse) {
     let (agent, tee) = world.device(0).unwrap();
-    agent.request_ta(&id("ta"), None, tee).unwrap();
+    agent.request_ta(&Request::new(id("ta")), tee).unwrap();
     let request = world.post(0, &[]);
     let bytes = world.hand_in(0, &request).unwrap();
     match clean(&bytes, generation) {

@@ -134,7 +134,7 @@ async fn a_token_is_spent_once_across_connections_and_restarts() {
 
 /// Two replicas have decided on the same message, one of them is slow, and what the other one spent is forgotten.
 ///
-/// Proves: T-021, T-024
+/// Proves: T-021, T-023, T-024
 #[tokio::test]
 async fn a_decision_that_waited_beyond_the_expiry_is_void() {
     let folder = tempfile::tempdir().unwrap();
