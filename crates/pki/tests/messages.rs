@@ -59,7 +59,6 @@ fn the_certificate_must_be_about_the_key_that_signed() {
     assert!(other.is_err());
 }
 
-/// Proves: T-102
 #[test]
 fn one_of_several_signatures_is_enough_whatever_is_wrong_with_the_others() {
     let mut world = World::new();
