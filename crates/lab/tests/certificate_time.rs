@@ -79,6 +79,7 @@ fn ask(world: &mut World, certificate: &Certificate, made: Option<u64>) -> Optio
             hwmodel: b"lab server".as_slice().try_into().unwrap(),
             hwversion: eat::Version::multipart("1.0.0"),
             manifests: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32]).into()],
+            submodules: Vec::new(),
             cnf: Some(Confirmation::of_key(certificate.public_key().clone())),
             nonce: Some(challenge.try_into().unwrap()),
             issued_at: Some(made),
