@@ -11,7 +11,7 @@ use teep_cose::encrypt::{
     ContentAlgorithm, Curve, DecryptionKey, Encrypted, Purpose, Recipient, encrypt_attached,
 };
 use teep_cose::mac::{Mac0, MacKey, ReceivedMac0};
-use teep_cose::{Algorithm, Purpose, SignedMessage, SigningKey, Time, TrustAnchors};
+use teep_cose::{Algorithm, SignedMessage, SigningKey, Time, TrustAnchors};
 use teep_fuzz::seeds;
 use teep_lab::SeededRandom;
 
@@ -24,7 +24,7 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
                 let _ = message.verify(&key);
             }
         }
-        assert!(KEYS.trusted.verify(&message, Time::AtLeast(0), Purpose::Message).is_err(), "nobody has this key");
+        assert!(KEYS.trusted.verify(&message, Time::AtLeast(0), teep_cose::Purpose::Message).is_err(), "nobody has this key");
     }
     if let Ok(message) = ReceivedMac0::decode(input, &Limits::MESSAGE)
         && let Ok(payload) = message.verify(&KEYS.mac)

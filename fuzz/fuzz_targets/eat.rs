@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 use teep_fuzz::seeds;
 use teep_lab::World;
-use teep_verifier::{Endorsement, Verifier};
+use teep_verifier::{Endorsement, Known, Verifier};
 
 fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
     let Some((&first, rest)) = input.split_first() else {
@@ -41,12 +41,12 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
         _ => Sign1::new(rest).with_kid().untagged().sign(&KEY),
     };
     let _ = Evidence::decode(&token);
-    let lookup = |_: &_| Some(ENDORSEMENT.clone());
+    let lookup = |_: &_| Some(known());
     let appraised = Verifier::new(KEY.clone()).appraise(EVIDENCE_MEDIA_TYPE, &token, lookup, NOW);
     let trusted: TrustAnchors = [KEY.public_key()].into_iter().collect();
     if let Ok(result) = appraised {
         // What a Verifier makes, the TAM understands.
-        let result = AttestationResult::verify(&result, &trusted, NOW, &Profile::default());
+        let result = AttestationResult::verify(&result.result, &trusted, NOW, &Profile::default());
         assert_eq!(result.expect("just made").ueid, ENDORSEMENT.ueid);
         assert_ne!(first, 0, "nobody has this key");
     }
@@ -65,9 +65,9 @@ fn inputs() -> Vec<Vec<u8>> {
         ..Claims::default()
     };
     let evidence = Evidence::sign(&claims, &KEY);
-    let lookup = |_: &_| Some(ENDORSEMENT.clone());
+    let lookup = |_: &_| Some(known());
     let result = Verifier::new(KEY.clone()).appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, NOW);
-    let tokens = [evidence, result.expect("good Evidence")];
+    let tokens = [evidence, result.expect("good Evidence").result];
     let payload = |token: &Vec<u8>| {
         let signed = teep_cose::SignedMessage::decode(token, &teep_cose::cbor::Limits::MESSAGE);
         let signed = signed.expect("just made");
@@ -84,6 +84,13 @@ fn inputs() -> Vec<Vec<u8>> {
         inputs.push([&[0][..], &other].concat());
     }
     inputs
+}
+
+fn known() -> Known {
+    Known {
+        endorsement: ENDORSEMENT.clone(),
+        reference_value: None,
+    }
 }
 
 static KEY: LazyLock<SigningKey> =

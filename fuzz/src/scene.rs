@@ -142,7 +142,7 @@ fn answer(agent: &mut Agent, tee: &mut MemoryTee, message: &[u8]) -> Vec<u8> {
     loop {
         let input = match step.expect("whatever comes, the Agent works on") {
             Step::Send(answer) => return answer,
-            Step::Fetch { uri } if uri == URI => Input::Payload(NEW),
+            Step::Fetch { uri, .. } if uri == URI => Input::Payload(NEW),
             Step::Fetch { .. } => Input::PayloadFailed,
             Step::MorePayload => Input::PayloadEnd,
             Step::Appraise { .. } => Input::AppraisalFailed,

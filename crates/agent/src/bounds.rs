@@ -36,3 +36,6 @@ pub(crate) const REQUESTS: usize = 32;
 /// A TAM URI that the normal world hands in, and a manifest's reference URI: the record keeps it, and each
 /// report repeats it.
 pub(crate) const URI_BYTES: usize = 1024;
+/// Addresses of TAMs that are remembered, and TAMs that a caller of RequestTA may name: against the same.
+pub(crate) const CONTACTS: usize = 64;
+pub(crate) const NAMED_TAMS: usize = 16;

@@ -30,6 +30,8 @@ pub(crate) fn process_teep_message(
     let provisioning = &agent.inventory.provisioning;
     let authenticated = match authenticate(provisioning, agent.session.as_ref(), bytes, time, tee) {
         Ok(authenticated) => authenticated,
+        // T-198 (11) but not without end: a signature costs the TEE more than its sender.
+        Err(_) if !agent.patience.has_error(tee.clock()) => return Ok(Step::Idle),
         Err((error, generation)) => return Ok(send(&Message::Error(*error), generation, tee)),
     };
     let Authenticated {
@@ -39,7 +41,9 @@ pub(crate) fn process_teep_message(
     } = authenticated;
     let generation = sender.generation;
     agent.session = Some(Session::new(sender.key.clone(), generation));
+    agent.contacts.responded();
     match message {
+        Message::QueryRequest(_) if !agent.patience.has_answer(digest) => Ok(Step::Idle),
         Message::QueryRequest(request) => query::answer(agent, request, &sender, tee),
         Message::Update(update) => update::start(agent, update, digest, &sender, tee),
         other => {
@@ -75,6 +79,11 @@ impl Agent {
     /// What the Agent was told of the TAM that sent a message.
     pub(crate) fn tam(&self, sender: &Sender) -> &TrustedTam {
         &self.inventory.provisioning.tams[sender.tam]
+    }
+
+    /// Whether what the Agent was told of that TAM is still so.
+    pub(crate) fn still_trusts(&self, tam: &TrustedTam, sender: &Sender) -> bool {
+        self.inventory.provisioning.tams.get(sender.tam) == Some(tam)
     }
 }
 

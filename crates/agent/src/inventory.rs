@@ -100,6 +100,14 @@ pub(crate) struct RemovedManifest {
     pub(crate) updates: Vec<[u8; 32]>,
 }
 
+/// A component that applications asked for and that is not installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Requested {
+    pub(crate) component_id: ComponentIdentifier,
+    pub(crate) minimum_sequence_number: Option<u64>,
+    pub(crate) have_binary: bool,
+}
+
 /// What is known of a manifest, installed or removed.
 pub(crate) struct Known<'a> {
     pub(crate) sequence_number: u64,
@@ -117,7 +125,7 @@ pub(crate) struct Inventory {
     pub(crate) earliest_time: u64,
     pub(crate) installed: Vec<InstalledManifest>,
     pub(crate) removed: Vec<RemovedManifest>,
-    pub(crate) requested: Vec<ComponentIdentifier>,
+    pub(crate) requested: Vec<Requested>,
     pub(crate) unneeded: Vec<ComponentIdentifier>,
     /// When the latest Update was made that a TAM's key signed: key and seconds since 1970.
     pub(crate) orders: Vec<(Thumbprint, u64)>,
@@ -136,6 +144,12 @@ impl Inventory {
         self.installed
             .iter()
             .find(|manifest| manifest.manifest_component_id == *id)
+    }
+
+    /// What was requested of this component.
+    pub(crate) fn requested(&self, component: &ComponentIdentifier) -> Option<&Requested> {
+        let mut requested = self.requested.iter();
+        requested.find(|requested| requested.component_id == *component)
     }
 
     /// What is known of a manifest of this name, installed or removed.
@@ -262,7 +276,7 @@ impl Inventory {
     pub(crate) fn install(&mut self, manifest: InstalledManifest) -> Option<InstalledManifest> {
         let id = manifest.manifest_component_id.clone();
         self.requested
-            .retain(|requested| manifest.component(requested).is_none());
+            .retain(|requested| manifest.component(&requested.component_id).is_none());
         // S-028 the names that this version drops stay its signer's.
         let mut names = self.names(&id);
         names.retain(|name| manifest.component(name).is_none());

@@ -9,10 +9,11 @@
 //!
 //! 1. [`Agent::request_ta`], [`Agent::unrequest_ta`] or [`Agent::request_policy_check`] says whether a
 //!    TAM is to be contacted, and where.
-//! 2. The Broker POSTs an empty body there and hands the answer in as [`Input::Message`].
+//! 2. The Broker POSTs an empty body there, or the message that came with the address ([`Contact`]), and hands
+//!    the answer in as [`Input::Message`].
 //! 3. [`Step::Send`]: POST these bytes, hand the answer in as [`Input::Message`].
-//! 4. [`Step::Fetch`]: fetch this URI, hand its bytes in as [`Input::Payload`] in pieces of any size; at
-//!    each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
+//! 4. [`Step::Fetch`]: fetch this URI, or take the binary that an application brought; hand its bytes in as
+//!    [`Input::Payload`] in pieces of any size; at each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
 //!    [`Input::PayloadFailed`].
 //! 5. [`Step::Appraise`]: have a Verifier appraise the TAM's Evidence, hand in its answer.
 //! 6. [`Step::Idle`], or an empty answer of the TAM: done.
@@ -21,13 +22,13 @@
 //! the registry's.
 //!
 //! ```
-//! # use teep_agent::{Agent, Provisioning, ports::Tee};
+//! # use teep_agent::{Agent, Provisioning, Request, ports::Tee};
 //! # fn example(tee: &mut dyn Tee, provisioning: Provisioning) -> Result<(), teep_agent::AgentError> {
 //! Agent::provision(provisioning, tee)?; // once, by the manufacturer
 //! let mut agent = Agent::start(tee)?;
 //! let component = "TEEP-Device/SecureFS/8d82573a-926d-4754-9353-32dc29997f74/ta".parse().unwrap();
-//! if let Some(tam_uri) = agent.request_ta(&component, None, tee)? {
-//!     println!("POST an empty body to {tam_uri}");
+//! if let Some(contact) = agent.request_ta(&Request::new(component), tee)? {
+//!     println!("POST an empty body to {}", contact.tam_uri);
 //! }
 //! # Ok(()) }
 //! ```
@@ -40,6 +41,7 @@ mod boot_report;
 mod bounds;
 mod commit;
 mod confidant;
+mod contact;
 mod device;
 mod handle;
 mod install;
@@ -53,24 +55,34 @@ mod report;
 mod request;
 mod rights;
 mod session;
+mod strangers;
 mod tam_attestation;
 mod tam_report;
 mod time;
 pub mod trust_anchors;
 mod trusted_tam;
+mod unsolicited;
 mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use suit::ComponentIdentifier;
+use teep::{ErrorCode, LanguageTag, Text};
+
+pub use contact::Contact;
 pub use inventory::{InstalledComponent, InstalledManifest, Permission, Provisioning};
 pub use trusted_tam::TrustedTam;
+
+pub use request::Request;
 
 use teep_cose::Thumbprint;
 use teep_cose::encrypt::ContentAlgorithm;
 
+use contact::Contacts;
 use inventory::Inventory;
 use ports::{PortError, Tee};
+use strangers::Patience;
 use tam_attestation::TamAttestation;
 
 /// A TEEP Agent with what it remembers. Everything durable lies in the TEE, so dropping it loses at
@@ -81,8 +93,12 @@ pub struct Agent {
     session: Option<session::Session>,
     /// An Update that waits for a payload.
     update: Option<update::Waiting>,
-    /// How many TAMs the current round of policy checks has named.
-    policy_checks: usize,
+    contacts: Contacts,
+    /// QueryRequests that may be answered unasked, one of each TAM at most.
+    answerable: Vec<unsolicited::Answerable>,
+    patience: Patience,
+    /// The error that a TAM reported last, if nobody has taken note of it.
+    reported_error: Option<ReportedError>,
     tam_attestation: TamAttestation,
     /// How content is encrypted that a TAM, by its key, can read.
     content_algorithms: Vec<(Thumbprint, ContentAlgorithm)>,
@@ -114,6 +130,8 @@ pub enum Step {
     Fetch {
         /// As it stands in the manifest.
         uri: String,
+        /// The component that it is for. Where the caller of RequestTA has its binary, that is handed in.
+        component: ComponentIdentifier,
     },
     /// Hand in the next piece of the payload.
     MorePayload,
@@ -127,6 +145,19 @@ pub enum Step {
     },
     /// Nothing: the exchange is over.
     Idle,
+}
+
+/// What a TAM says went wrong with what the Agent sent it (draft section 4.4), for a person to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedError {
+    /// Where the TAM is found; `None` if the Agent had named no address.
+    pub tam_uri: Option<String>,
+    /// What the Agent goes by.
+    pub code: ErrorCode,
+    /// The same for a person, in whatever language: the Agent itself reads nothing of it.
+    pub message: Option<Text>,
+    /// The language of `message`, where the TAM says it; any tag, also of a language that nobody here knows.
+    pub language: Option<LanguageTag>,
 }
 
 /// Why the Agent could not do its work. Whatever a TAM or manifest does wrong is no such error: it is
@@ -214,7 +245,10 @@ impl Agent {
             inventory,
             session: None,
             update: None,
-            policy_checks: 0,
+            contacts: Contacts::default(),
+            answerable: Vec::new(),
+            patience: Patience::new(),
+            reported_error: None,
             tam_attestation: TamAttestation::default(),
             content_algorithms: Vec::new(),
         })
@@ -242,6 +276,13 @@ impl Agent {
     #[must_use]
     pub fn provider(&self, id: &suit::ComponentIdentifier) -> Option<&InstalledManifest> {
         self.inventory.provider(id)
+    }
+
+    /// The error that a TAM reported last; it is given once.
+    // T-065 (4.4) with the language of its message, so that whoever shows it can say what it is, or have it
+    // translated; T-067 a language that nobody knows changes nothing.
+    pub const fn take_reported_error(&mut self) -> Option<ReportedError> {
+        self.reported_error.take()
     }
 
     /// Hands in what the Broker has and learns what it must do next; see the crate documentation.

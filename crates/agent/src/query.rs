@@ -9,9 +9,10 @@ use teep::{
 };
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal, unsupported_cipher_suites};
+use crate::inventory::Requested;
 use crate::ports::Tee;
 use crate::tam_attestation::{self, Verdict};
-use crate::{Agent, AgentError, Step, boot_report, bounds, tam_report};
+use crate::{Agent, AgentError, Step, boot_report, bounds, tam_report, unsolicited};
 
 pub(crate) fn answer(
     agent: &mut Agent,
@@ -37,6 +38,9 @@ pub(crate) fn attested(
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     let checked = tam_report::check(request, sender, tee).and_then(|()| check_freshness(request));
+    if checked.is_ok() {
+        unsolicited::remember(agent, request, sender);
+    }
     let message = match checked {
         Ok(()) => Message::QueryResponse(respond(agent, request, sender, tee)?),
         Err(error) => Message::Error(*error),
@@ -143,16 +147,20 @@ fn respond(
         response.ext_list = Some(Vec::new());
     }
     // T-047, T-048 (4.3) what applications asked for since.
-    let requested = agent.inventory.requested.iter().cloned();
-    response.requested_tc_list = requested
-        .map(|component_id| RequestedTrustedComponent {
-            component_id,
-            tc_manifest_sequence_number: None,
-            have_binary: false,
-        })
-        .collect();
+    let requested = agent.inventory.requested.iter();
+    response.requested_tc_list = requested.map(requested_tc_info).collect();
     response.unneeded_manifest_list = agent.inventory.unneeded.clone();
     Ok(response)
+}
+
+// T-051 (4.3) who has the binary says from which number on; 0 is any.
+fn requested_tc_info(requested: &Requested) -> RequestedTrustedComponent {
+    let any = requested.have_binary.then_some(0);
+    RequestedTrustedComponent {
+        component_id: requested.component_id.clone(),
+        tc_manifest_sequence_number: requested.minimum_sequence_number.or(any),
+        have_binary: requested.have_binary,
+    }
 }
 
 fn installed_components(agent: &Agent) -> Vec<SystemPropertyClaims> {

@@ -9,13 +9,15 @@
 //! | 8 | the next slot number |
 //! | 9 | installed manifests: [id, sequence number, digest, URI, signer, envelope slot, [[component, slot, size, digest]], [Update], [dependency], whether it is a root] |
 //! | 10 | removed manifests, and names that installed ones had before, against rollback, replay and takeover: [id, sequence number, signer, [component], [Update]] |
-//! | 11, 12 | requested components, unneeded manifests |
+//! | 11 | formats 1 and 2 only: requested components |
+//! | 12 | unneeded manifests |
 //! | 13 | permissions: [[signer, prefix]] |
 //! | 14 | enterprise numbers that the device asserts |
-//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest}] |
+//! | 15 | TAMs, from format 3 on: [{1: \[URI\], 2: trust anchors, 3: \[encryption key\], 4: must attest, 5: generation, 6: \[managed prefix\], 7: takes unsolicited QueryResponses}] |
 //! | 16 | trust anchors of Verifiers |
 //! | 17 | a time that is past for certain |
 //! | 18 | the EAT profile of Attestation Results |
+//! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //! | 21 | the latest order of each TAM: [[key, time]] |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
@@ -24,11 +26,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Malformed, Problem, Reader};
+use teep_cose::cbor::{
+    EncodeResult, Encoder, INFALLIBLE, Kind, Limits, Malformed, Problem, Reader,
+};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::inventory::{
     InstalledComponent, InstalledManifest, Inventory, Permission, Provisioning, RemovedManifest,
+    Requested,
 };
 use crate::ports::PortError;
 use crate::trust_anchors::{read_tams, write_tams};
@@ -91,12 +96,8 @@ impl Inventory {
                 .for_each(|component| component.encode(e));
             write_digests(&removed.updates, e)?;
         }
-        for (key, ids) in [(11, &self.requested), (12, &self.unneeded)] {
-            e.u8(key)?.array(ids.len() as u64)?;
-            for id in ids {
-                id.encode(e);
-            }
-        }
+        e.u8(12)?.array(self.unneeded.len() as u64)?;
+        self.unneeded.iter().for_each(|id| id.encode(e));
         write_permissions(permissions, e.u8(13)?)?;
         e.u8(14)?.array(identity.enterprise_number.len() as u64)?;
         for number in &identity.enterprise_number {
@@ -106,6 +107,8 @@ impl Inventory {
         e.u8(16)?.bytes(&verifiers.encode())?;
         e.u8(17)?.u64(self.earliest_time)?;
         e.u8(18)?.str(&profile.uri)?;
+        e.u8(20)?.array(self.requested.len() as u64)?;
+        self.requested.iter().try_for_each(|one| one.write(e))?;
         e.u8(21)?.array(self.orders.len() as u64)?;
         for (key, made) in &self.orders {
             e.array(2)?.bytes(&key.0)?.u64(*made)?;
@@ -147,7 +150,7 @@ impl Inventory {
                     })?;
                 }
                 11 => {
-                    inventory.requested = list(&mut r, "requested", ComponentIdentifier::decode)?;
+                    inventory.requested = list(&mut r, "requested", Requested::read_format_1)?;
                 }
                 12 => inventory.unneeded = list(&mut r, "unneeded", ComponentIdentifier::decode)?,
                 13 => {
@@ -166,6 +169,7 @@ impl Inventory {
                 }
                 17 => inventory.earliest_time = r.uint("earliest time")?,
                 18 => inventory.provisioning.profile.uri = r.text("EAT profile")?.into(),
+                20 => inventory.requested = list(&mut r, "requested", Requested::read)?,
                 21 => {
                     inventory.orders = list(&mut r, "orders", |r| {
                         r.array_of("order", 2, "an array of 2")?;
@@ -250,6 +254,40 @@ impl InstalledManifest {
     }
 }
 
+impl Requested {
+    fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
+        e.array(3)?;
+        self.component_id.encode(e);
+        match self.minimum_sequence_number {
+            Some(number) => e.u64(number)?,
+            None => e.null()?,
+        };
+        e.bool(self.have_binary)?;
+        Ok(())
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        r.array_of("requested component", 3, "an array of 3")?;
+        Ok(Self {
+            component_id: ComponentIdentifier::decode(r)?,
+            minimum_sequence_number: match r.kind("minimum sequence number")? {
+                Kind::Null => r.null("minimum sequence number").map(|()| None)?,
+                _ => Some(r.uint("minimum sequence number")?),
+            },
+            have_binary: r.bool("whether the caller has the binary")?,
+        })
+    }
+
+    /// Of before there was more to a request than the component.
+    fn read_format_1(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            component_id: ComponentIdentifier::decode(r)?,
+            minimum_sequence_number: None,
+            have_binary: false,
+        })
+    }
+}
+
 fn write_digests(digests: &[[u8; 32]], e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
     e.array(digests.len() as u64)?;
     for digest in digests {
@@ -322,6 +360,14 @@ mod tests {
         }
     }
 
+    fn requested(component_id: ComponentIdentifier) -> Requested {
+        Requested {
+            component_id,
+            minimum_sequence_number: Some(7),
+            have_binary: true,
+        }
+    }
+
     #[test]
     fn the_record_survives_storage() {
         let mut inventory = Inventory {
@@ -351,7 +397,7 @@ mod tests {
         inventory.install(installed("a"));
         inventory.install(installed("b"));
         inventory.remove(&id("b")).unwrap();
-        inventory.requested.push(id("other"));
+        inventory.requested.push(requested(id("other")));
         assert_eq!(Inventory::decode(&inventory.encode()).unwrap(), inventory);
     }
 
@@ -403,7 +449,7 @@ mod tests {
         assert!(inventory.record().is_ok());
         inventory
             .requested
-            .push(ComponentIdentifier::new(vec![vec![0; 5 << 20]]));
+            .push(requested(ComponentIdentifier::new(vec![vec![0; 5 << 20]])));
         assert_eq!(inventory.record(), Err(PortError::Full));
     }
 

@@ -27,6 +27,8 @@ pub struct TrustedTam {
     pub manages: Vec<ComponentIdentifier>,
     /// Whether it must prove what it is before it learns anything about the device (draft section 7.2.1).
     pub must_attest: bool,
+    /// Whether it takes a QueryResponse that it did not ask for just now (draft section 7.2); off by default.
+    pub takes_unsolicited: bool,
     /// The generation of the protocol that it speaks; `None` to recognise it from its QueryRequest.
     pub generation: Option<&'static Generation>,
 }
@@ -60,7 +62,11 @@ impl TrustedTam {
     }
 
     pub(crate) fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> EncodeResult {
-        let optional = [self.generation.is_some(), !self.manages.is_empty()];
+        let optional = [
+            self.generation.is_some(),
+            !self.manages.is_empty(),
+            self.takes_unsolicited,
+        ];
         e.map(4 + optional.into_iter().map(u64::from).sum::<u64>())?;
         e.u8(1)?.array(self.uris.len() as u64)?;
         for uri in &self.uris {
@@ -78,6 +84,9 @@ impl TrustedTam {
         if !self.manages.is_empty() {
             e.u8(6)?.array(self.manages.len() as u64)?;
             self.manages.iter().for_each(|prefix| prefix.encode(e));
+        }
+        if self.takes_unsolicited {
+            e.u8(7)?.bool(true)?;
         }
         Ok(())
     }
@@ -110,7 +119,8 @@ impl TrustedTam {
                         tam.manages.push(ComponentIdentifier::decode(r)?);
                     }
                 }
-                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 6")).into()),
+                7 => tam.takes_unsolicited = r.bool("takes unsolicited")?,
+                _ => return Err(r.fault("TAM key", Problem::Expected("1 to 7")).into()),
             }
         }
         Ok(tam)

@@ -16,10 +16,13 @@ use crate::commit::{self, NotCommitted};
 use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
 use crate::install::Staging;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Requested};
 use crate::order::Order;
 use crate::ports::Tee;
-use crate::{Agent, AgentError, Step, TrustedTam, bounds, order, removal, report, tam_attestation};
+use crate::{
+    Agent, AgentError, ReportedError, Step, TrustedTam, bounds, order, removal, report,
+    tam_attestation,
+};
 
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
@@ -59,6 +62,8 @@ struct Current {
     staging: Staging,
     /// Digests of the Updates that ordered this version, the present one last.
     updates: Vec<[u8; 32]>,
+    /// The components whose payloads were asked for.
+    fetched: Vec<ComponentIdentifier>,
 }
 
 /// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
@@ -108,6 +113,16 @@ pub(crate) fn start(
             tee,
         );
     }
+    // T-068 (4.4) the code counts, whatever the message's language: when the TAM is asked again depends on it.
+    agent.contacts.reported(update.err_code);
+    if let Some(code) = update.err_code {
+        agent.reported_error = Some(ReportedError {
+            tam_uri: agent.contacts.current().map(String::from),
+            code,
+            message: update.err_msg,
+            language: update.err_lang,
+        });
+    }
     // A-27 (A 9.5) nor is anything removed that the TAM may not manage.
     let manages = agent.tam(sender).manages.clone();
     if !TrustedTam::may_manage(&manages, update.unneeded_manifest_list.iter()) {
@@ -124,8 +139,8 @@ pub(crate) fn start(
             return refuse(code, &format!("{id}: {error}"), tee);
         }
     }
-    // T-068 (4.4) an Update that only reports an error, or only brings an Attestation Result, changes
-    // nothing; it is answered all the same (T-057).
+    // P-09 an Update that only reports an error, or only brings an Attestation Result, changes nothing; it is
+    // answered all the same (T-057).
     let running = Running {
         token,
         generation,
@@ -216,12 +231,12 @@ fn advance(
             }
         };
         match run(agent, &mut processing, tee) {
-            Ok(Some(uri)) => {
+            Ok(Some(fetch)) => {
                 agent.update = Some(Waiting {
                     running,
                     current: processing,
                 });
-                return Ok(Step::Fetch { uri });
+                return Ok(fetch);
             }
             Ok(None) => {}
             Err(failure) => return fail(agent, running, processing, failure, tee),
@@ -230,6 +245,7 @@ fn advance(
             processor,
             staging,
             updates,
+            ..
         } = processing;
         match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
@@ -251,14 +267,21 @@ fn advance(
     }
 }
 
-/// Runs until a payload is needed, whose URI it gives; `None` when all is staged.
-fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<String>, Failure> {
+/// Runs until a payload is needed; `None` when all is staged.
+fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<Step>, Failure> {
     let mut store = current.staging.store(&agent.inventory, tee);
     let processor = &mut current.processor;
     loop {
         match processor.run(&mut store)? {
             Progress::Done => return Ok(None),
-            Progress::Fetch { uri, arguments, .. } if arguments.is_empty() => return Ok(Some(uri)),
+            Progress::Fetch {
+                uri,
+                arguments,
+                component,
+            } if arguments.is_empty() => {
+                current.fetched.push(component.clone());
+                return Ok(Some(Step::Fetch { uri, component }));
+            }
             // What is fetched here goes by HTTP, for which no arguments are defined.
             Progress::Fetch { .. } => return Err(processor.payload_failed()),
             // S-112 nobody is there to ask, so nobody agrees.
@@ -290,6 +313,7 @@ fn open(
         processor: Processor::new(authorized, Procedure::Update),
         staging,
         updates,
+        fetched: Vec::new(),
     })
 }
 
@@ -303,6 +327,18 @@ fn fail(
 ) -> Result<Step, AgentError> {
     let obstacle = obstacle(&current.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
+    // T-052 (4.3) a binary that may have been the wrong one is not counted on again: the TAM brings it next time.
+    let is_doubtful = |requested: &Requested| {
+        requested.have_binary && current.fetched.contains(&requested.component_id)
+    };
+    if agent.inventory.requested.iter().any(is_doubtful) {
+        agent.change(tee, |inventory| {
+            let requested = inventory.requested.iter_mut();
+            for doubtful in requested.filter(|requested| is_doubtful(requested)) {
+                doubtful.have_binary = false;
+            }
+        })?;
+    }
     answer_failure(agent, running, &obstacle, tee)
 }
 

@@ -2,35 +2,42 @@
 //!
 //! The Broker lives in the normal world and is trusted with nothing: it cannot read what the Agent
 //! keeps, and whatever it changes, drops or repeats, the Agent and the TAM notice or survive
-//! (RFC 9397 section 6.1). It knows the Agent as a function from [`Input`] to [`Step`], so it serves an
-//! Agent in the same process as well as one behind a TEE's call gate.
+//! (RFC 9397 section 6.1). It knows an Agent as a [`TeepAgent`], the five calls of section 6.2.1, so it serves
+//! one in the same process as well as one behind a TEE's call gate; and several, one in each TEE.
 //!
 //! Transport: draft-ietf-teep-otrp-over-http-15 (HTTP/1.1; HTTPS by rustls, with the machine's
 //! list of certificate authorities or one given, and a client certificate where a TAM asks for one). Contract: one call of
-//! [`Broker::exchange`] is one exchange with one TAM, from the empty POST to the empty answer.
+//! [`Broker::request_ta`], [`Broker::unrequest_ta`] or [`Broker::request_policy_check`] runs every exchange
+//! that follows from it, each from its first POST to the TAM's empty answer.
 //!
 //! ```no_run
-//! # use teep_broker::{Broker, Traffic};
-//! # use teep_agent::{Agent, ports::Tee};
-//! # fn example(agent: &mut Agent, tee: &mut dyn Tee) -> Result<(), Box<dyn std::error::Error>> {
-//! let component = "TEEP-Device/SecureFS/counter/ta".parse()?;
-//! if let Some(tam_uri) = agent.request_ta(&component, None, tee)? {
-//!     Broker::new().exchange(&tam_uri, &mut |input| agent.handle(input, tee), &mut |_| {})?;
-//! }
+//! # use teep_broker::{Broker, Request, Tee, TeepAgent, Wish};
+//! # fn example<A: TeepAgent<Error: std::error::Error + 'static>>(
+//! #     tees: &mut [Tee<A>],
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut wish = Wish::new(Request::new("TEEP-Device/SecureFS/counter/ta".parse()?));
+//! wish.tee_requirements.insert("secure display".into());
+//! let handled = Broker::new().request_ta(tees, &wish, &mut |_| {})?;
+//! println!("asked {:?} for {}", handled.contacted, tees[handled.tee].name);
 //! # Ok(()) }
 //! ```
 
 mod http;
 mod payload;
 mod session;
+mod tees;
 mod tls;
 mod trace;
 mod verifier;
 
 pub use session::Traffic;
-pub use teep_agent::{Input, Step};
+pub use teep_agent::{Contact, Input, Request, Step};
+pub use tees::{Handled, Tee, TeepAgent, Wish};
 pub use tls::{Tls, TlsError};
 pub use trace::HttpTrace;
+
+/// Binaries that applications brought, in files, by component.
+pub type Binaries = std::collections::BTreeMap<suit::ComponentIdentifier, std::path::PathBuf>;
 
 /// An HTTP client for TEEP: no redirects, no cookies, bounded answers.
 #[derive(Debug, Clone)]
@@ -93,6 +100,12 @@ pub enum BrokerError<E> {
         uri: String,
         /// How many messages were exchanged.
         limit: usize,
+    },
+    /// No TEE of this device has what the application requires.
+    #[error("no TEE of this device has {}", .requirements.join(" and "))]
+    NoSuchTee {
+        /// What is required.
+        requirements: Vec<String>,
     },
     /// The Agent itself failed.
     #[error("the TEEP Agent: {0}")]

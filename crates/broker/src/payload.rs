@@ -13,7 +13,7 @@ use crate::tls::distrust;
 /// Without a byte for so long, a payload counts as failed.
 const STALLED: Duration = Duration::from_secs(60);
 /// Pieces that are handed to the Agent.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 impl Broker {
     /// Fetches `reference`, relative to the TAM's URI (S-115), and gives its bytes to `chunk`.
@@ -34,6 +34,10 @@ impl Broker {
             Ok(false)
         };
         // A manifest must not make the Broker read files or speak other protocols.
+        // S-114 nor have it tell the TAM's server what an envelope should have held.
+        if reference.starts_with('#') {
+            return failed(watch, "the envelope does not hold it".into());
+        }
         let uri = match base.join(reference) {
             Ok(uri) if matches!(uri.scheme(), "http" | "https") => uri,
             Ok(uri) => return failed(watch, format!("scheme {} is not fetched", uri.scheme())),

@@ -1,8 +1,13 @@
 //! One exchange with one TAM: the loop between HTTP and the Agent.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use url::Url;
 
-use crate::{Broker, BrokerError, Input, Step};
+use crate::payload::CHUNK;
+use crate::{Binaries, Broker, BrokerError, Contact, Input, Step};
 
 /// What passes through the Broker, for those who watch: progress, recordings, decoded messages.
 #[derive(Debug, Clone, Copy)]
@@ -39,26 +44,30 @@ pub enum Traffic<'a> {
 const MAX_MESSAGES: usize = 16;
 
 impl Broker {
-    /// Runs one exchange with the TAM at `tam_uri`, from an empty POST to the TAM's last word.
+    /// Runs one exchange with a TAM, from the Agent's first message (or an empty POST) to the TAM's last word.
     ///
-    /// `agent` is the Agent (see the contract of [`teep_agent`]); `watch` sees what passes.
+    /// `agent` is the Agent (see the contract of [`teep_agent`]); `binaries` are taken instead of what would be
+    /// fetched for the same components; `watch` sees what passes.
     ///
     /// # Errors
     /// [`BrokerError`]; the caller then tells the Agent by `ProcessError` (H-18, H-19).
     pub fn exchange<E>(
         &self,
-        tam_uri: &str,
+        contact: &Contact,
+        binaries: &Binaries,
         agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
         watch: &mut dyn FnMut(Traffic<'_>),
     ) -> Result<(), BrokerError<E>> {
+        // H-09 (5.1) the URI that the Agent passes back, whatever the caller named.
+        let tam_uri = &contact.tam_uri;
         let base = Url::parse(tam_uri)
             .ok()
             .filter(|uri| matches!(uri.scheme(), "http" | "https") && uri.has_host())
             .ok_or_else(|| BrokerError::BadUri {
                 uri: tam_uri.into(),
             })?;
-        // H-11 (5.1) begin with an empty POST.
-        let mut message = Vec::new();
+        // H-11, H-12 (5.1) begin with what the Agent has to say, or with an empty POST.
+        let mut message = contact.message.clone().unwrap_or_default();
         for _ in 0..MAX_MESSAGES {
             watch(Traffic::Sent(&message));
             let answer = self.post(tam_uri, &message)?;
@@ -72,7 +81,10 @@ impl Broker {
             message = loop {
                 step = match step {
                     Step::Send(message) => break message,
-                    Step::Fetch { uri } => self.feed(&base, &uri, agent, watch)?,
+                    Step::Fetch { uri, component } => match binaries.get(&component) {
+                        Some(path) => feed(path, agent, watch)?,
+                        None => self.feed(&base, &uri, agent, watch)?,
+                    },
                     // Nothing is being fetched, so there is no more.
                     Step::MorePayload => agent(Input::PayloadFailed).map_err(BrokerError::Agent)?,
                     Step::Appraise { format, evidence } => {
@@ -135,4 +147,41 @@ impl Broker {
             None => agent(Input::PayloadFailed).map_err(BrokerError::Agent),
         }
     }
+}
+
+/// Feeds a binary that an application brought to the Agent; returns the Agent's next step.
+fn feed<E>(
+    path: &Path,
+    agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
+    watch: &mut dyn FnMut(Traffic<'_>),
+) -> Result<Step, BrokerError<E>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) => return fail(path, &error, agent, watch),
+    };
+    let mut piece = vec![0; CHUNK];
+    loop {
+        let input = match file.read(&mut piece) {
+            Ok(0) => Input::PayloadEnd,
+            Ok(count) => Input::Payload(&piece[..count]),
+            Err(error) => return fail(path, &error, agent, watch),
+        };
+        match agent(input).map_err(BrokerError::Agent)? {
+            Step::MorePayload => {}
+            other => return Ok(other),
+        }
+    }
+}
+
+fn fail<E>(
+    path: &Path,
+    error: &std::io::Error,
+    agent: &mut dyn FnMut(Input<'_>) -> Result<Step, E>,
+    watch: &mut dyn FnMut(Traffic<'_>),
+) -> Result<Step, BrokerError<E>> {
+    watch(Traffic::FetchFailed {
+        uri: &path.to_string_lossy(),
+        reason: &error.to_string(),
+    });
+    agent(Input::PayloadFailed).map_err(BrokerError::Agent)
 }

@@ -244,7 +244,13 @@ fn a_component_comes_with_the_one_that_it_needs_and_goes_with_it() {
     assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
     let answer = run(stage.teep(&tam).args(["device", "run", door, "3"]));
     assert_eq!(answer.stdout, b"counter 2");
-    // Nobody asked for the counter itself.
+    // Who asked for the counter, too, and gives it up, is told that it stays, and for whom.
+    run(stage.teep(&tam).args(["device", "request", COMPONENT]));
+    let given_up = run(stage.teep(&tam).args(["device", "unrequest", COMPONENT]));
+    let text = String::from_utf8(given_up.stdout).unwrap();
+    assert!(text.contains("kept: another component needs it"), "{text}");
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
+    // Nobody needs it but the door.
     run(stage.teep(&tam).args(["device", "unrequest", door]));
     assert_eq!(stage.version(&tam), None);
     tam.kill();
@@ -320,6 +326,62 @@ fn make_certificates(stage: &Stage) {
     std::fs::write(stage.path("tam.key"), key.serialize_pem()).unwrap();
     let private = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(stage.path("tam.key"), private).unwrap();
+}
+
+/// One Broker for two TEEs, of which one has what an application requires.
+///
+/// Proves: H-08, H-16, H-17, A-06, A-07
+#[test]
+fn a_device_of_two_tees_is_asked_as_one() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    let tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam, &["signer"]);
+    let uri = format!("{}/tam", tam.url);
+    let init = [
+        "device",
+        "--folder",
+        "second",
+        "init",
+        "--tam",
+        &uri,
+        "--signer",
+        "signer.pem.pub",
+    ];
+    let keys = [
+        "--tam-key",
+        "tam-esp256.pub",
+        "--property",
+        "secure-display",
+    ];
+    run(stage.teep(&tam).args(init).args(keys));
+    let endorsement = ["verifier", "endorse", "second/endorsement.cbor"];
+    run(stage.teep(&tam).args(endorsement));
+    stage.publish(&tam, 1, 1);
+    let both = |arguments: &[&str]| {
+        let mut command = stage.teep(&tam);
+        command.args(["device", "--folder", "device", "--folder", "second"]);
+        command.args(arguments).output().unwrap()
+    };
+    let said = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+
+    let none = both(&["request", COMPONENT, "--requires", "camera"]);
+    assert_eq!(none.status.code(), Some(2), "no TEE has it");
+    let too_new = both(&["request", COMPONENT, "--minimum", "2"]);
+    assert_eq!(too_new.status.code(), Some(1), "there is only version 1");
+    let chosen = both(&["request", COMPONENT, "--requires", "secure-display"]);
+    assert_eq!(said(&chosen), format!("{COMPONENT}: installed (second)\n"));
+    assert_eq!(stage.version(&tam), None, "the first has nothing of it");
+    let any = both(&["request", COMPONENT]);
+    assert_eq!(said(&any), format!("{COMPONENT}: installed (device)\n"));
+    stage.publish(&tam, 2, 2);
+    let polled = both(&["poll"]);
+    let both_say = |what| format!("{COMPONENT}: {what} (device)\n{COMPONENT}: {what} (second)\n");
+    assert_eq!(said(&polled), both_say("updated"));
+    let given_up = both(&["unrequest", COMPONENT]);
+    assert_eq!(said(&given_up), both_say("removed"));
+    tam.kill();
 }
 
 #[test]

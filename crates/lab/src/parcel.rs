@@ -4,7 +4,7 @@
 //! step of one of them, in any order, more than once or not at all.
 
 use suit::ComponentIdentifier;
-use teep_agent::{Input, Step};
+use teep_agent::{Contact, Input, Request, Step};
 
 use crate::{Decided, Interrupted, Node, Recorded, World};
 
@@ -66,8 +66,10 @@ impl World {
         component: &ComponentIdentifier,
     ) -> Result<Option<Parcel>, Interrupted> {
         let (agent, tee) = self.device(device)?;
-        let uri = agent.request_ta(component, None, tee)?;
-        uri.map(|uri| self.begin(device, &uri)).transpose()
+        let contact = agent.request_ta(&Request::new(component.clone()), tee)?;
+        contact
+            .map(|contact| self.begin(device, contact))
+            .transpose()
     }
 
     /// UnrequestTA, without the exchange.
@@ -80,8 +82,10 @@ impl World {
         component: &ComponentIdentifier,
     ) -> Result<Option<Parcel>, Interrupted> {
         let (agent, tee) = self.device(device)?;
-        let uri = agent.unrequest_ta(component, tee)?;
-        uri.map(|uri| self.begin(device, &uri)).transpose()
+        let contact = agent.unrequest_ta(component, tee)?;
+        contact
+            .map(|contact| self.begin(device, contact))
+            .transpose()
     }
 
     /// RequestPolicyCheck until it names no more TAMs, without the exchanges.
@@ -90,21 +94,22 @@ impl World {
     /// [`Interrupted`].
     pub fn begin_policy_check(&mut self, device: usize) -> Result<Vec<Parcel>, Interrupted> {
         let mut parcels = Vec::new();
-        while let Some(uri) = self.device(device)?.0.request_policy_check() {
-            parcels.push(self.begin(device, &uri)?);
+        while let Some(contact) = self.device(device)?.0.request_policy_check() {
+            parcels.push(self.begin(device, contact)?);
         }
         Ok(parcels)
     }
 
-    /// The POST that begins an exchange with the TAM at this URI.
+    /// The POST that begins an exchange with the TAM that the Agent named.
     ///
     /// # Errors
     /// [`Interrupted::NoSuchTam`].
-    pub fn begin(&mut self, device: usize, tam_uri: &str) -> Result<Parcel, Interrupted> {
+    pub fn begin(&mut self, device: usize, contact: Contact) -> Result<Parcel, Interrupted> {
         let tam = (0..self.tams.len())
-            .find(|tam| Self::tam_uri(*tam) == tam_uri)
+            .find(|tam| Self::tam_uri(*tam) == contact.tam_uri)
             .ok_or(Interrupted::NoSuchTam)?;
-        Ok(self.send(Node::Device(device), Node::Tam(tam), Vec::new()))
+        let message = contact.message.unwrap_or_default();
+        Ok(self.send(Node::Device(device), Node::Tam(tam), message))
     }
 
     /// One step: what is under way arrives; what is under way in its place, `None` at the end of the exchange.
@@ -196,7 +201,7 @@ impl World {
     ) -> Option<Parcel> {
         match step {
             Step::Send(bytes) => Some(self.send(Node::Device(device), tam, bytes)),
-            Step::Fetch { uri } => Some(Parcel::Payload {
+            Step::Fetch { uri, .. } => Some(Parcel::Payload {
                 device,
                 tam,
                 uri,

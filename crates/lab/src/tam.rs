@@ -250,7 +250,7 @@ impl TamNode {
         let received = self.tam.open(message, self.generation)?;
         let known = self.sender(&received);
         let authenticated = received.authenticate(&self.tam, known)?;
-        let snapshot = self.snapshot(&authenticated);
+        let snapshot = self.snapshot(&authenticated, now);
         let mut done = match self.tam.decide(authenticated, &snapshot, now, random)? {
             Outcome::Done(done) => done,
             Outcome::Appraise(Appraise {
@@ -342,14 +342,18 @@ impl TamNode {
         self.store.devices.get(&agent).map(|known| &known.device)
     }
 
-    fn snapshot(&self, authenticated: &Authenticated) -> Snapshot {
+    fn snapshot(&self, authenticated: &Authenticated, now: u64) -> Snapshot {
         let sent = authenticated
             .token()
             .and_then(|token| self.store.sent.iter().find(|sent| sent.token == *token));
         let agent = authenticated.agent();
         let known = self.store.devices.get(&agent);
         let stranger = self.store.strangers.get(&agent).copied();
-        let spent = self.store.spent.keys();
+        let spent = self
+            .store
+            .spent
+            .iter()
+            .filter(|(_, expires)| **expires > now);
         Snapshot {
             sent: sent.cloned(),
             published: self.published.iter().map(|(p, _)| p.clone()).collect(),
@@ -359,7 +363,7 @@ impl TamNode {
             remedies: self.remedies(),
             queries: known.map_or(stranger.unwrap_or_default(), |known| known.queries),
             updates: known.map(|known| known.updates).unwrap_or_default(),
-            honoured: spent.filter(|(spender, _)| *spender == agent).count() as u64,
+            honoured: spent.filter(|((spender, _), _)| *spender == agent).count() as u64,
         }
     }
 

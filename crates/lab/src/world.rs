@@ -6,7 +6,9 @@ use suit::process::Identity;
 use suit::{ComponentIdentifier, SuitDigest};
 use teep::{Generation, Message};
 use teep_agent::ports::Keys as _;
-use teep_agent::{Agent, AgentError, Input, Permission, Provisioning, Step, TrustedTam};
+use teep_agent::{
+    Agent, AgentError, Contact, Input, Permission, Provisioning, Request, Step, TrustedTam,
+};
 use teep_cose::{Algorithm, Sign1, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::Installed;
 
@@ -228,8 +230,8 @@ impl World {
         component: &ComponentIdentifier,
     ) -> Result<(), Interrupted> {
         let (agent, tee) = self.device(device)?;
-        match agent.request_ta(component, None, tee)? {
-            Some(uri) => self.exchange(device, &uri),
+        match agent.request_ta(&Request::new(component.clone()), tee)? {
+            Some(contact) => self.contact(device, &contact),
             None => Ok(()),
         }
     }
@@ -245,7 +247,7 @@ impl World {
     ) -> Result<(), Interrupted> {
         let (agent, tee) = self.device(device)?;
         match agent.unrequest_ta(component, tee)? {
-            Some(uri) => self.exchange(device, &uri),
+            Some(contact) => self.contact(device, &contact),
             None => Ok(()),
         }
     }
@@ -256,8 +258,8 @@ impl World {
     /// [`Interrupted`], of the first exchange that was.
     pub fn poll(&mut self, device: usize) -> Result<(), Interrupted> {
         let mut result = Ok(());
-        while let Some(uri) = self.device(device)?.0.request_policy_check() {
-            let exchanged = self.exchange(device, &uri);
+        while let Some(contact) = self.device(device)?.0.request_policy_check() {
+            let exchanged = self.contact(device, &contact);
             result = result.and(exchanged);
         }
         result
@@ -268,21 +270,33 @@ impl World {
     /// # Errors
     /// [`Interrupted`]; the Agent has then been told (`ProcessError`).
     pub fn exchange(&mut self, device: usize, tam_uri: &str) -> Result<(), Interrupted> {
-        let result = self.run(device, tam_uri);
+        let contact = Contact {
+            tam_uri: tam_uri.into(),
+            message: None,
+        };
+        self.contact(device, &contact)
+    }
+
+    /// One exchange that an Agent asked for; see [`World::exchange`].
+    ///
+    /// # Errors
+    /// As [`World::exchange`].
+    pub fn contact(&mut self, device: usize, contact: &Contact) -> Result<(), Interrupted> {
+        let result = self.run(device, contact);
         if result.is_err()
             && let Ok((agent, tee)) = self.device(device)
         {
-            agent.process_error(tee);
+            agent.process_error(&contact.tam_uri, tee);
         }
         result
     }
 
-    fn run(&mut self, device: usize, tam_uri: &str) -> Result<(), Interrupted> {
+    fn run(&mut self, device: usize, contact: &Contact) -> Result<(), Interrupted> {
         let tam = (0..self.tams.len())
-            .find(|tam| Self::tam_uri(*tam) == tam_uri)
+            .find(|tam| Self::tam_uri(*tam) == contact.tam_uri)
             .ok_or(Interrupted::NoSuchTam)?;
         let (at_device, at_tam) = (Node::Device(device), Node::Tam(tam));
-        let mut message = Vec::new();
+        let mut message = contact.message.clone().unwrap_or_default();
         for _ in 0..MAX_MESSAGES {
             let arriving = self
                 .network
@@ -319,7 +333,7 @@ impl World {
             step = match step {
                 Step::Send(message) => return Ok(message),
                 Step::Idle => return Ok(Vec::new()),
-                Step::Fetch { uri } => self.feed(device, &uri)?,
+                Step::Fetch { uri, .. } => self.feed(device, &uri)?,
                 Step::MorePayload => self.step(device, Input::PayloadEnd)?,
                 Step::Appraise { format, evidence } => {
                     let result = self.verifier.appraise(&format, &evidence, self.now);

@@ -93,7 +93,9 @@ fn the_response_answers_what_was_asked() {
     let mut world = world();
     world.request(0, &id("ta")).unwrap();
     let (agent, tee) = world.device(0).unwrap();
-    agent.request_ta(&id("other"), None, tee).unwrap();
+    agent
+        .request_ta(&teep_agent::Request::new(id("other")), tee)
+        .unwrap();
     let request = query_request(&mut world);
     let response = query_response(&mut world, 0, &request);
     assert_eq!(response.token, None);

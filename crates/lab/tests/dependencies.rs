@@ -469,3 +469,41 @@ fn an_old_update_brings_no_dependency_back() {
     assert!(matches!(teep_lab::read(&answer), Some(Message::Error(_))));
     assert_eq!(versions(&world, ["app", "library"]), [0, 0]);
 }
+
+/// The library changes and the application does not; the library is published by itself as well.
+///
+/// Proves: A-15, S-142
+#[test]
+fn a_new_version_of_a_dependency_comes_with_what_depends_on_it() {
+    let mut world = world();
+    let app = |world: &World, number: u8, library_version: u8| {
+        let app = TrustedComponent::new("app", number.into(), &[1; 20]);
+        app.depending_on(&library(library_version), &world.signers[LIBRARY])
+    };
+    let first = app(&world, 1, 1);
+    world.publish(0, APPLICATIONS, &first);
+    world.request(0, &id("app")).unwrap();
+    // By itself it is offered to nobody who relies on the other one: nothing is refused.
+    world.publish(0, LIBRARY, &library(2));
+    world.poll(0).unwrap();
+    let is_error = |message: &Message| matches!(message, Message::Error(_));
+    assert!(world.network.latest(is_error).is_none());
+    let library_version = |world: &World| manifest(world, "library").unwrap().sequence_number;
+    assert_eq!(library_version(&world), 1);
+    let second = app(&world, 2, 2);
+    world.publish(0, APPLICATIONS, &second);
+    world.poll(0).unwrap();
+    assert_eq!(library_version(&world), 2);
+    assert_eq!(manifest(&world, "app").unwrap().sequence_number, 2);
+    // And that is all.
+    let messages = world.network.recorded.len();
+    world.poll(0).unwrap();
+    let is_update = |message: &Message| matches!(message, Message::Update(_));
+    let updates = world.network.recorded[messages..].iter();
+    assert!(
+        !updates
+            .filter_map(|sent| sent.message())
+            .any(|m| is_update(&m))
+    );
+    assert!(world.tam_agrees(0, 0));
+}

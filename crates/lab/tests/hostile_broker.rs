@@ -4,7 +4,7 @@
 
 use suit::report::Report;
 use teep::{ErrorCode, Message, Success};
-use teep_agent::{AgentError, Input, Step};
+use teep_agent::{AgentError, Input, Request, Step};
 use teep_cose::Algorithm;
 use teep_lab::{Fault, Interrupted, Payload, TrustedComponent, World, id, read};
 use teep_tam::{Dropped, TokenError};
@@ -98,7 +98,11 @@ fn awaiting_payload(world: &mut World) {
     assert_eq!(world.poll(0), Err(Interrupted::Lost));
     let update = world.network.latest(is_update).unwrap().1.bytes.clone();
     let step = world.step(0, Input::Message(&update)).unwrap();
-    assert_eq!(step, Step::Fetch { uri: URI.into() });
+    let fetch = Step::Fetch {
+        uri: URI.into(),
+        component: id("ta"),
+    };
+    assert_eq!(step, fetch);
     assert_eq!(
         world.step(0, Input::Payload(b"vers")).unwrap(),
         Step::MorePayload
@@ -146,7 +150,7 @@ fn process_error_frees_what_was_staged() {
     let mut world = update_published();
     awaiting_payload(&mut world);
     let (agent, tee) = world.device(0).unwrap();
-    agent.process_error(tee);
+    agent.process_error(&World::tam_uri(0), tee);
     assert_eq!(world.devices[0].tee.slot_count(), 2);
 }
 
@@ -305,7 +309,7 @@ fn a_name_too_long_to_remember_is_not_requested() {
     let mut world = update_published();
     let long = suit::ComponentIdentifier::new(vec![vec![b'x'; 5 << 20]]);
     let (agent, tee) = world.device(0).unwrap();
-    let error = agent.request_ta(&long, None, tee).unwrap_err();
+    let error = agent.request_ta(&Request::new(long), tee).unwrap_err();
     assert_eq!(error, AgentError::NameTooLong);
     world.restart(0).unwrap();
 }

@@ -6,7 +6,7 @@ use suit::command::{Condition, Directive, ReportingPolicy};
 use suit::report::{Reason, ReportOutcome};
 use suit::{Command, CommandSequence, Envelope, Limits, Parameter, Parameters, Severable};
 use teep::{ErrorCode, Message, Token, Update};
-use teep_agent::AgentError;
+use teep_agent::{AgentError, Request};
 use teep_cose::Algorithm;
 use teep_lab::{Interrupted, TrustedComponent, World, id, manifest_id, reports};
 use teep_tam::Decision;
@@ -29,7 +29,7 @@ fn installed() -> World {
 
 /// The demo's third and fourth step.
 ///
-/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162
+/// Proves: T-057, T-070, T-074, T-124, T-141, T-158, T-162, T-165
 #[test]
 fn installs_from_the_envelope_with_both_suites() {
     for algorithm in Algorithm::TEEP {
@@ -165,7 +165,10 @@ fn a_request_takes_an_unrequest_back() {
     let mut world = installed();
     let (agent, tee) = world.device(0).unwrap();
     agent.unrequest_ta(&id("ta"), tee).unwrap().unwrap();
-    assert_eq!(agent.request_ta(&id("ta"), None, tee).unwrap(), None);
+    assert_eq!(
+        agent.request_ta(&Request::new(id("ta")), tee).unwrap(),
+        None
+    );
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
 }
@@ -197,7 +200,7 @@ fn what_is_not_published_yet_stays_requested() {
 fn a_normal_world_cannot_request_without_end() {
     let mut world = installed();
     let (agent, tee) = world.device(0).unwrap();
-    let mut request = |n: u32| agent.request_ta(&id(&format!("ta {n}")), None, tee);
+    let mut request = |n: u32| agent.request_ta(&Request::new(id(&format!("ta {n}"))), tee);
     for n in 0..32 {
         assert!(request(n).unwrap().is_some());
     }
@@ -463,4 +466,53 @@ fn a_policy_check_names_each_tam_once() {
     );
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+}
+
+/// Two TAMs offer the same component, one of them an older version.
+///
+/// Proves: A-13, T-001
+#[test]
+fn of_two_tams_the_one_that_is_behind_does_not_try_for_ever() {
+    let mut world = World::new(1);
+    let (ahead, behind) = (world.add_tam(), world.add_tam());
+    world.add_signer();
+    world.add_device(ESP256);
+    world.publish(ahead, 0, &TrustedComponent::new("ta", 2, b"version 2"));
+    world.publish(behind, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.request(0, &id("ta")).unwrap();
+    let tries = |world: &World| {
+        let is_try = |decision: &&Decision| matches!(decision, Decision::Update(..));
+        world.tams[behind].decisions.iter().filter(is_try).count()
+    };
+    for _ in 0..5 {
+        world.poll(0).unwrap();
+        world.now += 3600;
+    }
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 2"[..]));
+    assert_eq!(
+        tries(&world),
+        1,
+        "the device refuses it as such: once a day"
+    );
+    assert!(world.tam_agrees(ahead, 0) && world.tam_agrees(behind, 0));
+    world.publish(behind, 0, &TrustedComponent::new("ta", 3, b"version 3"));
+    world.poll(0).unwrap();
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 3"[..]));
+}
+
+/// Proves: T-191, T-198
+#[test]
+fn a_device_has_a_share_of_challenges() {
+    let mut world = World::with_one_device(1, ESP256);
+    world.tams[0].tam.policy.challenges_per_device = 3;
+    for _ in 0..4 {
+        world.poll(0).unwrap();
+    }
+    assert_eq!(world.tams[0].dropped, [teep_tam::Dropped::TooMany(3)]);
+    // Once the challenges have expired there is room again.
+    world.now += 24 * 3600;
+    world.poll(0).unwrap();
+    world.poll(0).unwrap();
+    assert_eq!(world.tams[0].dropped.len(), 1);
 }

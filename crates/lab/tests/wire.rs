@@ -196,6 +196,8 @@ fn an_agent_answers_with_the_error_and_nothing_changes() {
     let before = world.devices[0].tee.storage().clone();
     let writes = world.devices[0].tee.writes;
     for (name, bytes, code) in defects(&update, &mut world.random, &sign) {
+        // Its patience with strangers is new after a start.
+        world.restart(0).unwrap();
         let answer = read(&world.hand_in(0, &bytes).unwrap());
         let Some(Message::Error(error)) = answer else {
             panic!("{name}: {answer:?}")

@@ -14,7 +14,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use teep_broker::Broker;
+use teep_broker::{Binaries, Broker, Contact};
 use teep_server::{ClientCertificates, Config, Limits, Tls};
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -276,8 +276,12 @@ fn with_a_broker(target: &Target, until: Instant) -> std::io::Result<u32> {
     while Instant::now() < until {
         let mut agent =
             |_: teep_broker::Input<'_>| Ok::<_, std::fmt::Error>(teep_broker::Step::Idle);
+        let contact = Contact {
+            tam_uri: uri.clone(),
+            message: None,
+        };
         broker
-            .exchange(&uri, &mut agent, &mut |_| {})
+            .exchange(&contact, &Binaries::new(), &mut agent, &mut |_| {})
             .map_err(Error::other)?;
         requests += 1;
     }

@@ -117,7 +117,7 @@ fn freshness(
             if result.expires_at.is_some() && result.is_recent(now, maximum_age_seconds) {
                 return Ok(None);
             }
-            if !result.nonce().is_some_and(|nonce| challenge(nonce).is_ok()) {
+            if result.nonce().is_none_or(|nonce| challenge(nonce).is_err()) {
                 return Err(alloc::format!(
                     "the Attestation Result must be at most {maximum_age_seconds} s old and say when it \
                      expires"

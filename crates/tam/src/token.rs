@@ -256,4 +256,28 @@ mod tests {
             Err(TokenError::NotOurs)
         );
     }
+
+    /// Proves: T-127, T-185, T-193
+    #[test]
+    fn a_short_challenge_is_as_good_as_a_long_one() {
+        let short = minter().challenge(ChallengeForm::Short, 1000, &mut Counter::default());
+        let short = short.as_bytes();
+        assert_eq!(short.len(), 32);
+        assert!(minter().check_challenge(short, 1000).is_ok());
+        let end = minter().check_challenge(short, 1000).unwrap();
+        let long = minter().challenge(ChallengeForm::Long, 1000, &mut Counter::default());
+        assert_eq!(minter().check_challenge(long.as_bytes(), 1000), Ok(end));
+        let patient = Minter::new(MacKey::new([1; 32]), 5000);
+        assert!(patient.check_challenge(short, 4000).is_ok());
+        assert!(minter().check_challenge(short, 4000).is_err());
+        let token = Token::new(short).unwrap();
+        let refused = minter().check_update_token(&token, 1000);
+        assert_eq!(refused, Err(TokenError::NotOurs), "for nothing else");
+        for at in 0..short.len() {
+            let mut changed = short.to_vec();
+            changed[at] ^= 1;
+            let refused = minter().check_challenge(&changed, 1000);
+            assert_eq!(refused, Err(TokenError::NotOurs), "{at}");
+        }
+    }
 }

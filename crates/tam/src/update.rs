@@ -114,3 +114,6 @@ pub(crate) fn without_images(envelope: Vec<u8>) -> Vec<u8> {
 fn english() -> LanguageTag {
     LanguageTag::new("en").expect("2 bytes are within 1 to 35")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The Broker against a TAM that says what the test tells it to, over real HTTP on loopback.
 
+mod tees;
 mod tls;
 mod wire;
 
@@ -7,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use crate::{Broker, BrokerError, Input, Step, Traffic};
+use crate::{Binaries, Broker, BrokerError, Contact, Input, Step, Traffic};
 
 /// A server that answers one connection after another from a script and keeps the requests.
 struct Script {
@@ -64,11 +65,25 @@ fn exchange(
     uri: &str,
     agent: &mut dyn FnMut(Input<'_>) -> Result<Step, std::fmt::Error>,
 ) -> Result<(), BrokerError<std::fmt::Error>> {
-    Broker::new().exchange(uri, agent, &mut |_| {})
+    Broker::new().exchange(&contact(uri), &Binaries::new(), agent, &mut |_| {})
+}
+
+fn contact(tam_uri: &str) -> Contact {
+    Contact {
+        tam_uri: tam_uri.into(),
+        message: None,
+    }
 }
 
 fn idle(_: Input<'_>) -> Result<Step, std::fmt::Error> {
     Ok(Step::Idle)
+}
+
+fn fetch(uri: &str) -> Step {
+    Step::Fetch {
+        uri: uri.into(),
+        component: Default::default(),
+    }
 }
 
 const EMPTY: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
@@ -218,9 +233,7 @@ fn a_payload_is_fetched_relative_to_the_tam_and_fed_to_its_end() {
     ]);
     let mut payload = Vec::new();
     exchange(&tam.uri, &mut |input| match input {
-        Input::Message(_) => Ok(Step::Fetch {
-            uri: "/payloads/1".into(),
-        }),
+        Input::Message(_) => Ok(fetch("/payloads/1")),
         Input::Payload(bytes) => {
             payload.extend_from_slice(bytes);
             Ok(Step::MorePayload)
@@ -246,9 +259,10 @@ fn a_payload_that_cannot_be_had_is_told_to_the_agent() {
         let mut failed = 0;
         Broker::new()
             .exchange(
-                &tam.uri,
+                &contact(&tam.uri),
+                &Binaries::new(),
                 &mut |input| match input {
-                    Input::Message(_) => Ok::<_, std::fmt::Error>(Step::Fetch { uri: uri.into() }),
+                    Input::Message(_) => Ok::<_, std::fmt::Error>(fetch(uri)),
                     Input::PayloadFailed => {
                         failed += 1;
                         Ok(Step::Send(b"failed".to_vec()))
@@ -264,4 +278,51 @@ fn a_payload_that_cannot_be_had_is_told_to_the_agent() {
             .unwrap();
         assert_eq!((failed, reasons.len()), (1, 1), "{reasons:?}");
     }
+}
+
+/// A fragment names what an envelope holds: to fetch it would tell somebody what is installed here.
+///
+/// Proves: S-114
+#[test]
+fn what_an_application_brought_is_taken_and_a_fragment_never_fetched() {
+    let folder = std::env::temp_dir().join(format!("teep-broker-{}", std::process::id()));
+    std::fs::write(&folder, b"binary").unwrap();
+    let id: suit::ComponentIdentifier = "ta".parse().unwrap();
+    for (binaries, expected) in [
+        (
+            Binaries::from([(id.clone(), folder.clone())]),
+            &b"binary"[..],
+        ),
+        (
+            Binaries::from([(id.clone(), folder.join("missing"))]),
+            b"failed",
+        ),
+        (Binaries::new(), b"failed"),
+    ] {
+        let tam = Script::start(&[MESSAGE, EMPTY]);
+        let mut payload = Vec::new();
+        let agent = &mut |input: Input<'_>| match input {
+            Input::Message(_) => Ok::<_, std::fmt::Error>(Step::Fetch {
+                uri: "#ta".into(),
+                component: id.clone(),
+            }),
+            Input::Payload(bytes) => {
+                payload.extend_from_slice(bytes);
+                Ok(Step::MorePayload)
+            }
+            Input::PayloadEnd => Ok(Step::Send(b"done".to_vec())),
+            Input::PayloadFailed => {
+                payload = b"failed".to_vec();
+                Ok(Step::Send(b"failed".to_vec()))
+            }
+            Input::AttestationResult(_) | Input::AppraisalFailed => panic!("nothing is appraised"),
+        };
+        let contact = contact(&tam.uri);
+        Broker::new()
+            .exchange(&contact, &binaries, agent, &mut |_| {})
+            .unwrap();
+        assert_eq!(payload, expected);
+        assert_eq!(tam.requests().len(), 2, "two POSTs, and nothing fetched");
+    }
+    std::fs::remove_file(folder).unwrap();
 }

@@ -14,8 +14,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use super::{EMPTY, idle};
-use crate::{Broker, BrokerError, Tls, TlsError};
+use super::{EMPTY, contact, idle};
+use crate::{Binaries, Broker, BrokerError, Tls, TlsError};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -79,7 +79,7 @@ fn serve(
 }
 
 fn exchange(uri: &str, tls: Tls) -> Result<(), BrokerError<std::fmt::Error>> {
-    Broker::with(tls, None).exchange(uri, &mut idle, &mut |_| {})
+    Broker::with(tls, None).exchange(&contact(uri), &Binaries::new(), &mut idle, &mut |_| {})
 }
 
 fn trusting(authority: &Authority) -> Tls {

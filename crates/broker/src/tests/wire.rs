@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{EMPTY, MESSAGE, Script, exchange, idle, read_request};
-use crate::{Broker, BrokerError, HttpTrace, Input, Step, Tls};
+use super::{EMPTY, MESSAGE, Script, contact, exchange, idle, read_request};
+use crate::{Binaries, Broker, BrokerError, HttpTrace, Input, Step, Tls};
 
 /// (4) A 204 has no Content-Length and ends the exchange at once, even if the server keeps the connection.
 ///
@@ -43,7 +43,10 @@ fn other_empty_answers_end_the_exchange_too() {
     ]);
     let broker = Broker::new();
     for _ in 0..6 {
-        broker.exchange(&tam.uri, &mut idle, &mut |_| {}).unwrap();
+        let contact = contact(&tam.uri);
+        broker
+            .exchange(&contact, &Binaries::new(), &mut idle, &mut |_| {})
+            .unwrap();
     }
     assert_eq!(tam.requests().len(), 6);
 }
@@ -192,7 +195,8 @@ fn a_trace_tells_what_was_sent_and_received() {
     let uri = tam.uri.replace("http://", "http://user:secret@");
     Broker::with(Tls::default(), Some(trace))
         .exchange(
-            &uri,
+            &contact(&uri),
+            &Binaries::new(),
             &mut |_| Ok::<_, std::fmt::Error>(Step::Send(b"a".to_vec())),
             &mut |_| {},
         )

@@ -299,12 +299,12 @@ impl Scene {
 
     pub(super) fn request(&mut self) -> Result<(), Failure> {
         let id = COMPONENT.parse().map_err(Failure::own)?;
-        self.watched(|device, watch| device.request(&id, None, watch).map(drop))
+        self.watched(|device, watch| device.request(&id, watch))
     }
 
     pub(super) fn unrequest(&mut self) -> Result<(), Failure> {
         let id = COMPONENT.parse().map_err(Failure::own)?;
-        self.watched(|device, watch| device.unrequest(&id, watch).map(drop))
+        self.watched(|device, watch| device.unrequest(&id, watch))
     }
 
     pub(super) fn poll(&mut self) -> Result<(), Failure> {

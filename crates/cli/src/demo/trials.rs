@@ -62,9 +62,7 @@ pub(super) fn false_evidence(scene: &mut Scene) -> Result<(), Failure> {
     );
     let mut impostor = scene.create_device("impostor", Algorithm::Ed25519)?;
     let id = COMPONENT.parse().map_err(Failure::own)?;
-    scene.watch_exchange(&mut impostor, |device, watch| {
-        device.request(&id, None, watch).map(drop)
-    })?;
+    scene.watch_exchange(&mut impostor, |device, watch| device.request(&id, watch))?;
     scene.check_refused("ATTESTATION_REQUIRED");
     scene.check("it got nothing", impostor.installed().is_empty());
     Ok(())
@@ -77,13 +75,12 @@ pub(super) fn untrusted_tam(scene: &mut Scene) -> Result<(), Failure> {
         "A TAM that the device does not trust tries to manage it",
     );
     let rogue = scene.start_rogue_tam()?;
-    let id = COMPONENT.parse().map_err(Failure::own)?;
     let mut device = scene
         .device
         .take()
         .ok_or_else(|| Failure::own("no device"))?;
     let result = scene.watch_exchange(&mut device, |device, watch| {
-        device.request(&id, Some(&rogue.uri()), watch).map(drop)
+        device.exchange(&rogue.uri(), watch)
     });
     scene.device = Some(device);
     result?;
@@ -92,8 +89,6 @@ pub(super) fn untrusted_tam(scene: &mut Scene) -> Result<(), Failure> {
         "the device told it nothing about itself",
         !scene.told_about_itself,
     );
-    // The application gives up; else the next policy check would ask the right TAM for it.
-    scene.unrequest()?;
     scene.check("nothing is installed", scene.installed_version().is_none());
     Ok(())
 }

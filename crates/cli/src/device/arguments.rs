@@ -1,6 +1,5 @@
 //! The command line of `teep device`.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,9 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_agent::Step;
-use teep_broker::{Broker, Traffic};
 
-use super::{Device, DeviceError, Watch, anchors, decoded, init};
+use super::{Device, DeviceError, Watch, anchors, decoded, init, lifecycle};
 use crate::exit::Failure;
 use crate::http::Http;
 use crate::output;
@@ -26,9 +24,10 @@ Examples:
   teep device run TEEP-Device/counter/ta 1 5
   teep device poll --every 60")]
 pub(crate) struct Arguments {
-    /// The device's folder
+    /// The folder of the device's TEE; of a device with several TEEs, one for each: `request` chooses among
+    /// them in this order, `unrequest` and `poll` go to all
     #[arg(long, env = "TEEP_DEVICE", default_value = "device", global = true)]
-    folder: PathBuf,
+    folder: Vec<PathBuf>,
     /// Print as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -51,9 +50,9 @@ enum Command {
     /// Make a store of trust anchors, to be installed on devices in the field
     Anchors(anchors::Anchors),
     /// An application needs a component: ask the TAM for it (RequestTA)
-    Request(Request),
+    Request(lifecycle::Ask),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
-    Unrequest(Component),
+    Unrequest(lifecycle::GiveUp),
     /// Ask each TAM whether there is anything new (RequestPolicyCheck)
     Poll(Poll),
     /// List what is installed
@@ -62,23 +61,6 @@ enum Command {
     Run(Run),
     /// Hand a recorded TEEP message to the Agent, as a hostile Broker could, and show its answer
     Deliver(Deliver),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  teep device request TEEP-Device/counter/ta")]
-struct Request {
-    /// The component's name, segments joined by /
-    component: ComponentIdentifier,
-    /// Ask this TAM instead of the device's own
-    #[arg(long, value_name = "URI")]
-    tam: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  teep device unrequest TEEP-Device/counter/ta")]
-struct Component {
-    /// The component's name, segments joined by /
-    component: ComponentIdentifier,
 }
 
 #[derive(Debug, Args)]
@@ -128,56 +110,33 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let mut watch = Watch::new(verbose, record);
     match command {
-        Command::Init(init) => init::create(&folder, &init, json),
+        Command::Init(init) => init::create(single(&folder)?, &init, json),
         Command::Anchors(anchors) => anchors::run(&anchors, json),
-        Command::Request(Request { component, tam }) => {
-            let mut device = Device::open(&folder)?.with_broker(http.broker()?);
-            let mut note = |traffic: Traffic<'_>| watch.note(traffic);
-            let asked = device.request(&component, tam.as_deref(), &mut note)?;
-            match (device.provides(&component), asked) {
-                (true, true) => say(&component, "installed", json),
-                (true, false) => say(&component, "installed before", json),
-                (false, _) => {
-                    let reason =
-                        watch.reason("the TAM sent nothing: it may not be published there");
-                    Err(Failure::refused(format!(
-                        "{component} was not installed: {reason}"
-                    )))
-                }
-            }
+        Command::Request(ask) => lifecycle::request(&folder, http.broker()?, ask, &mut watch, json),
+        Command::Unrequest(give_up) => {
+            lifecycle::unrequest(&folder, http.broker()?, &give_up, &mut watch, json)
         }
-        Command::Unrequest(Component { component }) => {
-            let mut device = Device::open(&folder)?.with_broker(http.broker()?);
-            let asked = device.unrequest(&component, &mut |traffic| watch.note(traffic))?;
-            match (device.provides(&component), asked) {
-                (false, true) => say(&component, "removed", json),
-                (false, false) => say(&component, "not installed", json),
-                (true, _) => {
-                    let reason =
-                        watch.reason("another component needs it, or the TAM sent nothing");
-                    Err(Failure::refused(format!(
-                        "{component} is still installed: {reason}"
-                    )))
-                }
-            }
+        Command::Poll(Poll { every: None }) => {
+            lifecycle::poll(&folder, http.broker()?, &mut watch, json)
         }
-        Command::Poll(Poll { every: None }) => poll(&folder, &http.broker()?, &mut watch, json),
         Command::Poll(Poll {
             every: Some(seconds),
         }) => loop {
             // A TAM that is away now may be back next time; the device is free for others in between.
-            if let Err(failure) = poll(&folder, &http.broker()?, &mut watch, json) {
+            if let Err(failure) = lifecycle::poll(&folder, http.broker()?, &mut watch, json) {
                 output::note(&format!("policy check: {failure}"));
             }
             std::thread::sleep(Duration::from_secs(seconds));
         },
-        Command::List => list(&Device::open(&folder)?, json),
-        Command::Run(run) => call(&mut Device::open(&folder)?, &run),
+        Command::List => list(&Device::open(single(&folder)?)?, json),
+        Command::Run(run) => call(&folder, &run),
         Command::Deliver(Deliver { file }) => {
             let message = output::read(&file, 1 << 20)?;
-            match Device::open(&folder)?.deliver(&message)? {
+            match Device::open(single(&folder)?)?.deliver(&message)? {
                 Step::Send(answer) => output::print(&decoded(&answer)),
-                Step::Fetch { uri } => output::print(&format!("the Agent wants to fetch {uri}")),
+                Step::Fetch { uri, .. } => {
+                    output::print(&format!("the Agent wants to fetch {uri}"))
+                }
                 Step::Appraise { format, .. } => output::print(&format!(
                     "the Agent wants Evidence of type {format} appraised"
                 )),
@@ -185,56 +144,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     }
-}
-
-/// What became of a component, for a person or a program.
-fn say(component: &ComponentIdentifier, outcome: &str, json: bool) -> Result<(), Failure> {
-    if json {
-        let id = component.to_string();
-        return output::print_json(&json!({ "component_id": id, "outcome": outcome }));
-    }
-    output::print(&format!("{component}: {outcome}"))
-}
-
-/// One policy check, and what it changed.
-fn poll(folder: &Path, broker: &Broker, watch: &mut Watch, json: bool) -> Result<(), Failure> {
-    let mut device = Device::open(folder)?.with_broker(broker.clone());
-    let before = images(&device);
-    device.poll(&mut |traffic| watch.note(traffic))?;
-    let after = images(&device);
-    for (component, digest) in &after {
-        match before.get(component) {
-            None => say(component, "installed", json)?,
-            Some(old) if old != digest => say(component, "updated", json)?,
-            Some(_) => {}
-        }
-    }
-    for component in before
-        .keys()
-        .filter(|component| !after.contains_key(*component))
-    {
-        say(component, "removed", json)?;
-    }
-    match watch.take_refusal() {
-        Some(refusal) => Err(Failure::refused(refusal)),
-        None => {
-            if before == after {
-                output::note("nothing new");
-            }
-            Ok(())
-        }
-    }
-}
-
-/// The digest of each installed image.
-fn images(device: &Device) -> BTreeMap<ComponentIdentifier, [u8; 32]> {
-    let components = device
-        .installed()
-        .iter()
-        .flat_map(|manifest| &manifest.components);
-    components
-        .map(|component| (component.component_id.clone(), component.digest))
-        .collect()
 }
 
 fn list(device: &Device, json: bool) -> Result<(), Failure> {
@@ -281,7 +190,19 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
     output::print(&output::table(&rows))
 }
 
-fn call(device: &mut Device, run: &Run) -> Result<(), Failure> {
+/// The folder of the one TEE that the command is about.
+fn single(folders: &[PathBuf]) -> Result<&Path, Failure> {
+    match folders {
+        [folder] => Ok(folder),
+        _ => Err(Failure::usage("this command takes one --folder")),
+    }
+}
+
+/// Calls an application, in the first TEE that has it.
+fn call(folders: &[PathBuf], run: &Run) -> Result<(), Failure> {
+    let mut tees = lifecycle::open(folders)?;
+    let has = tees.iter().position(|tee| tee.agent.has(&run.component));
+    let device = &mut tees[has.unwrap_or_default()].agent;
     if !run.hex {
         let answer = device.call(&run.component, run.command, run.input.as_bytes())?;
         output::print_bytes(&answer)?;
@@ -305,6 +226,7 @@ impl From<DeviceError> for Failure {
             DeviceError::Broker(BrokerError::Unreachable { .. }) => Self::unreachable(error),
             DeviceError::Broker(BrokerError::BadUri { .. })
             | DeviceError::Tee(TeeError::Missing(_) | TeeError::Exists(_))
+            | DeviceError::Broker(BrokerError::NoSuchTee { .. })
             | DeviceError::NotInstalled(_)
             | DeviceError::Agent(teep_agent::AgentError::NoTam) => Self::usage(error),
             DeviceError::Broker(_) | DeviceError::Call(..) | DeviceError::NotRunnable(..) => {

@@ -8,6 +8,7 @@ use teep_agent::{Provisioning, TrustedTam};
 use teep_cose::Algorithm;
 use uuid::Uuid;
 
+use super::lifecycle::PROPERTIES;
 use super::trust::{Signers, Tams, Verifiers};
 use super::{Device, Setup, VERIFIER_URI};
 use crate::exit::Failure;
@@ -36,6 +37,9 @@ pub(super) struct Init {
     /// The vendor's domain, from which the SUIT vendor identifier is made
     #[arg(long, default_value = "teep.example")]
     vendor: String,
+    /// What the TEE can do, in words that applications may require (`teep device request --requires`)
+    #[arg(long, value_name = "PROPERTY")]
+    property: Vec<String>,
     /// The device class, from which the SUIT class identifier is made
     #[arg(long, default_value = "software-tee")]
     class: String,
@@ -77,6 +81,10 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         ));
     }
     let device = Device::create(folder, setup)?;
+    if !init.property.is_empty() {
+        let properties = init.property.join("\n");
+        output::create(&folder.join(PROPERTIES), properties.as_bytes(), false)?;
+    }
     if let Some(uri) = &init.verifier_uri {
         output::create(&folder.join(VERIFIER_URI), uri.as_bytes(), false)?;
     }

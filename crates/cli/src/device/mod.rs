@@ -5,16 +5,18 @@
 mod anchors;
 mod arguments;
 mod init;
+mod lifecycle;
 mod trust;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use suit::ComponentIdentifier;
 use tee_wasm::{DeviceIdentity, SoftwareTee, TeeError, TrustedApplication};
 use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
-use teep_broker::{Broker, BrokerError, Traffic};
+use teep_broker::{Binaries, Broker, BrokerError, Contact, Request, Tee, TeepAgent, Traffic, Wish};
 use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
 use teep_verifier::Endorsement;
@@ -27,7 +29,6 @@ pub(crate) use watch::{Watch, decoded, message, refusal};
 pub(crate) struct Device {
     tee: SoftwareTee,
     agent: Agent,
-    broker: Broker,
     /// Where its Broker has the Evidence of TAMs appraised.
     verifier_uri: Option<String>,
 }
@@ -103,16 +104,10 @@ impl Device {
         let mut device = Self {
             tee,
             agent,
-            broker: Broker::new(),
             verifier_uri: verifier_uri(&folder.join(VERIFIER_URI))?,
         };
         device.forget_removed()?;
         Ok(device)
-    }
-
-    /// The same with another Broker beside its TEE.
-    pub(crate) fn with_broker(self, broker: Broker) -> Self {
-        Self { broker, ..self }
     }
 
     /// What a Verifier must know of this device.
@@ -150,8 +145,13 @@ impl Device {
     }
 
     /// Whether the component is installed.
-    pub(crate) fn provides(&self, id: &ComponentIdentifier) -> bool {
+    pub(crate) fn has(&self, id: &ComponentIdentifier) -> bool {
         self.agent.component(id).is_some()
+    }
+
+    /// The installed manifest that brought the component.
+    pub(crate) fn provider_of(&self, id: &ComponentIdentifier) -> Option<&InstalledManifest> {
+        self.agent.provider(id)
     }
 
     /// What the Agent was provisioned with.
@@ -159,39 +159,68 @@ impl Device {
         self.agent.provisioning()
     }
 
-    /// `RequestTA`, and the exchange that it leads to. False if the component was there already.
+    /// `RequestTA`, and the exchanges that it leads to.
     pub(crate) fn request(
         &mut self,
         component: &ComponentIdentifier,
-        tam_uri: Option<&str>,
         watch: &mut dyn FnMut(Traffic<'_>),
-    ) -> Result<bool, DeviceError> {
-        match self.agent.request_ta(component, tam_uri, &mut self.tee)? {
-            Some(uri) => self.exchange(&uri, watch).map(|()| true),
-            None => Ok(false),
-        }
+    ) -> Result<(), DeviceError> {
+        let wish = Wish::new(Request::new(component.clone()));
+        let handled =
+            appraising(Broker::new(), [&*self]).request_ta(&mut [self.alone()], &wish, watch);
+        self.forget_removed()?;
+        handled?;
+        Ok(())
     }
 
-    /// `UnrequestTA`, and the exchange that it leads to. False if the component was not there.
+    /// `UnrequestTA`, and the exchange that it leads to.
     pub(crate) fn unrequest(
         &mut self,
         component: &ComponentIdentifier,
         watch: &mut dyn FnMut(Traffic<'_>),
-    ) -> Result<bool, DeviceError> {
-        match self.agent.unrequest_ta(component, &mut self.tee)? {
-            Some(uri) => self.exchange(&uri, watch).map(|()| true),
-            None => Ok(false),
-        }
+    ) -> Result<(), DeviceError> {
+        let handled =
+            appraising(Broker::new(), [&*self]).unrequest_ta(&mut [self.alone()], component, watch);
+        self.forget_removed()?;
+        handled?;
+        Ok(())
     }
 
-    /// A policy check: an exchange with each TAM of the device (H-16). One that
-    /// fails does not keep the others from their turn; the first failure is returned.
+    /// A policy check with each TAM of the device.
     pub(crate) fn poll(&mut self, watch: &mut dyn FnMut(Traffic<'_>)) -> Result<(), DeviceError> {
-        let mut result = Ok(());
-        while let Some(uri) = self.agent.request_policy_check() {
-            result = result.and(self.exchange(&uri, watch));
+        let checked =
+            appraising(Broker::new(), [&*self]).request_policy_check(&mut [self.alone()], watch);
+        self.forget_removed()?;
+        Ok(checked?)
+    }
+
+    /// An exchange with whoever answers at this address, as an application could bring it about.
+    pub(crate) fn exchange(
+        &mut self,
+        tam_uri: &str,
+        watch: &mut dyn FnMut(Traffic<'_>),
+    ) -> Result<(), DeviceError> {
+        let contact = Contact {
+            tam_uri: tam_uri.into(),
+            message: None,
+        };
+        let broker = appraising(Broker::new(), [&*self]);
+        let handle = &mut |input: Input<'_>| self.handle(input);
+        let exchanged = broker.exchange(&contact, &Binaries::new(), handle, watch);
+        if exchanged.is_err() {
+            self.process_error(tam_uri);
         }
-        result
+        self.forget_removed()?;
+        Ok(exchanged?)
+    }
+
+    /// The only TEE of its Broker.
+    fn alone(&mut self) -> Tee<&mut Self> {
+        Tee {
+            name: String::new(),
+            properties: BTreeSet::new(),
+            agent: self,
+        }
     }
 
     /// Hands bytes to the Agent as if a TAM had sent them, as a hostile Broker could; returns its answer.
@@ -226,32 +255,6 @@ impl Device {
             .map_err(|error| DeviceError::Call(id.clone(), error))
     }
 
-    /// The gate between the Broker and the TEE: the Agent is a function from what the Broker has to what
-    /// it must do next, over the ports of [`SoftwareTee`].
-    fn exchange(
-        &mut self,
-        uri: &str,
-        watch: &mut dyn FnMut(Traffic<'_>),
-    ) -> Result<(), DeviceError> {
-        let Self {
-            tee,
-            agent,
-            broker,
-            verifier_uri,
-        } = self;
-        let broker = match verifier_uri {
-            Some(uri) => broker.clone().with_verifier(uri),
-            None => broker.clone(),
-        };
-        let result = broker.exchange(uri, &mut |input| agent.handle(input, tee), watch);
-        if result.is_err() {
-            // H-18, H-19 (5.6) the Agent is told, and gives up what was under way.
-            agent.process_error(tee);
-        }
-        self.forget_removed()?;
-        Ok(result?)
-    }
-
     /// Deletes what removed Trusted Applications had stored: their successors must not find it.
     fn forget_removed(&mut self) -> Result<(), DeviceError> {
         let manifests = self.agent.installed().iter();
@@ -263,6 +266,47 @@ impl Device {
             .collect();
         let identities: Vec<&[u8]> = identities.iter().map(Vec::as_slice).collect();
         Ok(self.tee.retain_ta_storage(&identities)?)
+    }
+}
+
+/// A Broker that has TAMs appraised by the Verifier that the first of these devices names.
+fn appraising<'a>(broker: Broker, devices: impl IntoIterator<Item = &'a Device>) -> Broker {
+    let mut devices = devices.into_iter();
+    match devices.find_map(|device| device.verifier_uri.as_deref()) {
+        Some(uri) => broker.with_verifier(uri),
+        None => broker,
+    }
+}
+
+/// The gate between the Broker and the TEE.
+impl TeepAgent for Device {
+    type Error = AgentError;
+
+    fn request_ta(&mut self, request: &Request) -> Result<Option<Contact>, AgentError> {
+        self.agent.request_ta(request, &mut self.tee)
+    }
+
+    fn unrequest_ta(
+        &mut self,
+        component: &ComponentIdentifier,
+    ) -> Result<Option<Contact>, AgentError> {
+        self.agent.unrequest_ta(component, &mut self.tee)
+    }
+
+    fn request_policy_check(&mut self) -> Option<Contact> {
+        self.agent.request_policy_check()
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Result<Step, AgentError> {
+        self.agent.handle(input, &mut self.tee)
+    }
+
+    fn process_error(&mut self, tam_uri: &str) {
+        self.agent.process_error(tam_uri, &mut self.tee);
+    }
+
+    fn provides(&self, component: &ComponentIdentifier) -> bool {
+        self.has(component)
     }
 }
 

@@ -102,18 +102,21 @@ impl Watch {
 
 /// What a message refuses, if it does: code and text of an Error, or of an Update with an error.
 pub(crate) fn refusal(signed: &[u8]) -> Option<String> {
-    let (code, text) = match message(signed)? {
-        Message::Error(error) => (error.err_code, error.err_msg),
+    let (code, text, language) = match message(signed)? {
+        Message::Error(error) => (error.err_code, error.err_msg, error.err_lang),
         Message::Update(Update {
             err_code: Some(code),
             err_msg,
+            err_lang,
             ..
-        }) => (code, err_msg),
+        }) => (code, err_msg, err_lang),
         _ => return None,
     };
-    Some(match text {
-        Some(text) => format!("{code}: {text}"),
-        None => code.to_string(),
+    // T-065 (4.4) which language it is, for whoever needs a translation; T-067 any tag will do.
+    Some(match (text, language) {
+        (Some(text), Some(language)) => format!("{code}: {text} (language: {})", language.as_str()),
+        (Some(text), None) => format!("{code}: {text}"),
+        (None, _) => code.to_string(),
     })
 }
 

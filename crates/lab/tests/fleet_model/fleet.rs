@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eat::Evidence;
 use suit::{ComponentIdentifier, Envelope, Limits};
-use teep::{Generation, Message, Success};
+use teep::{Generation, Message, Success, Token};
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor;
 use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, Thumbprint};
@@ -35,7 +35,8 @@ pub(crate) struct Fleet {
     honoured: BTreeSet<(Thumbprint, Vec<u8>)>,
     /// How many of the recorded messages were looked at.
     looked_at: usize,
-    /// The manifests that the trusted TAM has sent.
+    /// The tokens of the Updates that the trusted TAM has sent, and their manifests.
+    tokens: Vec<Token>,
     sent: BTreeSet<(ComponentIdentifier, u64)>,
     /// All that was ever installed on each device.
     history: [Vec<Installed>; DEVICES],
@@ -70,6 +71,7 @@ impl Fleet {
             needed: BTreeMap::new(),
             honoured: BTreeSet::new(),
             looked_at: 0,
+            tokens: Vec::new(),
             sent: BTreeSet::new(),
             history: Default::default(),
             highest: BTreeMap::new(),
@@ -152,17 +154,14 @@ impl Fleet {
                 }
             }
             Operation::Confirm { n, by } => {
-                let recorded = pick(&self.world.network.recorded, n);
-                if let Some(Message::Update(update)) = recorded.and_then(|r| r.message()) {
+                let lately = self.tokens.len().saturating_sub(5);
+                if let Some(token) = pick(&self.tokens[lately..], n).cloned() {
                     let success = Success {
-                        token: update.token,
+                        token: Some(token),
                         ..Success::default()
                     };
-                    let bytes = self.sign(
-                        &Message::Success(success).encode(&Generation::DRAFT_26),
-                        by,
-                        n,
-                    );
+                    let success = Message::Success(success).encode(&Generation::DRAFT_26);
+                    let bytes = self.sign(&success, by, n);
                     self.bring(bytes, DEVICES + TAM);
                 }
             }
@@ -294,7 +293,7 @@ impl Fleet {
             _ => return,
         };
         if let Ok((agent, tee)) = self.world.device(device) {
-            agent.process_error(tee);
+            agent.process_error(&World::tam_uri(TAM), tee);
         }
     }
 
@@ -348,6 +347,7 @@ impl Fleet {
             if recorded.from != Node::Tam(TAM) {
                 continue;
             }
+            self.tokens.extend(update.token);
             for bytes in &update.manifest_list {
                 let envelope = Envelope::decode(bytes, &Limits::DEFAULT).unwrap();
                 let manifest = envelope.unverified_manifest().unwrap();

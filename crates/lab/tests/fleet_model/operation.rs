@@ -67,7 +67,7 @@ pub(crate) enum Operation {
         by: Impostor,
         receiver: usize,
     },
-    /// The answer to an Update of the past, by somebody who was not asked.
+    /// The answer to one of the last Updates, by somebody who was not asked.
     Confirm {
         n: usize,
         by: Impostor,

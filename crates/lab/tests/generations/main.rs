@@ -6,6 +6,7 @@ mod agent;
 mod tam;
 
 use teep::{Generation, Message, recognise_generation};
+use teep_agent::Request;
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, SignedMessage};
@@ -79,7 +80,7 @@ fn one_tam_serves_agents_of_all_four_at_the_same_time() {
     }
     for device in 0..4 {
         let (agent, tee) = world.device(device).unwrap();
-        agent.request_ta(&id("ta"), None, tee).unwrap();
+        agent.request_ta(&Request::new(id("ta")), tee).unwrap();
     }
     let mut messages = vec![Vec::new(); 4];
     for _ in ["QueryRequest", "Update"] {
@@ -107,7 +108,7 @@ fn a_tam_recognises_each_by_its_first_message() {
         for path in Generation::ALL {
             let mut world = world_of(generation);
             let (agent, tee) = world.device(0).unwrap();
-            agent.request_ta(&id("ta"), None, tee).unwrap();
+            agent.request_ta(&Request::new(id("ta")), tee).unwrap();
             let request = world.post(0, &[]);
             let response = world.hand_in(0, &request).unwrap();
             world.tams[0].generation = path;
@@ -141,7 +142,11 @@ fn one_agent_works_with_tams_of_all_four() {
             let component = id(generation.name);
             let uri = World::tam_uri(tam);
             let (agent, tee) = world.device(device).unwrap();
-            agent.request_ta(&component, Some(&uri), tee).unwrap();
+            let request = Request {
+                tam_uris: vec![uri.clone()],
+                ..Request::new(component.clone())
+            };
+            agent.request_ta(&request, tee).unwrap();
             // A TAM of older drafts asks by ES256. To be asked again, an Agent with the other suite has to be
             // known, since nothing in its Error says who it is.
             let key = world.devices[device].tee.public_key();
@@ -159,7 +164,7 @@ fn one_agent_works_with_tams_of_all_four() {
 fn generations_are_never_mixed_within_an_exchange() {
     let mut world = world_of(DRAFTS_16_TO_20);
     let (agent, tee) = world.device(0).unwrap();
-    agent.request_ta(&id("ta"), None, tee).unwrap();
+    agent.request_ta(&Request::new(id("ta")), tee).unwrap();
     let request = world.post(0, &[]);
     let response = world.hand_in(0, &request).unwrap();
     let update = world.post(0, &response);
@@ -193,7 +198,7 @@ fn what_is_sent_is_small() {
         // Published, and asked for by nobody.
         world.publish(0, 0, &TrustedComponent::new("other", 1, &[7; 4000]));
         let (agent, tee) = world.device(0).unwrap();
-        agent.request_ta(&id("ta"), None, tee).unwrap();
+        agent.request_ta(&Request::new(id("ta")), tee).unwrap();
         let request = world.post(0, &[]);
         assert!(request.len() <= 1024, "{} bytes", request.len());
         let response = world.hand_in(0, &request).unwrap();

@@ -5,6 +5,7 @@ use teep::{
     AttestationPayload, CipherSuite, ErrorCode, ErrorMessage, Generation, Message, QueryResponse,
     Success, Token,
 };
+use teep_agent::Request;
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, AlgorithmNumbers, Sign1, SignedMessage, SigningKey};
@@ -16,7 +17,7 @@ use crate::{DRAFT_26, DRAFTS_10_TO_15, DRAFTS_16_TO_20, DRAFTS_21_TO_25, clean, 
 /// The device's answer to the TAM's QueryRequest, in which it asks for `ta`.
 fn query_response(world: &mut World, generation: &'static Generation) -> (Vec<u8>, QueryResponse) {
     let (agent, tee) = world.device(0).unwrap();
-    agent.request_ta(&id("ta"), None, tee).unwrap();
+    agent.request_ta(&Request::new(id("ta")), tee).unwrap();
     let request = world.post(0, &[]);
     let bytes = world.hand_in(0, &request).unwrap();
     match clean(&bytes, generation) {
@@ -141,10 +142,10 @@ fn drafts_10_to_15_key_tc_list_by_component_id() {
     assert!(payload.windows(3).any(|w| w == [0x82, 0x26, 1]), "[-7, 1]");
     let response = world.hand_in(0, &request).unwrap();
     let signed = SignedMessage::decode(&response, &Limits::MESSAGE).unwrap();
-    // tc-list, one entry of three, its first key 16.
-    let list = [8, 0x81, 0xa3];
+    // tc-list, one entry of three whose keys are sorted: 3, 14, 16; the component does not come first, at 0.
+    let list = [8, 0x81, 0xa3, 3];
     let entry = signed.unverified_payload().unwrap();
-    assert!(entry.windows(3).any(|w| w == list));
+    assert!(entry.windows(4).any(|w| w == list));
     assert!(entry.windows(2).any(|w| w == [0x10, 0x81]));
     let update = world.post(0, &response);
     assert!(

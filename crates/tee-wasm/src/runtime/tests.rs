@@ -35,6 +35,7 @@ fn a_call_gives_its_answer_and_its_own_errors() {
     assert_eq!(call(&tee, GET, b""), Err(TaError::BadInput));
 }
 
+/// Proves: A-32
 #[test]
 fn every_call_has_a_new_instance() {
     let (_folder, tee) = new_tee();
@@ -157,6 +158,7 @@ fn storage_outlives_the_call_and_the_tee() {
     assert_eq!(call(&tee, GET, b""), Err(TaError::BadInput));
 }
 
+/// Proves: A-32
 #[test]
 fn one_application_does_not_see_what_another_stored() {
     let (_folder, tee) = new_tee();

@@ -132,10 +132,9 @@ async fn a_token_is_spent_once_across_connections_and_restarts() {
     assert!(matches!(void, Err(CommitError::Void(_))));
 }
 
-/// Proves: T-023, T-024
 /// Two replicas have decided on the same message, one of them is slow, and what the other one spent is forgotten.
 ///
-/// Proves: T-021, T-024
+/// Proves: T-021, T-023, T-024
 #[tokio::test]
 async fn a_decision_that_waited_beyond_the_expiry_is_void() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,6 +150,7 @@ async fn a_decision_that_waited_beyond_the_expiry_is_void() {
     assert!(matches!(commit(1000).await, Err(CommitError::Void(_))));
 }
 
+/// Proves: T-023, T-024
 #[tokio::test]
 async fn of_many_at_once_one_spends_the_token() {
     let folder = tempfile::tempdir().unwrap();
