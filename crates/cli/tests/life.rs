@@ -258,7 +258,7 @@ fn a_component_comes_with_the_one_that_it_needs_and_goes_with_it() {
 
 /// With an authority of one's own, and with both sides showing their exchanges.
 ///
-/// Proves: H-05, H-14
+/// Proves: H-05, H-06
 #[test]
 fn a_component_comes_over_https_and_both_sides_can_show_how() {
     let stage = Stage {
@@ -285,7 +285,7 @@ fn a_component_comes_over_https_and_both_sides_can_show_how() {
     };
     // This machine's authorities know nothing of that certificate.
     let refused = request(&[]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     let words = String::from_utf8(refused.stderr).unwrap();
     assert!(words.to_lowercase().contains("certificate"), "{words}");
     assert_eq!(stage.version(&tam), None);

@@ -22,22 +22,18 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(ExitCode::SUCCESS);
     }
-    let only = std::env::var("TEEP_BENCH_ONLY").unwrap_or_default();
     println!(
         "{:<20} {:<32} requests   TAM µs  sender µs  TAM : sender  at most",
         "QueryRequests", "sender"
     );
     let mut is_within = true;
     for (case, limits, name, sender, bound) in CASES {
-        if !format!("{case}, {name}").contains(&only) {
-            continue;
-        }
         let cost = flood(limits, sender)?;
         let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(cost.requests);
         let ratio = cost.tam.as_secs_f64() / cost.sender.as_secs_f64();
         is_within &= ratio <= bound;
         println!(
-            "{case:<20} {name:<32} {:>8} {:>8.1} {:>10.1} {ratio:>13.2} {bound:>8.1}{}",
+            "{case:<20} {name:<32} {:>8} {:>8.1} {:>10.1} {ratio:>13.2} {bound:>8.2}{}",
             cost.requests,
             each(cost.tam),
             each(cost.sender),
@@ -50,7 +46,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     })
 }
 
-/// What is limited, who sends, and what the TAM's time may be at most for each of the sender's.
+/// What is limited, who sends, and what the TAM's time may be at most for each of the sender's. What was measured
+/// stands in docs/decisions.md; the bounds leave room for a busy machine.
 const CASES: [(&str, Limited, &str, Sender, f64); 10] = [
     (
         "one each",
@@ -66,38 +63,38 @@ const CASES: [(&str, Limited, &str, Sender, f64); 10] = [
         over_many_connections,
         f64::INFINITY,
     ),
-    // Whoever sends from ever new addresses: what counts is that all get the same.
+    // From ever new addresses, each within its limit.
     ("shared", Limited::Signatures, ONE, over_one_connection, 2.0),
     (
         "shared",
         Limited::Signatures,
         CROWD,
         over_connections_at_once,
-        2.0,
+        2.5,
     ),
     (
         "shared",
         Limited::Signatures,
         MANY,
         over_many_connections,
-        2.0,
+        2.5,
     ),
-    ("shared", Limited::Signatures, BROKER, with_a_broker, 1.0),
+    ("shared", Limited::Signatures, BROKER, with_a_broker, 1.25),
     ("shared", Limited::Signatures, TLS, over_tls, 2.0),
-    // As it is without any settings: one address.
+    // From one address.
     (
         "by default",
         Limited::Addresses,
         ONE,
         over_one_connection,
-        1.0,
+        1.5,
     ),
     (
         "by default",
         Limited::Addresses,
         MANY,
         over_many_connections,
-        1.0,
+        1.5,
     ),
     ("by default", Limited::Addresses, TLS, over_tls, 1.0),
 ];

@@ -133,7 +133,7 @@ async fn an_address_that_floods_is_told_then_cut_then_served_again() {
 
 /// The short way for empty POSTs is one for plain ones only, and says the same.
 ///
-/// Proves: H-03, H-12, H-21, H-22
+/// Proves: H-03, H-21, H-22
 #[tokio::test]
 async fn every_empty_post_gets_the_same_answer_or_the_same_refusal() {
     let server = in_a_rush().await;
