@@ -89,7 +89,7 @@ mod tests {
     fn each_address_is_served_then_told_then_cut_and_begins_anew_each_second() {
         use Admission::{Cut, Served, Told};
         let addresses = Addresses::new(2);
-        let mut one = |now| addresses.admit(address("192.0.2.1"), now);
+        let one = |now| addresses.admit(address("192.0.2.1"), now);
         let first: Vec<_> = (0..6).map(|_| one(7)).collect();
         assert_eq!(first, [Served, Served, Told, Told, Cut, Cut]);
         assert_eq!(one(8), Served);
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_and_an_ipv4_address_is_itself_however_written() {
         let addresses = Addresses::new(1);
-        let mut is_new = |text| addresses.admit(address(text), 7) == Admission::Served;
+        let is_new = |text| addresses.admit(address(text), 7) == Admission::Served;
         assert!(is_new("2001:db8::1"));
         assert!(!is_new("2001:db8::2:0:0:1"));
         assert!(is_new("2001:db8:0:1::1"));
