@@ -150,7 +150,7 @@ mod tests {
                 .filter(|_| patience.has_answer(digest, None))
                 .count()
         };
-        assert_eq!(answers([1; 32], 100), 16);
+        assert_eq!(answers([1; 32], 64), 16);
         assert_eq!(answers([2; 32], 1), 1);
         assert_eq!(answers([1; 32], 1), 0);
         assert_eq!(answers([1; 32], 6400), 100, "but not never");
