@@ -186,7 +186,7 @@ fn info(algorithm: ObjectIdentifier, key: &[u8]) -> pkcs8::spki::Result<Document
         },
         subject_public_key: BitStringRef::from_bytes(key)?,
     };
-    Ok(Document::try_from(info)?)
+    Document::try_from(info)
 }
 
 fn object_identifier(parameters: ParameterSet) -> ObjectIdentifier {

@@ -55,7 +55,7 @@ impl Device {
         Evidence::sign(&claims, &self.attestation)
     }
 
-    fn sign(&self, message: &Message) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &Message) -> Vec<u8> {
         Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .with_key()
@@ -115,7 +115,7 @@ pub(crate) fn update(answer: &Answer) -> Update {
     }
 }
 
-/// Proves: T-024, T-124, T-125, T-142
+/// Proves: T-024, T-124, T-125, T-142, T-145
 #[tokio::test]
 async fn a_device_is_attested_updated_and_remembered() {
     let server = TestServer::start().await;
