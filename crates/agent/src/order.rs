@@ -8,13 +8,13 @@
 //! else one from before it began to date them could still be handed in.
 
 use teep::{AttestationPayload, Update};
+use teep_cose::Time;
 use teep_cose::cbor::Limits;
 use teep_cose::{SignedMessage, Thumbprint};
 
 use crate::handle::Sender;
 use crate::ports::Tee;
 use crate::{Agent, AgentError};
-use teep_cose::Time;
 
 /// What an Update may do, by its age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

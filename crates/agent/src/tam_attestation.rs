@@ -20,12 +20,12 @@ use teep::{
     AttestationPayload, Challenge, ErrorCode, FreshnessMechanism, Message, QueryRequest, Token,
 };
 use teep_cose::encrypt::Purpose;
-use teep_cose::{SignedMessage, Thumbprint};
+use teep_cose::{SignedMessage, Thumbprint, Time};
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal};
 use crate::ports::Tee;
+use crate::time::is_over;
 use crate::{Agent, AgentError, Step, confidant, query};
-use teep_cose::Time;
 
 /// What the Agent knows of its TAMs' attestation.
 #[derive(Default)]
@@ -193,7 +193,7 @@ pub(crate) fn check_update(
     let time = agent.time(tee);
     let mut attested = agent.tam_attestation.attested.iter();
     let is_attested = |known: &Attested| {
-        let is_over = known.expires.is_some_and(|end| time.is_after(end));
+        let is_over = known.expires.is_some_and(|end| is_over(end, time));
         known.key == key && !is_over
     };
     if attested.any(is_attested) {

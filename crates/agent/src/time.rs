@@ -2,17 +2,17 @@
 
 use teep_cose::Time;
 
+use crate::inventory::Inventory;
 use crate::ports::Tee;
-use crate::{Agent, AgentError, inventory::Inventory};
+use crate::{Agent, AgentError};
 
 impl Inventory {
     // T-190 (10) certificates end by the TEE's own clock. One that is behind what is proven is wrong. Without a
     // clock the bound alone counts: it ends what is over, and says nothing of what has not begun.
     pub(crate) fn time(&self, tee: &mut dyn Tee) -> Time {
-        let bound = self.earliest_time;
         match tee.clock() {
-            Some(clock) => Time::Is(clock.max(bound)),
-            None => Time::AtLeast(bound),
+            Some(clock) => Time::Is(clock.max(self.earliest_time)),
+            None => Time::AtLeast(self.earliest_time),
         }
     }
 }
@@ -22,9 +22,7 @@ impl Agent {
     pub(crate) fn time(&self, tee: &mut dyn Tee) -> Time {
         self.inventory.time(tee)
     }
-}
 
-impl Agent {
     /// Notes that something which is here was made at `time`: it is not earlier than that.
     pub(crate) fn note_time(&mut self, time: u64, tee: &mut dyn Tee) -> Result<(), AgentError> {
         // T-190 (10) forward only: who could turn it back, could bring an old certificate back to life.
@@ -33,4 +31,10 @@ impl Agent {
         }
         Ok(())
     }
+}
+
+/// Whether a time is over for certain.
+pub(crate) const fn is_over(end: u64, time: Time) -> bool {
+    let (Time::Is(now) | Time::AtLeast(now)) = time;
+    now > end
 }

@@ -18,8 +18,8 @@
 //! | ML-DSA-44, -65, -87 | -48, -49, -50 | yes | yes | RFC 9964 |
 //! | HMAC 256/256, in [COSE_Mac0](mac::Mac0) | 5 | yes | yes | RFC 9053 |
 //!
-//! Certificates ([`x509`]) are signed by the same algorithms, and may be longer than a path of two. Not yet
-//! here: COSE_Mac, HSS-LMS with the shorter hashes and SHAKE of RFC 9858.
+//! Certificates ([`x509`]) may be signed by any of those that a public key verifies. Not yet here: COSE_Mac,
+//! HSS-LMS with the shorter hashes and SHAKE of RFC 9858.
 //!
 //! ```
 //! use teep_cose::{cbor::Limits, Algorithm, Sign1, SignedMessage, SigningKey};

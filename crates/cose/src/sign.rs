@@ -2,6 +2,8 @@
 
 mod odd_kid;
 
+mod x5chain;
+
 use alloc::vec::Vec;
 
 use coset::{
@@ -168,7 +170,7 @@ impl<'a> Sign1<'a> {
             let claims = Value::Map(alloc::vec![(Value::from(CLAIM_CNF), confirmation)]);
             builder = builder.value(KCCS, claims);
         }
-        with_chain(builder, self.chain).build()
+        x5chain::write(builder, self.chain).build()
     }
 }
 
@@ -194,7 +196,7 @@ pub fn sign_with_each<'c>(
                     .algorithm(key.algorithm().iana())
                     .build(),
             )
-            .unprotected(with_chain(unprotected, &credential.chain).build())
+            .unprotected(x5chain::write(unprotected, &credential.chain).build())
             .build();
         builder = builder
             .try_add_created_signature(signature, &[], |data| credential.signer.sign(data))?;
@@ -203,19 +205,6 @@ pub fn sign_with_each<'c>(
         .build()
         .to_tagged_vec()
         .expect("a message built here can be encoded"))
-}
-
-/// COSE_X509 (RFC 9360 section 2): one certificate stands alone, several in an array.
-fn with_chain(builder: HeaderBuilder, chain: &[Certificate]) -> HeaderBuilder {
-    let certificate = |certificate: &Certificate| Value::Bytes(certificate.as_der().to_vec());
-    match chain {
-        [] => builder,
-        [only] => builder.value(X5CHAIN, certificate(only)),
-        several => builder.value(
-            X5CHAIN,
-            Value::Array(several.iter().map(certificate).collect()),
-        ),
-    }
 }
 
 /// Why a signature or MAC was not accepted.
@@ -329,7 +318,10 @@ impl SignedMessage {
         if message.headers().any(|header| !header.crit.is_empty()) {
             return Err(SignatureError::CriticalHeader.into());
         }
-        if message.headers().any(|header| x5chain(header).is_none()) {
+        if message
+            .headers()
+            .any(|header| x5chain::read(header).is_none())
+        {
             return Err(SignatureError::Chain.into());
         }
         Ok(message)
@@ -482,7 +474,7 @@ impl SignedMessage {
             key: key_by_value(protected).or_else(|| key_by_value(unprotected)),
             chain: [protected, unprotected]
                 .into_iter()
-                .filter_map(x5chain)
+                .filter_map(x5chain::read)
                 .find(|chain| !chain.is_empty())
                 .unwrap_or_default(),
             accepts_older_numbers: self.accepts_older_numbers,
@@ -568,19 +560,6 @@ fn key_by_value(header: &Header) -> Option<PublicKey> {
     PublicKey::from_cose_key(&key).ok()
 }
 
-/// The certificates of `x5chain`, none if it is absent; `None` if it is malformed.
-fn x5chain(header: &Header) -> Option<Vec<Vec<u8>>> {
-    let mut rest = header.rest.iter();
-    match rest.find(|(label, _)| *label == Label::Int(X5CHAIN)) {
-        None => Some(Vec::new()),
-        Some((_, Value::Bytes(only))) => Some(alloc::vec![only.clone()]),
-        Some((_, Value::Array(several))) if (1..=MAX_CHAIN).contains(&several.len()) => {
-            several.iter().map(|der| der.as_bytes().cloned()).collect()
-        }
-        Some(_) => None,
-    }
-}
-
 fn member(map: &Value, label: i64) -> Option<&Value> {
     let (_, value) = map
         .as_map()?
@@ -601,10 +580,6 @@ const HEADER_LIMITS: Limits = Limits {
 };
 const TAG_SIGN1: u64 = 18;
 const TAG_SIGN: u64 = 98;
-/// The signer's certificate and six authorities' above it, as many as a path may have.
-const MAX_CHAIN: usize = 7;
-/// COSE header parameter `x5chain`, RFC 9360.
-const X5CHAIN: i64 = 33;
 /// COSE header parameter `kccs`, RFC 9528.
 const KCCS: i64 = 14;
 /// CWT claim `cnf`, and in it a COSE_Key, RFC 8747.

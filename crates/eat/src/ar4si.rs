@@ -122,7 +122,7 @@ impl Ear {
         appraisal.finish()
     }
 
-    /// Checks the signature and reads it. Whether it is about the right device, and new enough, the caller
+    /// Checks the signature, at `now` (seconds since the epoch), and reads it. Whether it is about the right device, and new enough, the caller
     /// asks; `time` is for certificates.
     ///
     /// # Errors

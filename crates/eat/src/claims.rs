@@ -7,9 +7,10 @@ use core::fmt;
 use teep_cose::cbor::{Encoder, INFALLIBLE, Kind, Limits, Problem, Reader};
 use teep_cose::{Error, Malformed};
 
+use crate::bundle::Submodule;
 use crate::byte_string::{ByteString, HardwareModel, Nonce, Ueid};
 use crate::confirmation::Confirmation;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SuitReference};
 
 /// A set of claims; which of them must be there is said by the profile, not here.
 ///
@@ -34,7 +35,10 @@ pub struct Claims {
     pub hwversion: Option<Version>,
     /// `eat_profile` (265): by which rules to read the rest; a URI.
     pub eat_profile: Option<String>,
-    /// `swname` (270): name of the software that makes the claims.
+    /// `submods` (266): parts of the device, by name in ascending order. Empty means absent.
+    pub submodules: Vec<(String, Submodule)>,
+    /// `swname` (270): name of the software that makes the claims; of a Trusted Component, the URI of its
+    /// manifest.
     pub swname: Option<String>,
     /// `swversion` (271): its version.
     pub swversion: Option<Version>,
@@ -43,6 +47,17 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// What is said of a Trusted Component: which manifest it came by.
+    #[must_use]
+    pub fn of_trusted_component(manifest: &SuitReference) -> Self {
+        Self {
+            // T-118 (5) the sw-name of a Trusted Component is the URI of its manifest.
+            swname: Some(manifest.uri.clone()),
+            manifests: alloc::vec![manifest.clone().into()],
+            ..Self::default()
+        }
+    }
+
     /// Encodes deterministically (RFC 8949 section 4.2.1).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -77,6 +92,14 @@ impl Claims {
         }
         if let Some(profile) = &self.eat_profile {
             map.entry(EAT_PROFILE).str(profile).expect(INFALLIBLE);
+        }
+        if !self.submodules.is_empty() {
+            let count = self.submodules.len() as u64;
+            map.entry(SUBMODS).map(count).expect(INFALLIBLE);
+            for (name, submodule) in &self.submodules {
+                Encoder::new(&mut map.body).str(name).expect(INFALLIBLE);
+                submodule.encode(&mut map.body);
+            }
         }
         if let Some(swname) = &self.swname {
             map.entry(SWNAME).str(swname).expect(INFALLIBLE);
@@ -118,6 +141,7 @@ impl Claims {
                 }
                 HWVERSION => claims.hwversion = Some(Version::decode(reader, "hwversion")?),
                 EAT_PROFILE => claims.eat_profile = Some(reader.text("eat_profile")?.into()),
+                SUBMODS => claims.submodules = Submodule::decode_all(reader)?,
                 SWNAME => claims.swname = Some(reader.text("swname")?.into()),
                 SWVERSION => claims.swversion = Some(Version::decode(reader, "swversion")?),
                 MANIFESTS => claims.manifests = Manifest::decode_list(reader)?,
@@ -308,7 +332,6 @@ const HWMODEL_SIZE: &str = "1 to 32 bytes";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SuitReference;
     use crate::token::tests::key;
     use alloc::vec;
     use proptest::prelude::*;
@@ -325,6 +348,7 @@ mod tests {
             hwmodel: Some([3; 16].as_slice().try_into().unwrap()),
             hwversion: Some(Version::multipart("1.3.4")),
             eat_profile: Some("urn:example:profile".into()),
+            submodules: vec![("ta".into(), Submodule::Detached([5; 32]))],
             swname: Some("https://example.com/manifest".into()),
             swversion: Some(Version {
                 version: "v2".into(),

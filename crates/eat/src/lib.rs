@@ -33,6 +33,7 @@
 //!     hwmodel: b"model 1".as_slice().try_into()?,
 //!     hwversion: eat::Version::multipart("1.3.4"),
 //!     manifests: vec![eat::SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+//!     submodules: Vec::new(),
 //!     cnf: claims.cnf,
 //!     nonce: claims.eat_nonce,
 //!     issued_at: Some(1_800_000_000),
@@ -48,8 +49,8 @@
 //! # Ok::<(), eat::Error>(())
 //! ```
 //!
-//! Not yet here: encryption (section 8.2), detached EAT bundles, submodules, profiles named by OID,
-//! version schemes given as text.
+//! Not here: encryption (section 8.2), which is `teep_cose::encrypt` around a token; profiles named by OID;
+//! version schemes given as text; submodules that are tokens themselves.
 //!
 //! One number differs from what the draft's example shows: it gives `manifests` the key 273. RFC 9711
 //! and the IANA registry have `manifests` at 272, and 273 is `measurements`. This crate uses 272.
@@ -58,6 +59,7 @@
 extern crate alloc;
 
 pub mod ar4si;
+pub mod bundle;
 pub mod byte_string;
 pub mod claims;
 pub mod confirmation;
@@ -69,6 +71,7 @@ pub mod result;
 mod token;
 
 pub use ar4si::{AR4SI_MEDIA_TYPE, Ear, TrustworthinessVector};
+pub use bundle::{Bundle, Submodule};
 pub use byte_string::{HardwareModel, Nonce, Ueid};
 pub use claims::{Claims, OemId, Version};
 pub use confirmation::Confirmation;
@@ -104,6 +107,12 @@ pub enum Error {
     /// `iat` lies in the future.
     #[error("the token was issued in the future: check the clocks of its sender and receiver")]
     FromTheFuture,
+    /// Claims in a bundle that its token does not speak for.
+    #[error("the bundle holds claims that its token names by no digest, or by another one")]
+    Detached,
+    /// A Trusted Component that is not named by the URI of its manifest (section 5).
+    #[error("sw-name of a Trusted Component must be the URI of its SUIT manifest (T-118)")]
+    SoftwareName,
     /// A value given for a claim (nonce, ueid, hwmodel) is too short or too long.
     #[error("the value must have {min} to {max} bytes")]
     Size {

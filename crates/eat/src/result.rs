@@ -1,12 +1,13 @@
 //! Attestation Results in the EAT profile of TEEP (draft-ietf-teep-protocol-26 section 5).
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use teep_cose::{Purpose, SigningKey, Thumbprint, Time, TrustAnchors};
 
 use crate::{
-    Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Ueid, Version,
-    freshness, token,
+    Bundle, Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Submodule,
+    Ueid, Version, freshness, token,
 };
 
 /// What a Verifier found, complete as the profile demands.
@@ -29,6 +30,9 @@ pub struct AttestationResult {
     pub cnf: Option<Confirmation>,
     /// The nonce of the Evidence, where freshness is shown by one.
     pub nonce: Option<Nonce>,
+    /// What is said of the Trusted Components and other parts, by name: as far as it is in the token or in the
+    /// bundle that it came in.
+    pub submodules: Vec<(String, Claims)>,
     /// When it was made, in seconds since the epoch.
     pub issued_at: Option<u64>,
     /// When it ends, in seconds since the epoch.
@@ -50,6 +54,11 @@ impl AttestationResult {
             hwversion: Some(self.hwversion.clone()),
             // T-106 (5) the profile's name: it says by which rules to read the rest.
             eat_profile: Some(profile.uri.clone()),
+            submodules: self
+                .submodules
+                .iter()
+                .map(|(name, claims)| (name.clone(), Submodule::Claims(claims.clone())))
+                .collect(),
             swname: None,
             swversion: None,
             manifests: self.manifests.clone(),
@@ -68,10 +77,12 @@ impl AttestationResult {
         now: u64,
         profile: &Profile,
     ) -> Result<Self, Error> {
-        let message = token::open(bytes)?;
+        let bundle = Bundle::decode(bytes)?;
+        let message = token::open(&bundle.main_token)?;
         // T-137 (7.1.1.1) signed by a trusted Verifier: else any device could vouch for itself.
         trusted_verifiers.verify(&message, Time::Is(now), Purpose::Message)?;
-        let claims = Claims::decode(message.unverified_payload().ok_or(Error::NotSign1)?)?;
+        let mut claims = Claims::decode(message.unverified_payload().ok_or(Error::NotSign1)?)?;
+        bundle.resolve(&mut claims)?;
         // T-106 (5) this profile and no other: the same key may sign tokens of other meaning.
         if claims.eat_profile.as_deref() != Some(&*profile.uri) {
             return Err(Error::WrongProfile);
@@ -130,6 +141,20 @@ impl AttestationResult {
         for manifest in &claims.manifests {
             manifest.suit_reference()?;
         }
+        let mut submodules = Vec::new();
+        for (name, submodule) in claims.submodules {
+            // What is neither here nor in the bundle is not known.
+            let Submodule::Claims(claims) = submodule else {
+                continue;
+            };
+            // T-118 (5) sw-name is the URI of the manifest: two names for one thing could be told apart.
+            if let (Some(swname), Some(manifest)) = (&claims.swname, claims.manifests.first())
+                && manifest.suit_reference()?.uri != *swname
+            {
+                return Err(Error::SoftwareName);
+            }
+            submodules.push((name, claims));
+        }
         let cnf = claims.cnf.filter(|cnf| *cnf != Confirmation::default());
         Ok(Self {
             ueid: claims.ueid.ok_or(Error::MissingClaim("ueid"))?,
@@ -137,6 +162,7 @@ impl AttestationResult {
             hwmodel: claims.hwmodel.ok_or(Error::MissingClaim("hwmodel"))?,
             hwversion: claims.hwversion.ok_or(Error::MissingClaim("hwversion"))?,
             manifests: claims.manifests,
+            submodules,
             cnf,
             nonce: claims.eat_nonce,
             issued_at: claims.iat,
@@ -168,6 +194,7 @@ mod tests {
             hwversion: Version::multipart("1.3.4"),
             manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
             cnf: Some(Confirmation::of_key(key(Algorithm::Esp256, 2).public_key())),
+            submodules: Vec::new(),
             nonce: Some(b"challenge".as_slice().try_into().unwrap()),
             issued_at: Some(NOW),
             expires_at: Some(NOW + 3600),
@@ -299,6 +326,49 @@ mod tests {
         let empty = verify_changed(|claims| claims.cnf = Some(Confirmation::default())).unwrap();
         assert_eq!((&unbound.cnf, &empty.cnf), (&None, &None));
         assert!(!unbound.confirms(&agent()));
+    }
+
+    /// Proves: T-118
+    #[test]
+    fn a_trusted_component_is_named_by_its_manifest() {
+        let manifest = SuitReference::sha256("urn:example:ta", [4; 32]);
+        let component = Claims::of_trusted_component(&manifest);
+        assert_eq!(component.swname.as_deref(), Some("urn:example:ta"));
+        let with = |component: &Claims| {
+            let result = AttestationResult {
+                submodules: vec![("ta".into(), component.clone())],
+                ..result()
+            };
+            verify(&signed(&result), NOW).map(|result| result.submodules)
+        };
+        assert_eq!(with(&component), Ok(vec![("ta".into(), component.clone())]));
+        let renamed = Claims {
+            swname: Some("urn:example:other".into()),
+            ..component
+        };
+        assert_eq!(with(&renamed), Err(Error::SoftwareName));
+    }
+
+    /// Proves: T-113
+    #[test]
+    fn a_result_may_come_with_detached_claims() {
+        let component = Claims::of_trusted_component(&SuitReference::sha256("u", [4; 32]));
+        let message = token::open(&signed(&result())).unwrap();
+        let mut claims = Claims::decode(message.unverified_payload().unwrap()).unwrap();
+        let digest = teep_cose::digest::sha256(&component.encode());
+        claims.submodules = vec![("ta".into(), Submodule::Detached(digest))];
+        let main_token = token::sign(&claims, &key(Algorithm::Ed25519, 3));
+        let alone = verify(&main_token, NOW).unwrap();
+        assert_eq!(alone.submodules, [], "not known, but no fault");
+        let bundled = |claims: &Claims| {
+            let bundle = Bundle {
+                main_token: main_token.clone(),
+                detached: vec![("ta".into(), claims.encode())],
+            };
+            verify(&bundle.encode(), NOW).map(|result| result.submodules)
+        };
+        assert_eq!(bundled(&component), Ok(vec![("ta".into(), component)]));
+        assert_eq!(bundled(&Claims::default()), Err(Error::Detached));
     }
 
     /// Proves: T-119

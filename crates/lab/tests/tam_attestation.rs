@@ -62,6 +62,7 @@ fn result(world: &World, challenge: &[u8], key: &PublicKey) -> AttestationResult
         hwversion: eat::Version::multipart("1.0.0"),
         manifests: vec![SuitReference::sha256("urn:teep:lab-tam", [2; 32]).into()],
         cnf: Some(Confirmation::of_key(key.clone())),
+        submodules: Vec::new(),
         nonce: Some(challenge.try_into().unwrap()),
         issued_at: Some(world.now),
         expires_at: Some(world.now + 3600),

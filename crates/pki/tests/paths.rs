@@ -1,4 +1,5 @@
 //! Which certificates count (RFC 5280 section 6), and why others do not.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 #[allow(dead_code)] // Each test uses a part of it.
 mod world;

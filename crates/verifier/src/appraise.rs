@@ -126,6 +126,8 @@ impl Verifier {
             hwmodel: endorsement.hwmodel,
             hwversion: endorsement.hwversion,
             manifests: claims.manifests,
+            // Nothing here says what other parts of the device should be like.
+            submodules: Vec::new(),
             // T-114 T-138 (5, 7.1.1.1) the key and its thumbprint, which the TAM compares.
             cnf: Some(cnf),
             nonce: claims.eat_nonce,

@@ -87,7 +87,8 @@ impl Endorsement {
             .sign(endorser)
     }
 
-    /// An endorsement that one of the manufacturers in `endorsers` signed, and the name of its key.
+    /// An endorsement that one of the manufacturers in `endorsers` signed, and the name of its key, at
+    /// `now` (seconds since the epoch).
     ///
     /// # Errors
     /// [`Error`]: not signed by one of them, or as [`Endorsement::decode`].

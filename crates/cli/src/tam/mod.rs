@@ -1,5 +1,6 @@
 //! `teep tam`: runs a TAM, and works on one that runs.
 
+mod attestation;
 mod client;
 mod serve;
 
@@ -50,7 +51,10 @@ enum Command {
     /// Authorize signers of Trusted Components, withdraw and list them
     #[command(subcommand)]
     Signer(SignerCommand),
-    /// Write the TAM's public keys to files, for provisioning devices
+    /// Choose what devices get whose attestation fails
+    #[command(subcommand)]
+    Remedy(attestation::RemedyCommand),
+    /// Write the TAM's public keys and its endorsement to files, for provisioning devices
     Keys(Keys),
 }
 
@@ -112,7 +116,8 @@ struct Decisions {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  teep tam keys --out .")]
 struct Keys {
-    /// The folder for tam-esp256.pub and tam-ed25519.pub
+    /// The folder for tam-esp256.pub, tam-ed25519.pub, tam-verifier.pub (of its Verifier),
+    /// tam-encryption-….pub (what devices encrypt to) and tam-endorsement.cbor (for a Verifier of the TAM)
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     out: PathBuf,
 }
@@ -190,13 +195,23 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             &["thumbprint", "name"],
             json,
         ),
+        Command::Remedy(command) => attestation::remedy(&client()?, command, json),
         Command::Keys(Keys { out }) => {
             let mut files = Vec::new();
-            for (name, pem) in public_keys(&client()?)? {
+            let client = client()?;
+            for (name, pem) in public_keys(&client)?
+                .into_iter()
+                .chain(other_keys(&client)?)
+            {
                 let file = out.join(format!("tam-{}.pub", name.to_lowercase()));
                 output::create(&file, pem.as_bytes(), false)?;
                 files.push(file.display().to_string());
             }
+            let file = out.join("tam-endorsement.cbor");
+            let endorsement = client.get("/api/tam/endorsement")?;
+            let endorsement = endorsement["endorsement"].as_str().and_then(unhex);
+            output::create(&file, &endorsement.ok_or_else(not_understood)?, false)?;
+            files.push(file.display().to_string());
             if json {
                 output::print_json(&files.into())
             } else {
@@ -255,7 +270,27 @@ pub(crate) fn public_keys(client: &Client) -> Result<Vec<(String, String)>, Fail
     keys.iter()
         .map(|key| Some((member(key, "algorithm")?, member(key, "pem")?)))
         .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Failure::refused("the TAM's answer about its keys cannot be understood"))
+        .ok_or_else(not_understood)
+}
+
+/// The keys of the TAM that sign no TEEP messages: its Verifier's, and those that devices encrypt to.
+fn other_keys(client: &Client) -> Result<Vec<(String, String)>, Failure> {
+    let tam = client.get("/api/tam")?;
+    let pem = |key: &Value| key["pem"].as_str().map(str::to_owned);
+    let encryption_keys = tam["encryption_keys"].as_array().into_iter().flatten();
+    let encryption_keys = encryption_keys.map(|key| {
+        let curve = key["curve"].as_str()?.replace('-', "");
+        Some((format!("encryption-{curve}"), pem(key)?))
+    });
+    let verifier = pem(&tam["verifier"]).map(|pem| ("verifier".to_owned(), pem));
+    encryption_keys
+        .chain([verifier])
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(not_understood)
+}
+
+fn not_understood() -> Failure {
+    Failure::refused("the TAM's answer about its keys cannot be understood")
 }
 
 pub(crate) fn show_one(value: &Value, json: bool) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use clap::Args;
 use teep::Generation;
 use teep_server::{ClientCertificates, Config, Tls, TraceHttp};
 
+use super::attestation::Options;
 use crate::exit::Failure;
 use crate::http::Trace;
 use crate::{key, output};
@@ -63,6 +64,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOURS", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
     token_lifetime: u64,
+    #[command(flatten)]
+    attestation: Options,
 }
 
 impl Serve {
@@ -101,7 +104,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
     let (tls, listen) = (serve.tls(), serve.http());
     runtime.block_on(async {
         let usual = Config::in_folder(serve.folder);
-        let config = Config {
+        let mut config = Config {
             tls,
             listen,
             tam_paths: match serve.tam_path.is_empty() {
@@ -118,6 +121,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
             ..usual
         };
+        serve.attestation.apply(&mut config)?;
         let server = teep_server::open(config).await.map_err(Failure::own)?;
         output::print(&format!("TAM at {}", server.tam_uri()))?;
         server.run(interrupted()).await.map_err(Failure::own)

@@ -36,7 +36,7 @@ pub(crate) struct Fleet {
     /// How many of the recorded messages were looked at.
     looked_at: usize,
     /// The tokens of the Updates that the trusted TAM has sent, and their manifests.
-    tokens: Vec<Token>,
+    tokens: Vec<(Node, Token)>,
     sent: BTreeSet<(ComponentIdentifier, u64)>,
     /// All that was ever installed on each device.
     history: [Vec<Installed>; DEVICES],
@@ -155,7 +155,10 @@ impl Fleet {
             }
             Operation::Confirm { n, by } => {
                 let lately = self.tokens.len().saturating_sub(5);
-                if let Some(token) = pick(&self.tokens[lately..], n).cloned() {
+                // That a device lies about itself is nothing that a TAM could tell.
+                if let Some((asked, token)) = pick(&self.tokens[lately..], n).cloned()
+                    && !matches!(by, Impostor::Insider(device) if asked == Node::Device(device))
+                {
                     let success = Success {
                         token: Some(token),
                         ..Success::default()
@@ -238,6 +241,7 @@ impl Fleet {
         let before = self.world.tams[TAM].store.clone();
         let dropped = self.world.tams[TAM].dropped.len();
         let next = self.world.deliver(parcel);
+        self.note_installed();
         let tam = &self.world.tams[TAM];
         // A refusal changes nothing, and may be given as often as asked for.
         let changed = tam.store != before && tam.dropped.len() == dropped;
@@ -333,6 +337,7 @@ impl Fleet {
 
     pub(crate) fn check(&mut self) {
         self.look_at_what_was_sent();
+        self.note_installed();
         for device in 0..DEVICES {
             self.check_device(device);
             self.check_record(device);
@@ -347,7 +352,8 @@ impl Fleet {
             if recorded.from != Node::Tam(TAM) {
                 continue;
             }
-            self.tokens.extend(update.token);
+            let token = update.token.map(|token| (recorded.to, token));
+            self.tokens.extend(token);
             for bytes in &update.manifest_list {
                 let envelope = Envelope::decode(bytes, &Limits::DEFAULT).unwrap();
                 let manifest = envelope.unverified_manifest().unwrap();
@@ -386,19 +392,23 @@ impl Fleet {
         }
     }
 
-    fn check_record(&mut self, device: usize) {
-        let history = &mut self.history[device];
-        for installed in self.world.installed(device) {
-            if !history.contains(&installed) {
-                history.push(installed);
+    /// What is installed now; within one operation, the power may fail later on.
+    fn note_installed(&mut self) {
+        for device in 0..DEVICES {
+            let history = &mut self.history[device];
+            for installed in self.world.installed(device) {
+                if !history.contains(&installed) {
+                    history.push(installed);
+                }
             }
         }
+    }
+
+    fn check_record(&self, device: usize) {
         let recorded = self.world.tams[TAM].recorded(&self.world.agent_key(device));
         for recorded in recorded.into_iter().flatten() {
-            assert!(
-                history.contains(&recorded),
-                "device {device} never had {recorded:?}"
-            );
+            let had = self.history[device].contains(&recorded);
+            assert!(had, "device {device} never had {recorded:?}");
         }
     }
 

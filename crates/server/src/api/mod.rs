@@ -184,13 +184,16 @@ async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
 }
 
 /// `GET /api/tam/endorsement`: what a Verifier must know of this TAM, for devices that have it appraised.
-async fn tam_endorsement(State(service): State<Arc<Service>>) -> Result<Vec<u8>, Problem> {
+async fn tam_endorsement(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<serde_json::Value>, Problem> {
     let endorsement = service.attester.endorsement();
     let endorsement = endorsement.map_err(|error| {
         tracing::error!(%error, "the TAM's own program cannot be read");
         Problem::internal()
     })?;
-    Ok(endorsement.encode())
+    let endorsement = hexadecimal::encode(&endorsement.encode());
+    Ok(Json(serde_json::json!({ "endorsement": endorsement })))
 }
 
 fn describe(key: &PublicKey) -> serde_json::Value {

@@ -34,6 +34,10 @@ impl Device {
     }
 
     pub(crate) fn endorsement(&self) -> Vec<u8> {
+        self.endorsed().encode()
+    }
+
+    pub(crate) fn endorsed(&self) -> Endorsement {
         Endorsement {
             attestation_key: self.attestation.public_key(),
             ueid: eat::Ueid::from_random(&[self.ueid; 32]),
@@ -42,7 +46,6 @@ impl Device {
             hwversion: eat::Version::multipart("1.3.4"),
             software: vec![SuitReference::sha256("urn:example:agent", [7; 32])],
         }
-        .encode()
     }
 
     pub(crate) fn evidence(&self, challenge: &[u8]) -> Vec<u8> {
@@ -90,7 +93,7 @@ impl Device {
     }
 }
 
-fn payload(answer: &Answer) -> Message {
+pub(crate) fn payload(answer: &Answer) -> Message {
     assert_eq!(answer.status, 200, "{answer:?}");
     let signed = SignedMessage::decode(&answer.body, &Limits::MESSAGE).unwrap();
     Message::decode(

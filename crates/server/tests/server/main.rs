@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod api;
+mod attestation;
 mod client;
 mod crash;
 mod first_contact;

@@ -21,6 +21,7 @@ fn result(nonce: Option<&[u8]>) -> AttestationResult {
         hwversion: Version::multipart("1.3.4"),
         manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
         cnf: Some(Confirmation::of_key(agent().public_key())),
+        submodules: Vec::new(),
         nonce: nonce.map(|nonce| Nonce::try_from(nonce).unwrap()),
         issued_at: Some(NOW),
         expires_at: Some(NOW + 3600),
