@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a TAM, with its Verifier, until interrupted
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Upload a signed SUIT manifest, and its payload if that is not in it
     Publish(Publish),
     /// Have a manifest removed from all devices, and send it to none
@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let client = || Client::new(&server);
     match command {
-        Command::Serve(serve) => serve::run(serve),
+        Command::Serve(serve) => serve::run(*serve),
         Command::Publish(Publish { envelope, payload }) => {
             let envelope = output::read(&envelope, 1 << 20)?;
             let payload = payload
