@@ -1,6 +1,6 @@
 //! `ProcessTeepMessage`: who sent it, is it whole, and which handler takes it (draft sections 4.1.2, 7.2).
 
-use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, Message, Text, Token};
+use teep::{CipherSuite, ErrorCode, ErrorMessage, Generation, LanguageTag, Message, Text, Token};
 use teep_cose::digest::sha256;
 use teep_cose::sign::SignatureHeader;
 use teep_cose::{
@@ -226,6 +226,9 @@ pub(crate) fn refusal(code: ErrorCode, token: Option<Token>, reason: &str) -> Er
     let mut error = ErrorMessage::new(code);
     error.token = token;
     error.err_msg = Text::new(reason);
+    // T-079 (4.6) the texts are English, and the tag says so.
+    let english = || LanguageTag::new("en").expect("2 bytes are within 1 to 35");
+    error.err_lang = error.err_msg.is_some().then(english);
     error.into()
 }
 

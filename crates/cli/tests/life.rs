@@ -384,6 +384,92 @@ fn a_device_of_two_tees_is_asked_as_one() {
     tam.kill();
 }
 
+/// What turns out to be malicious goes from the device at its next poll.
+///
+/// Proves
+#[test]
+fn a_manifest_is_withdrawn_by_a_command() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    let tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam, &["signer"]);
+    stage.publish(&tam, 1, 1);
+    run(stage.teep(&tam).args(["device", "request", COMPONENT]));
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
+
+    let withdraw = |manifest| {
+        let mut command = stage.teep(&tam);
+        command
+            .args(["tam", "withdraw", manifest])
+            .output()
+            .unwrap()
+    };
+    let unknown = withdraw("TEEP-Device/no such/suit");
+    assert!(!unknown.status.success());
+    let told = String::from_utf8(unknown.stderr).unwrap();
+    assert!(
+        told.contains("no published manifest of this name"),
+        "{told}"
+    );
+    let done = withdraw("TEEP-Device/counter/suit");
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(told, "TEEP-Device/counter/suit is withdrawn\n");
+    run(stage.teep(&tam).args(["device", "poll"]));
+    assert_eq!(stage.version(&tam), None);
+    tam.kill();
+}
+
+/// A TAM that is limited to some names reaches no further on the device.
+///
+/// Proves: A-27
+#[test]
+fn a_tam_manages_only_what_the_device_was_told() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    let tam = Tam::start(&stage.path("tam"));
+    stage.provision(&tam, &["signer"]);
+    stage.publish(&tam, 1, 1);
+    let uri = format!("{}/tam", tam.url);
+    for (device, prefix, may) in [
+        ("radio", "TEEP-Device/radio", false),
+        ("any", "TEEP-Device", true),
+    ] {
+        let on_it = |arguments: &[&str]| {
+            let mut command = stage.teep(&tam);
+            command
+                .env("TEEP_DEVICE", stage.path(device))
+                .args(arguments);
+            command.output().unwrap()
+        };
+        let made = on_it(&[
+            "device",
+            "init",
+            "--tam",
+            &uri,
+            "--tam-key",
+            "tam-esp256.pub",
+            "--signer",
+            "signer.pem.pub",
+            "--tam-manages",
+            prefix,
+        ]);
+        assert!(made.status.success(), "{made:?}");
+        let endorsement = format!("{device}/endorsement.cbor");
+        run(stage.teep(&tam).args(["verifier", "endorse", &endorsement]));
+        on_it(&["device", "request", COMPONENT]);
+        let listed = on_it(&["device", "list", "--json"]).stdout;
+        let listed = String::from_utf8(listed).unwrap();
+        assert_eq!(
+            listed.contains("counter 1") || listed.contains(COMPONENT),
+            may,
+            "{listed}"
+        );
+    }
+    tam.kill();
+}
+
 #[test]
 fn a_tam_survives_kill_9_at_any_moment() {
     let stage = Stage {

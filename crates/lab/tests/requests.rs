@@ -8,6 +8,7 @@ use teep::{
 use teep_agent::{Agent, Contact, Input, Provisioning, ReportedError, Request, Step, TrustedTam};
 use teep_cose::{Algorithm, Sign1};
 use teep_lab::{Device, Fault, Interrupted, MemoryTee, TrustedComponent, World, id, read};
+use teep_tam::{AttestationModel, Decision};
 
 const ESP256: Algorithm = Algorithm::Esp256;
 const URI: &str = "https://files.example/ta";
@@ -473,6 +474,7 @@ fn an_agent_works_without_a_broker() {
 fn unsolicited(takes_unsolicited: bool) -> World {
     let mut world = World::new(1);
     world.add_tam();
+    world.add_signer();
     let mut provisioning = world.provisioning();
     provisioning.tams[0].takes_unsolicited = takes_unsolicited;
     add_device(&mut world, provisioning);
@@ -531,4 +533,31 @@ fn a_query_response_comes_unasked_only_if_all_conditions_hold() {
     let mut world = unsolicited(false);
     world.say(0, 0, &untied).unwrap();
     assert_eq!(contact(&mut world).message, None);
+}
+
+/// An application needs something, and the Agent tells a TAM at once that takes passports only. That the Agent says
+/// so proves nothing, so the TAM asks; or, if nobody told it that such things come, refuses.
+///
+/// Proves: T-150
+#[test]
+fn what_an_agent_says_unasked_is_a_hint_to_a_tam_that_takes_it() {
+    for takes_unsolicited in [true, false] {
+        let mut world = unsolicited(true);
+        world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+        let policy = &mut world.tams[0].tam.policy;
+        policy.attestation = AttestationModel::Passport {
+            maximum_age_seconds: 600,
+        };
+        policy.takes_unsolicited_query_responses = takes_unsolicited;
+        world.say(0, 0, &Message::QueryRequest(untied())).unwrap();
+        let contact = contact(&mut world);
+        assert!(contact.message.is_some(), "the Agent speaks first");
+        world.contact(0, &contact).unwrap();
+        let decisions = &world.tams[0].decisions;
+        let is_hint = |decision: &Decision| matches!(decision, Decision::Hint(_));
+        assert_eq!(decisions.iter().any(is_hint), takes_unsolicited);
+        assert_eq!(decisions.contains(&Decision::Attested), takes_unsolicited);
+        let expected = takes_unsolicited.then_some(&b"version 1"[..]);
+        assert_eq!(world.image(0, &id("ta")), expected);
+    }
 }

@@ -178,6 +178,9 @@ pub enum Decision {
     Failed(ErrorCode, String, Option<LanguageTag>),
     /// The device is asked or sent the same once more, in another way.
     TryAgain(ErrorCode),
+    /// A QueryResponse that nobody asked for does not show, for this reason, that the device is trustworthy: the
+    /// device is asked with a challenge.
+    Hint(String),
     /// The device is not asked again for now: there is nothing else to offer, or it was asked often enough.
     GiveUp(ErrorCode),
     /// The device signs with an algorithm number that it was not offered, and policy allows it.

@@ -16,8 +16,9 @@ pub struct Policy {
     /// Whether a device that no Verifier could identify gets the manifests that are marked as remedies for all
     /// models (T-140). If not, only devices that are genuine but out of date do.
     pub remedies_strangers: bool,
-    /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
-    /// so it can only be allowed together with [`AttestationModel::Passport`].
+    /// Whether Agents are told that they may send a QueryResponse that answers no QueryRequest (T-150). If it
+    /// does not show by itself that the device is trustworthy, it is a hint: the device is asked, with a challenge.
+    /// Only with [`AttestationModel::Passport`]: whatever answers no challenge is refused in a background check.
     pub takes_unsolicited_query_responses: bool,
     /// Whether an Update that installs or removes something carries the Attestation Result that it rests on, so
     /// that its Agent can tell it from an older one that the normal world held back (T-187). An Agent that has got
@@ -74,6 +75,14 @@ pub enum KeyBinding {
     /// then pass for the attested one. For attestation technology that knows no key of the Agent's (the note
     /// in draft section 7.1.1.1). A `cnf` that names another key is refused all the same.
     UnsafeWaived,
+}
+
+impl Policy {
+    /// Whether a QueryResponse without token and without proof is a hint to ask (P-19).
+    pub(crate) const fn takes_hints(&self) -> bool {
+        let is_passport = matches!(self.attestation, AttestationModel::Passport { .. });
+        is_passport && self.takes_unsolicited_query_responses
+    }
 }
 
 impl Default for Policy {

@@ -61,6 +61,24 @@ pub(crate) fn request(
     request
 }
 
+/// The QueryRequest to an Agent that has something to say, and shall answer a challenge first.
+pub(crate) fn with_challenge(
+    tam: &Tam,
+    sender: &Sender,
+    now: u64,
+    random: &mut dyn rand_core::CryptoRng,
+) -> Reply {
+    let form = ChallengeForm::Long;
+    let mut request = request(tam, sender.suite.generation, form, now, random);
+    // T-031 (4.2) no passport is asked for here, so there is a challenge, whatever the model.
+    request.challenge = Some(tam.minter.challenge(form, now, random));
+    request.supported_freshness_mechanisms = Vec::new();
+    Reply::QueryRequest {
+        request: request.into(),
+        suite: sender.suite,
+    }
+}
+
 /// The QueryRequest to try after an Agent answered one with this Error, the `attempt`th in a row, counted from
 /// 0; `None` if there is nothing else to offer.
 pub(crate) fn again(

@@ -7,7 +7,9 @@ use crate::decision::{Change, Decision, Done, Dropped};
 use crate::device::{Attempts, Installed, Snapshot};
 use crate::open::Sender;
 use crate::update::{self, Contents, refuse};
-use crate::{Appraisal, Appraise, Outcome, Tam, Waiting, attestation, plan, remedy, report};
+use crate::{
+    Appraisal, Appraise, Outcome, Tam, Waiting, attestation, plan, query_request, remedy, report,
+};
 
 /// A QueryResponse whose signature holds. What it asks for is looked at only after attestation.
 #[derive(Debug)]
@@ -31,6 +33,17 @@ pub(crate) fn decide(
         return Err(Dropped::TooMany(snapshot.honoured));
     }
     let refused = |code, reason| Ok(Outcome::Done(refuse(&sender, code, reason)));
+    let missing = |reason, random: &mut dyn rand_core::CryptoRng| {
+        let case = Unproved {
+            tam,
+            is_tied: response.token.is_some(),
+            sender: &sender,
+            snapshot,
+            now,
+        };
+        let done = case.hint_or(ErrorCode::PermanentError, reason, random);
+        Ok(Outcome::Done(done))
+    };
     // T-041, P-26 (4.3) absent means 0, the only version that is offered.
     if response.version() != PROTOCOL_VERSION {
         return refused(
@@ -40,10 +53,10 @@ pub(crate) fn decide(
     }
     // T-132, T-134 (7.1.1) what the QueryRequest asked for must be there.
     let Some(payload) = response.attestation_payload.clone() else {
-        return refused(ErrorCode::PermanentError, "attestation-payload is missing");
+        return missing("attestation-payload is missing", random);
     };
     if response.tc_list.is_none() {
-        return refused(ErrorCode::PermanentError, "tc-list is missing");
+        return missing("tc-list is missing", random);
     }
     // T-133, T-134 (7.1.1) a SUIT Report answers this request: its nonce is the token, if there was one.
     let token = response.token.as_ref().map(teep::Token::as_bytes);
@@ -92,8 +105,23 @@ pub(crate) fn resume(
         payload,
         sender,
     } = unattested;
+    let unproved = Unproved {
+        tam,
+        is_tied: response.token.is_some(),
+        sender: &sender,
+        snapshot,
+        now,
+    };
     let result = match appraisal {
         Appraisal::Passed { result, .. } | Appraisal::Brought { result } => result,
+        // Nobody knows that the device is genuine, and without a nonce the Verifier may have had to say so.
+        Appraisal::Failed {
+            reason,
+            shortfall: None,
+        } if tam.policy.takes_hints() => {
+            let code = ErrorCode::AttestationRequired;
+            return Ok(unproved.hint_or(code, reason, random));
+        }
         Appraisal::Failed { reason, shortfall } => {
             let shortfall = shortfall.as_ref();
             let done = remedy::or_refuse(tam, &response, &sender, reason, shortfall, snapshot, now);
@@ -102,7 +130,10 @@ pub(crate) fn resume(
     };
     let attested = match attestation::check(tam, result, &payload.bytes, &sender, now) {
         Ok(attested) => attested,
-        Err(reason) => return Ok(refuse(&sender, ErrorCode::AttestationRequired, &reason)),
+        Err(reason) => {
+            let code = ErrorCode::AttestationRequired;
+            return Ok(unproved.hint_or(code, &reason, random));
+        }
     };
     let mut done = Done {
         decisions: alloc::vec![Decision::Attested],
@@ -140,6 +171,46 @@ pub(crate) fn resume(
     }
     attestation::give_back(&tam.policy, appraisal, &sender, &mut done);
     Ok(done)
+}
+
+/// A QueryResponse that does not show that the device is trustworthy.
+struct Unproved<'a> {
+    tam: &'a Tam,
+    /// Whether it has a token, so that it answers some QueryRequest.
+    is_tied: bool,
+    sender: &'a Sender,
+    snapshot: &'a Snapshot,
+    now: u64,
+}
+
+impl Unproved<'_> {
+    /// T-150, P-19 (7.2) takes it for a hint, where policy has it so, and asks with a challenge; else refuses.
+    fn hint_or(
+        &self,
+        code: ErrorCode,
+        reason: &str,
+        random: &mut dyn rand_core::CryptoRng,
+    ) -> Done {
+        let policy = &self.tam.policy;
+        let count = self.snapshot.queries.count_at(self.now);
+        // P-27 capped: else both would go on for ever.
+        if self.is_tied || !policy.takes_hints() || count >= policy.retries {
+            return refuse(self.sender, code, reason);
+        }
+        let reply = query_request::with_challenge(self.tam, self.sender, self.now, random);
+        Done {
+            reply: Some(reply),
+            changes: alloc::vec![Change::Queries {
+                agent: self.sender.agent,
+                is_known: self.sender.known,
+                attempts: Attempts {
+                    count: count + 1,
+                    until: self.now.saturating_add(policy.hold_down_seconds),
+                },
+            }],
+            decisions: alloc::vec![Decision::Hint(reason.into())],
+        }
+    }
 }
 
 fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, now: u64) -> Change {

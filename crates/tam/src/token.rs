@@ -179,6 +179,26 @@ mod tests {
         Minter::new(MacKey::new([1; 32]), 100)
     }
 
+    /// Replicas share a key and a second, and no list of tokens that are in use.
+    ///
+    /// Proves: T-210
+    #[test]
+    fn no_token_is_ever_used_again_not_by_another_replica_either() {
+        let mut replicas = [1 << 40, 2 << 40].map(Counter::starting_at);
+        let mut seen = alloc::collections::BTreeSet::new();
+        for _ in 0..500 {
+            for random in &mut replicas {
+                let long = minter().challenge(ChallengeForm::Long, 1000, random);
+                let short = minter().challenge(ChallengeForm::Short, 1000, random);
+                let token = minter().update_token(1000, random);
+                for bytes in [long.as_bytes(), short.as_bytes(), token.as_bytes()] {
+                    assert!(seen.insert(bytes.to_vec()));
+                }
+            }
+        }
+        assert_eq!(seen.len(), 3000);
+    }
+
     /// Proves: T-007, T-016, T-018
     #[test]
     fn every_token_is_new_and_within_the_sizes() {

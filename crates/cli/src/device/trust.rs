@@ -29,6 +29,10 @@ pub(super) struct Tams {
     /// drafts-16-20 or drafts-10-15. Without it the device recognises what a TAM speaks
     #[arg(long, value_name = "[URI=]NAME")]
     tam_generation: Vec<String>,
+    /// What every TAM may install and remove, or the one with this URI: the first segments of the names, joined by
+    /// /. Without any for a TAM, whatever the signers may
+    #[arg(long, value_name = "[URI=]PREFIX")]
+    tam_manages: Vec<String>,
     /// This TAM must prove what it is before the device tells it anything: by an Attestation Result of a Verifier
     /// whose key --verifier gives
     #[arg(long, value_name = "URI")]
@@ -69,6 +73,7 @@ impl Tams {
         let read = |file: &Path| read_recipient(file);
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
         let generations = self.files("--tam-generation", &self.tam_generation, generation)?;
+        let manages = self.files("--tam-manages", &self.tam_manages, prefix)?;
         if let Some(uri) = self.attested_tam.iter().find(|uri| !self.tam.contains(uri)) {
             return Err(Failure::usage(format!(
                 "--attested-tam {uri}: no such TAM: give it with --tam, too"
@@ -77,6 +82,7 @@ impl Tams {
         let tam = |uri: &String| TrustedTam {
             generation: of(uri, &generations).next(),
             encryption_keys: of(uri, &encryption_keys).collect(),
+            manages: of(uri, &manages).collect(),
             must_attest: self.attested_tam.contains(uri),
             ..TrustedTam::new(uri, of(uri, &keys).collect())
         };
@@ -122,6 +128,12 @@ fn generation(name: &Path) -> Result<&'static Generation, Failure> {
         let name = name.display();
         Failure::usage(format!("--tam-generation {name}: one of {names}"))
     })
+}
+
+fn prefix(name: &Path) -> Result<ComponentIdentifier, Failure> {
+    let text = name.to_str().unwrap_or_default();
+    text.parse()
+        .map_err(|error| Failure::usage(format!("--tam-manages {}: {error}", name.display())))
 }
 
 fn read_recipient(file: &Path) -> Result<RecipientKey, Failure> {
@@ -170,14 +182,48 @@ fn permit(text: &str) -> Result<(PathBuf, ComponentIdentifier), String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_generation_is_given_for_one_tam_or_for_all() {
-        let tams = |given: &[&str]| Tams {
+    /// Two TAMs of which nothing else is known.
+    fn two() -> Tams {
+        Tams {
             tam: vec!["http://a/tam".into(), "http://b/tam".into()],
             tam_key: Vec::new(),
             tam_encryption_key: Vec::new(),
-            tam_generation: given.iter().map(|given| (*given).into()).collect(),
+            tam_generation: Vec::new(),
+            tam_manages: Vec::new(),
             attested_tam: Vec::new(),
+        }
+    }
+
+    /// Proves: A-27
+    #[test]
+    fn a_tam_manages_what_is_given_for_it_or_for_all() {
+        let manages = |given: &[&str]| {
+            let tams = Tams {
+                tam_manages: given.iter().map(|given| (*given).into()).collect(),
+                ..two()
+            };
+            let names = |tam: TrustedTam| {
+                let names = tam.manages.iter().map(ToString::to_string);
+                names.collect::<Vec<_>>()
+            };
+            let tams = tams.read().map(|tams| tams.into_iter().map(names));
+            tams.map(Iterator::collect::<Vec<_>>)
+        };
+        let none: &[&str] = &[];
+        assert_eq!(manages(&[]).unwrap(), [none, none]);
+        assert_eq!(
+            manages(&["http://b/tam=bank/pin", "radio"]).unwrap(),
+            [vec!["radio"], vec!["bank/pin", "radio"]]
+        );
+        assert!(manages(&["http://c/tam=radio"]).is_err());
+        assert!(manages(&["http://a/tam="]).is_err());
+    }
+
+    #[test]
+    fn a_generation_is_given_for_one_tam_or_for_all() {
+        let tams = |given: &[&str]| Tams {
+            tam_generation: given.iter().map(|given| (*given).into()).collect(),
+            ..two()
         };
         let read = |given: &[&str]| tams(given).read().map(|tams| tams.into_iter());
         let of = |given| read(given).unwrap().map(|tam| tam.generation);

@@ -40,6 +40,8 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Upload a signed SUIT manifest, and its payload if that is not in it
     Publish(Publish),
+    /// Have a manifest removed from all devices, and send it to none
+    Withdraw(Withdraw),
     /// List the Trusted Components that are published
     Components,
     /// List the devices that proved themselves
@@ -70,6 +72,17 @@ struct Publish {
     /// The payload that devices fetch from this TAM
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each device removes it when it comes next. Publish a higher sequence number to bring it back.
+
+Example:
+  teep tam withdraw TEEP-Device/counter/suit")]
+struct Withdraw {
+    /// The manifest's own name, as `teep tam components` shows it
+    manifest: suit::ComponentIdentifier,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +142,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 .transpose()?;
             let published = publish(&client()?, &envelope, payload.as_deref())?;
             show_one(&published, json)
+        }
+        Command::Withdraw(Withdraw { manifest }) => {
+            client()?.delete(&format!("/api/components/{}", in_path(&manifest)))?;
+            if json {
+                return output::print_json(
+                    &serde_json::json!({ "withdrawn": manifest.to_string() }),
+                );
+            }
+            output::print(&format!("{manifest} is withdrawn"))
         }
         Command::Components => {
             let columns = [
@@ -197,6 +219,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// A name as it stands in the path of a URI (RFC 3986 section 2.1).
+fn in_path(name: &suit::ComponentIdentifier) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let text = name.to_string();
+    let characters = text.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    characters.collect()
 }
 
 /// Uploads a payload, if there is one, and then its manifest.
@@ -336,5 +369,14 @@ fn cell(value: &Value) -> String {
             None => value.to_string(),
         },
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn whatever_is_in_a_name_is_part_of_the_path() {
+        let name = "a b/50%?#".parse().expect("a name");
+        assert_eq!(super::in_path(&name), "a%20b/50%25%3F%23");
     }
 }

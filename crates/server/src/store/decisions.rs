@@ -119,6 +119,12 @@ pub(crate) fn words(decision: &Decision) -> String {
             )
         }
         Decision::TryAgain(code) => format!("once more, in another way: {code}"),
+        Decision::Hint(reason) => {
+            format!(
+                "sent unasked, so asked with a challenge: {}",
+                printable(reason)
+            )
+        }
         Decision::GiveUp(code) => {
             format!("not asked again for now, for want of another way or after too many: {code}")
         }
@@ -144,6 +150,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::HeldBack(..) => "held-back",
         Decision::TryAgain(..) => "try-again",
         Decision::GiveUp(..) => "give-up",
+        Decision::Hint(..) => "hint",
         Decision::Later(..) => "later",
         Decision::FailedBefore(..) => "failed-before",
         Decision::NotPublished(..) => "not-published",

@@ -63,6 +63,14 @@ impl TestServer {
         Self::in_folder(self.folder, Limits::default()).await
     }
 
+    /// Stops, has something done to its folder, and starts again.
+    pub(crate) async fn restart_after(self, change: impl FnOnce(&std::path::Path)) -> Self {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap().unwrap();
+        change(self.folder.path());
+        Self::in_folder(self.folder, Limits::default()).await
+    }
+
     /// Sends these very bytes and reads until the server closes.
     pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = self.connect().await;

@@ -118,7 +118,7 @@ pub(crate) fn update(answer: &Answer) -> Update {
     }
 }
 
-/// Proves: T-024, T-124, T-125, T-142
+/// Proves: T-024, T-124, T-125, T-142, T-145
 #[tokio::test]
 async fn a_device_is_attested_updated_and_remembered() {
     let server = TestServer::start().await;

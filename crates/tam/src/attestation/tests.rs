@@ -476,3 +476,78 @@ fn what_is_recorded_of_a_device_is_what_the_verifier_says() {
     );
     assert_eq!(seen, Some(expected));
 }
+
+/// What the TAM decides on a passport, or on a QueryResponse without any.
+fn passport_shown(tam: &Tam, bytes: Option<Vec<u8>>, snapshot: &Snapshot) -> crate::Done {
+    let response = QueryResponse {
+        attestation_payload: bytes.map(|bytes| AttestationPayload {
+            format: None,
+            bytes,
+        }),
+        tc_list: Some(vec![]),
+        ..QueryResponse::default()
+    };
+    let authenticated = authenticated(tam, &sign(&Message::QueryResponse(response)));
+    match tam.decide(authenticated, snapshot, NOW, &mut Counter::default()) {
+        Ok(Outcome::Done(done)) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Proves: T-150
+#[test]
+fn what_comes_unasked_counts_by_its_passport_and_is_a_hint_without_if_policy_has_it_so() {
+    let mut tam = tam();
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 600,
+    };
+    let old = AttestationResult {
+        issued_at: Some(NOW - 700),
+        ..result(None)
+    };
+    let (young, old) = (signed(&tam, &result(None)), signed(&tam, &old));
+    let none = Snapshot::default();
+    let refused = |done: &crate::Done| {
+        let is_refusal = |reply: &Reply| match reply {
+            Reply::Update { update, .. } => update.err_code.is_some(),
+            Reply::QueryRequest { .. } => false,
+        };
+        done.changes.is_empty() && done.reply.as_ref().is_some_and(is_refusal)
+    };
+    // Off by default.
+    assert!(refused(&passport_shown(&tam, None, &none)));
+    assert!(refused(&passport_shown(&tam, Some(old.clone()), &none)));
+
+    tam.policy.takes_unsolicited_query_responses = true;
+    let attested = passport_shown(&tam, Some(young), &none);
+    assert_eq!(attested.decisions[0], Decision::Attested);
+    assert_eq!(attested.reply, None, "nothing to do");
+    for shown in [None, Some(old.clone())] {
+        let done = passport_shown(&tam, shown.clone(), &none);
+        assert!(matches!(done.decisions[..], [Decision::Hint(_)]));
+        let Some(Reply::QueryRequest { request, .. }) = &done.reply else {
+            panic!("{done:?}")
+        };
+        let challenge = request.challenge.as_ref().unwrap().as_bytes();
+        assert!(tam.minter.check_challenge(challenge, NOW).is_ok());
+        assert_eq!((&request.token, request.inconsistency()), (&None, None));
+        // It is not believed: nothing changes but a count.
+        let [Change::Queries { attempts, .. }] = done.changes[..] else {
+            panic!("{done:?}")
+        };
+        assert_eq!(attempts.count, 1);
+        // P-27 who never shows anything is not asked for ever.
+        let capped = Snapshot {
+            queries: crate::Attempts {
+                count: tam.policy.retries,
+                until: NOW + 1,
+            },
+            ..Snapshot::default()
+        };
+        assert!(refused(&passport_shown(&tam, shown, &capped)));
+    }
+    // In a background check, whatever the switch says, there is always a challenge to be answered.
+    tam.policy.attestation = AttestationModel::BackgroundCheck;
+    assert!(refused(&passport_shown(&tam, None, &none)));
+    assert!(refused(&passport_shown(&tam, Some(old), &none)));
+}
