@@ -100,7 +100,9 @@ pub(crate) fn resume(
             return Ok(done);
         }
     };
-    let attested = match attestation::check(tam, result, &payload.bytes, &sender, now) {
+    let is_brought = matches!(appraisal, Appraisal::Brought { .. });
+    let checked = attestation::check(tam, result, &payload.bytes, is_brought, &sender, now);
+    let attested = match checked {
         Ok(attested) => attested,
         Err(reason) => return Ok(refuse(&sender, ErrorCode::AttestationRequired, &reason)),
     };

@@ -40,7 +40,7 @@ fn signed(tam: &Tam, result: &AttestationResult) -> Vec<u8> {
 }
 
 fn check_at(tam: &Tam, result: &AttestationResult, now: u64) -> Result<Attested, String> {
-    check(tam, &signed(tam, result), b"shown", &sender(), now)
+    check(tam, &signed(tam, result), b"shown", true, &sender(), now)
 }
 
 fn asked(policy: &Policy) -> QueryRequest {
@@ -151,6 +151,25 @@ fn a_passport_counts_while_it_is_young_whatever_nonce_is_in_it() {
     );
 }
 
+/// What a Verifier says of old Evidence is new: it must not make a passport of it.
+///
+/// Proves: T-182, T-183
+#[test]
+fn evidence_is_no_passport_however_new_its_appraisal() {
+    let mut tam = tam();
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 600,
+    };
+    let appraised = |tam: &Tam, result: &AttestationResult| {
+        check(tam, &signed(tam, result), b"evidence", false, &sender(), NOW)
+    };
+    assert!(appraised(&tam, &result(Some(&[7; 32]))).is_err());
+    assert!(appraised(&tam, &result(None)).is_err());
+    let nonce = challenge(&tam);
+    let attested = appraised(&tam, &result(Some(&nonce))).unwrap();
+    assert_eq!(attested.spend.unwrap().0, nonce, "once");
+}
+
 /// Proves: T-096, T-185
 #[test]
 fn who_has_no_passport_is_sent_a_challenge_and_who_has_only_a_clock_none() {
@@ -226,7 +245,7 @@ fn any_verifier_counts_that_the_operator_trusts_and_no_other() {
     // An algorithm that no cipher suite names: which are good enough is the operator's choice.
     let other = key(Algorithm::MlDsa44, 7000);
     let bytes = result(Some(&nonce)).sign(&tam.profile, &other);
-    let check = |tam: &Tam| check(tam, &bytes, b"", &sender(), NOW);
+    let check = |tam: &Tam| check(tam, &bytes, b"", true, &sender(), NOW);
     assert!(check(&tam).is_err());
     tam.verifiers.add(other.public_key());
     assert!(check(&tam).is_ok());
