@@ -16,9 +16,6 @@ pub struct Policy {
     /// Whether a device that no Verifier could identify gets the manifests that are marked as remedies for all
     /// models (T-140). If not, only devices that are genuine but out of date do.
     pub remedies_strangers: bool,
-    /// Whether a QueryResponse counts that answers no QueryRequest (T-150). Nothing shows that it is fresh,
-    /// so it can only be allowed together with [`AttestationModel::Passport`].
-    pub takes_unsolicited_query_responses: bool,
     /// Whether an Update that installs or removes something carries the Attestation Result that it rests on, so
     /// that its Agent can tell it from an older one that the normal world held back (T-187). An Agent that has got
     /// one with a date takes none without from then on: do not switch it off again.
@@ -44,10 +41,12 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttestationModel {
     /// The device answers a challenge with Evidence, which this TAM hands to a Verifier. An Attestation
-    /// Result that answers the challenge is taken as well.
+    /// Result that answers the challenge is taken as well. So a QueryResponse that nobody asked for never counts.
     BackgroundCheck,
     /// The device brings an Attestation Result that it got beforehand; there is no challenge (T-031). Fresh
-    /// is what was issued no longer ago than this, in seconds, and has not expired.
+    /// is what was issued no longer ago than this, in seconds, and has not expired. Nothing in a QueryResponse
+    /// then says to which QueryRequest it belongs: one that nobody asked for counts (T-150), and so does an old one
+    /// that somebody sends again, while its Attestation Result is young enough. Choose a short time.
     Passport {
         /// The greatest age of an Attestation Result, counted from its `iat`.
         maximum_age_seconds: u64,
@@ -77,7 +76,7 @@ pub enum KeyBinding {
 }
 
 impl Default for Policy {
-    /// Background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken. Three
+    /// Background check, bound to the Agent's key; nothing is given back. Three
     /// retries, an hour of hold-down, a first pause of a minute, 1,000 challenges.
     fn default() -> Self {
         Self {
@@ -86,7 +85,6 @@ impl Default for Policy {
             maximum_evidence_age_seconds: None,
             returned_result: ReturnedResult::Nothing,
             remedies_strangers: false,
-            takes_unsolicited_query_responses: false,
             dates_updates: true,
             retries: 3,
             hold_down_seconds: 3600,

@@ -161,7 +161,14 @@ fn evidence_is_no_passport_however_new_its_appraisal() {
         maximum_age_seconds: 600,
     };
     let appraised = |tam: &Tam, result: &AttestationResult| {
-        check(tam, &signed(tam, result), b"evidence", false, &sender(), NOW)
+        check(
+            tam,
+            &signed(tam, result),
+            b"evidence",
+            false,
+            &sender(),
+            NOW,
+        )
     };
     assert!(appraised(&tam, &result(Some(&[7; 32]))).is_err());
     assert!(appraised(&tam, &result(None)).is_err());
@@ -371,6 +378,41 @@ fn evidence_of_any_format_goes_to_the_verifier_as_it_came() {
     let done = tam.resume(then, &failed, &snapshot, NOW, random).unwrap();
     let refused = Decision::Refused(ErrorCode::AttestationRequired, "not genuine".into());
     assert_eq!((done.decisions, done.changes), (vec![refused], vec![]));
+}
+
+/// A message has room for thousands of reports, each of which costs a signature or a key agreement.
+///
+/// Proves: T-133, T-134, T-191
+#[test]
+fn reports_are_looked_at_after_attestation_and_what_is_wrong_with_them_costs_the_challenge() {
+    let tam = tam();
+    let answer = |bytes: Vec<u8>| {
+        let response = QueryResponse {
+            attestation_payload: Some(AttestationPayload {
+                format: None,
+                bytes,
+            }),
+            tc_list: Some(Vec::new()),
+            suit_reports: vec![b"rubbish".to_vec()],
+            ..QueryResponse::default()
+        };
+        let authenticated = authenticated(&tam, &sign(&Message::QueryResponse(response)));
+        let random = &mut Counter::default();
+        match tam.decide(authenticated, &Snapshot::default(), NOW, random) {
+            Ok(Outcome::Done(done)) => (done.changes.len(), done.decisions),
+            other => panic!("{other:?}"),
+        }
+    };
+    let code = |decisions: &[Decision]| match decisions {
+        [Decision::Refused(code, _)] => *code,
+        other => panic!("{other:?}"),
+    };
+    let (changes, decisions) = answer(b"no result".to_vec());
+    assert_eq!(changes, 0);
+    assert_eq!(code(&decisions), ErrorCode::AttestationRequired);
+    let (changes, decisions) = answer(signed(&tam, &result(Some(&challenge(&tam)))));
+    assert_eq!(changes, 1, "it counts once");
+    assert_eq!(code(&decisions), ErrorCode::PermanentError);
 }
 
 fn given_back(
