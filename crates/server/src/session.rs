@@ -85,7 +85,8 @@ async fn once(
             evidence,
             then,
         }) => {
-            let appraised = verifier::appraise(service, &format, &evidence).await?;
+            // Its nonce is compared with the challenge by `resume`.
+            let appraised = verifier::appraise(service, &format, &evidence, true).await?;
             let appraisal = match &appraised {
                 Ok(appraised) => Appraisal::Passed {
                     result: &appraised.result,

@@ -27,7 +27,7 @@ pub(crate) struct Refused {
     pub(crate) shortfall: Option<Shortfall>,
 }
 
-/// Appraises Evidence.
+/// Appraises Evidence. `nonce_is_compared`: see [`Verifier::nonce_is_compared`].
 ///
 /// # Errors
 /// [`StoreError`] if what is known of the device cannot be loaded.
@@ -35,6 +35,7 @@ pub(crate) async fn appraise(
     service: &Service,
     format: &str,
     evidence: &[u8],
+    nonce_is_compared: bool,
 ) -> Result<Result<Appraised, Refused>, StoreError> {
     let known = match attestation_key_id(format, evidence) {
         Ok(thumbprint) => match service.store.endorsement(&thumbprint).await? {
@@ -46,9 +47,11 @@ pub(crate) async fn appraise(
         },
         Err(refusal) => return Ok(Err(refusal.into())),
     };
-    let appraised = service
-        .verifier
-        .appraise(format, evidence, |_| known, now());
+    let verifier = Verifier {
+        nonce_is_compared,
+        ..service.verifier.clone()
+    };
+    let appraised = verifier.appraise(format, evidence, |_| known, now());
     Ok(appraised.map_err(Refused::from))
 }
 

@@ -3,7 +3,8 @@
 //! For devices that must have a TAM's Evidence appraised before they answer it (draft section 7.2.1), and for
 //! those that bring their own Attestation Result as a passport. The Evidence's media type is its
 //! Content-Type; the answer is an EAT of the TEEP profile. Who asks need not be known: an Attestation Result
-//! says whose key it is about, and counts for nobody else.
+//! says whose key it is about, and counts for nobody else. Whether its nonce is right, only the client knows: a
+//! passport, which counts by its age, is made of Evidence only that says itself that it was made just now.
 
 use std::sync::Arc;
 
@@ -38,7 +39,8 @@ pub(crate) async fn post(
     };
     let limits = &service.limits;
     let evidence = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
-    match verifier::appraise(&service, &format, &evidence).await? {
+    // What nonce is right, only who asks can know.
+    match verifier::appraise(&service, &format, &evidence, false).await? {
         Ok(appraised) => {
             let media_type = service.tam.profile.media_type().to_string();
             Ok(([(CONTENT_TYPE, media_type)], appraised.result).into_response())

@@ -72,8 +72,8 @@ pub(crate) struct Attested {
     pub(crate) spend: Option<(Vec<u8>, u64)>,
 }
 
-/// Checks an Attestation Result. `shown` is the attestation payload of the message, which the result is or from
-/// which a Verifier made it.
+/// Checks an Attestation Result. `shown` is the attestation payload of the message, which the result is
+/// (`is_brought`) or from which a Verifier made it just now.
 ///
 /// # Errors
 /// The reason, for the device.
@@ -81,6 +81,7 @@ pub(crate) fn check(
     tam: &Tam,
     bytes: &[u8],
     shown: &[u8],
+    is_brought: bool,
     sender: &Sender,
     now: u64,
 ) -> Result<Attested, String> {
@@ -96,7 +97,7 @@ pub(crate) fn check(
     if !is_bound {
         return Err("the Attestation Result does not confirm this key (cnf)".into());
     }
-    let spend = freshness(tam, &result, shown, now)?;
+    let spend = freshness(tam, &result, shown, is_brought, now)?;
     Ok(Attested { result, spend })
 }
 
@@ -105,15 +106,17 @@ fn freshness(
     tam: &Tam,
     result: &AttestationResult,
     shown: &[u8],
+    is_brought: bool,
     now: u64,
 ) -> Result<Option<(Vec<u8>, u64)>, String> {
     let challenge = |nonce: &[u8]| tam.minter.check_challenge(nonce, now);
     let maximum_age = match tam.policy.attestation {
         // T-184 (9), P-02: nothing carries a nonce of ours into a passport; one of another party's may be in
-        // it (P-17). Its age counts. But an Agent that had no passport was sent a challenge.
+        // it (P-17). Its age counts. But an Agent that had no passport was sent a challenge: what a Verifier
+        // said of its Evidence just now is new, however old the Evidence is.
         AttestationModel::Passport {
             maximum_age_seconds,
-        } => {
+        } if is_brought => {
             if result.expires_at.is_some() && result.is_recent(now, maximum_age_seconds) {
                 return Ok(None);
             }
@@ -125,7 +128,7 @@ fn freshness(
             }
             None
         }
-        AttestationModel::BackgroundCheck => tam.policy.maximum_evidence_age_seconds,
+        _ => tam.policy.maximum_evidence_age_seconds,
     };
     match (result.nonce(), maximum_age) {
         // T-182, T-184 (9) it answers a challenge of ours that has not expired; single use.

@@ -45,10 +45,12 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttestationModel {
     /// The device answers a challenge with Evidence, which this TAM hands to a Verifier. An Attestation
-    /// Result that answers the challenge is taken as well.
+    /// Result that answers the challenge is taken as well. So a QueryResponse that nobody asked for never counts.
     BackgroundCheck,
     /// The device brings an Attestation Result that it got beforehand; there is no challenge (T-031). Fresh
-    /// is what was issued no longer ago than this, in seconds, and has not expired.
+    /// is what was issued no longer ago than this, in seconds, and has not expired. Nothing in a QueryResponse
+    /// then says to which QueryRequest it belongs: one that nobody asked for counts (T-150), and so does an old one
+    /// that somebody sends again, while its Attestation Result is young enough. Choose a short time.
     Passport {
         /// The greatest age of an Attestation Result, counted from its `iat`.
         maximum_age_seconds: u64,

@@ -58,13 +58,6 @@ pub(crate) fn decide(
     if response.tc_list.is_none() {
         return missing("tc-list is missing", random);
     }
-    // T-133, T-134 (7.1.1) a SUIT Report answers this request: its nonce is the token, if there was one.
-    let token = response.token.as_ref().map(teep::Token::as_bytes);
-    for report in &response.suit_reports {
-        if let Err(reason) = report::open(tam, report, &sender, token) {
-            return refused(ErrorCode::PermanentError, &alloc::format!("{reason}"));
-        }
-    }
     let payload = match attestation::open(tam, payload) {
         Ok(payload) => payload,
         Err(reason) => return refused(ErrorCode::PermanentError, &reason),
@@ -128,7 +121,9 @@ pub(crate) fn resume(
             return Ok(done);
         }
     };
-    let attested = match attestation::check(tam, result, &payload.bytes, &sender, now) {
+    let is_brought = matches!(appraisal, Appraisal::Brought { .. });
+    let checked = attestation::check(tam, result, &payload.bytes, is_brought, &sender, now);
+    let attested = match checked {
         Ok(attested) => attested,
         Err(reason) => {
             let code = ErrorCode::AttestationRequired;
@@ -145,6 +140,21 @@ pub(crate) fn resume(
             nonce,
             expires,
         });
+    }
+    // T-133, T-134 (7.1.1) a SUIT Report answers this request: its nonce is the token, if there was one. Not
+    // before attestation: a stranger's message has room for thousands, each with a signature or a key to agree.
+    let token = response.token.as_ref().map(teep::Token::as_bytes);
+    for report in &response.suit_reports {
+        if let Err(reason) = report::open(tam, report, &sender, token) {
+            return Ok(Done {
+                changes: done.changes,
+                ..refuse(
+                    &sender,
+                    ErrorCode::PermanentError,
+                    &alloc::format!("{reason}"),
+                )
+            });
+        }
     }
     done.changes
         .push(seen(&response, &sender, &attested.result, now));

@@ -21,6 +21,10 @@ pub struct Verifier {
     pub lifetime_seconds: u64,
     /// For how long Evidence without a nonce counts after its `iat`, in seconds; `None` if it must have one.
     pub maximum_evidence_age_seconds: Option<u64>,
+    /// Whether who gets the result compares its nonce with a challenge of its own, at once. If not, the nonce shows
+    /// nothing: unless the Evidence itself says that it was made just now, the result has no `iat`, so that it counts
+    /// for who knows the nonce and for nobody by time. Else old Evidence would become new by being shown again.
+    pub nonce_is_compared: bool,
 }
 
 /// What a Verifier knows of a device before it says anything.
@@ -51,6 +55,7 @@ impl Verifier {
             profile: Profile::default(),
             lifetime_seconds: 3600,
             maximum_evidence_age_seconds: None,
+            nonce_is_compared: true,
         }
     }
 
@@ -84,6 +89,10 @@ impl Verifier {
                 return Err(Refusal::NotInTime(eat::Error::Expired));
             }
         }
+        let made_just_now = claims
+            .iat
+            .is_some_and(|at| at.saturating_add(JUST_NOW_SECONDS) >= now);
+        let is_new = self.nonce_is_compared || claims.eat_nonce.is_none() || made_just_now;
         // The key by value: a name alone may be that of any key.
         let agent_key = claims.cnf.clone().and_then(|cnf| cnf.key);
         let agent_key = agent_key.ok_or(Refusal::MissingAgentKey)?;
@@ -132,7 +141,7 @@ impl Verifier {
             cnf: Some(cnf),
             nonce: claims.eat_nonce,
             // T-183 (9) when this was found, for those who go by time.
-            issued_at: Some(now),
+            issued_at: is_new.then_some(now),
             expires_at: Some(now.saturating_add(self.lifetime_seconds)),
         };
         Ok(Appraised {
@@ -228,6 +237,9 @@ fn require_known(format: &str) -> Result<(), Refusal> {
         _ => Err(Refusal::UnknownFormat),
     }
 }
+
+/// Five minutes, clocks that differ included.
+const JUST_NOW_SECONDS: u64 = 300;
 
 #[cfg(test)]
 pub(crate) mod tests;

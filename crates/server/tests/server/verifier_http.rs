@@ -41,6 +41,10 @@ async fn evidence_is_appraised_for_whoever_brings_it() {
     );
     let result = result.unwrap();
     assert_eq!(result.nonce(), Some(&[9; 32][..]));
+    assert_eq!(
+        result.issued_at, None,
+        "nobody knows how old the Evidence is"
+    );
 }
 
 #[tokio::test]

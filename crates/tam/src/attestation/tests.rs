@@ -40,7 +40,7 @@ fn signed(tam: &Tam, result: &AttestationResult) -> Vec<u8> {
 }
 
 fn check_at(tam: &Tam, result: &AttestationResult, now: u64) -> Result<Attested, String> {
-    check(tam, &signed(tam, result), b"shown", &sender(), now)
+    check(tam, &signed(tam, result), b"shown", true, &sender(), now)
 }
 
 fn asked(policy: &Policy) -> QueryRequest {
@@ -151,6 +151,32 @@ fn a_passport_counts_while_it_is_young_whatever_nonce_is_in_it() {
     );
 }
 
+/// What a Verifier says of old Evidence is new: it must not make a passport of it.
+///
+/// Proves: T-182, T-183
+#[test]
+fn evidence_is_no_passport_however_new_its_appraisal() {
+    let mut tam = tam();
+    tam.policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 600,
+    };
+    let appraised = |tam: &Tam, result: &AttestationResult| {
+        check(
+            tam,
+            &signed(tam, result),
+            b"evidence",
+            false,
+            &sender(),
+            NOW,
+        )
+    };
+    assert!(appraised(&tam, &result(Some(&[7; 32]))).is_err());
+    assert!(appraised(&tam, &result(None)).is_err());
+    let nonce = challenge(&tam);
+    let attested = appraised(&tam, &result(Some(&nonce))).unwrap();
+    assert_eq!(attested.spend.unwrap().0, nonce, "once");
+}
+
 /// Proves: T-096, T-185
 #[test]
 fn who_has_no_passport_is_sent_a_challenge_and_who_has_only_a_clock_none() {
@@ -226,7 +252,7 @@ fn any_verifier_counts_that_the_operator_trusts_and_no_other() {
     // An algorithm that no cipher suite names: which are good enough is the operator's choice.
     let other = key(Algorithm::MlDsa44, 7000);
     let bytes = result(Some(&nonce)).sign(&tam.profile, &other);
-    let check = |tam: &Tam| check(tam, &bytes, b"", &sender(), NOW);
+    let check = |tam: &Tam| check(tam, &bytes, b"", true, &sender(), NOW);
     assert!(check(&tam).is_err());
     tam.verifiers.add(other.public_key());
     assert!(check(&tam).is_ok());
@@ -352,6 +378,41 @@ fn evidence_of_any_format_goes_to_the_verifier_as_it_came() {
     let done = tam.resume(then, &failed, &snapshot, NOW, random).unwrap();
     let refused = Decision::Refused(ErrorCode::AttestationRequired, "not genuine".into());
     assert_eq!((done.decisions, done.changes), (vec![refused], vec![]));
+}
+
+/// A message has room for thousands of reports, each of which costs a signature or a key agreement.
+///
+/// Proves: T-133, T-134, T-191
+#[test]
+fn reports_are_looked_at_after_attestation_and_what_is_wrong_with_them_costs_the_challenge() {
+    let tam = tam();
+    let answer = |bytes: Vec<u8>| {
+        let response = QueryResponse {
+            attestation_payload: Some(AttestationPayload {
+                format: None,
+                bytes,
+            }),
+            tc_list: Some(Vec::new()),
+            suit_reports: vec![b"rubbish".to_vec()],
+            ..QueryResponse::default()
+        };
+        let authenticated = authenticated(&tam, &sign(&Message::QueryResponse(response)));
+        let random = &mut Counter::default();
+        match tam.decide(authenticated, &Snapshot::default(), NOW, random) {
+            Ok(Outcome::Done(done)) => (done.changes.len(), done.decisions),
+            other => panic!("{other:?}"),
+        }
+    };
+    let code = |decisions: &[Decision]| match decisions {
+        [Decision::Refused(code, _)] => *code,
+        other => panic!("{other:?}"),
+    };
+    let (changes, decisions) = answer(b"no result".to_vec());
+    assert_eq!(changes, 0);
+    assert_eq!(code(&decisions), ErrorCode::AttestationRequired);
+    let (changes, decisions) = answer(signed(&tam, &result(Some(&challenge(&tam)))));
+    assert_eq!(changes, 1, "it counts once");
+    assert_eq!(code(&decisions), ErrorCode::PermanentError);
 }
 
 fn given_back(

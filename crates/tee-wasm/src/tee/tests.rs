@@ -158,7 +158,7 @@ fn a_changed_byte_in_any_sealed_file_is_noticed() {
         .unwrap();
     drop(tee);
     let files = files_below(folder.path());
-    assert_eq!(files.len(), 9, "{files:?}");
+    assert_eq!(files.len(), 10, "{files:?}");
     for path in files.into_iter().filter(|path| !path.ends_with(LOCK)) {
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {

@@ -290,6 +290,27 @@ fn evidence_without_a_nonce_counts_by_its_age_where_that_is_allowed() {
     assert_eq!(by_nonce, Err(Refusal::MissingNonce), "unless allowed");
 }
 
+/// Old Evidence with some nonce must not become a new passport by being shown again.
+///
+/// Proves: T-183
+#[test]
+fn a_nonce_that_nobody_compares_makes_no_evidence_new() {
+    let for_anybody = Verifier {
+        nonce_is_compared: false,
+        ..verifier()
+    };
+    let issued = |verifier: &Verifier, iat| {
+        let claims = Claims { iat, ..claims() };
+        let result = appraise(verifier, &Evidence::sign(&claims, &key(1))).unwrap();
+        assert_eq!(result.nonce(), Some(&b"challenge"[..]));
+        (result.issued_at, result.expires_at.is_some())
+    };
+    assert_eq!(issued(&for_anybody, None), (None, true));
+    assert_eq!(issued(&for_anybody, Some(NOW - 301)), (None, true));
+    assert_eq!(issued(&for_anybody, Some(NOW - 300)), (Some(NOW), true));
+    assert_eq!(issued(&verifier(), None), (Some(NOW), true));
+}
+
 /// Proves: T-137
 #[test]
 fn a_result_of_another_verifier_is_not_believed() {
