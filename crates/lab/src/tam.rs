@@ -11,7 +11,8 @@ use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
     Appraisal, Appraise, Attempts, Authenticated, Change, Decision, Device, Done, Dropped,
     FailedManifest, Installed, KnownComponent, Minter, Outcome, Policy, Prove, Published, Received,
-    Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, TamKeys, Withdrawn,
+    RefusedKeys, Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, TamKeys,
+    Withdrawn,
 };
 use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
@@ -94,6 +95,8 @@ struct KnownDevice {
     queries: Attempts,
     /// Errors to Updates, in a row.
     updates: Attempts,
+    /// The TAM's keys that it has refused.
+    refused_keys: RefusedKeys,
 }
 
 impl TamNode {
@@ -363,6 +366,9 @@ impl TamNode {
             remedies: self.remedies(),
             queries: known.map_or(stranger.unwrap_or_default(), |known| known.queries),
             updates: known.map(|known| known.updates).unwrap_or_default(),
+            refused_keys: known
+                .map(|known| known.refused_keys.clone())
+                .unwrap_or_default(),
             honoured: spent.filter(|((spender, _), _)| *spender == agent).count() as u64,
         }
     }
@@ -463,6 +469,11 @@ impl TamNode {
                         known.updates = *attempts;
                     }
                 }
+                Change::RefusedKeys { agent, refused } => {
+                    if let Some(known) = self.store.devices.get_mut(agent) {
+                        known.refused_keys = refused.clone();
+                    }
+                }
                 Change::Installed {
                     agent,
                     manifests,
@@ -498,6 +509,7 @@ impl TamNode {
             brought: Vec::new(),
             queries: Attempts::default(),
             updates: Attempts::default(),
+            refused_keys: RefusedKeys::default(),
         });
         known.ueid = ueid.to_vec();
         known.installed = installed.to_vec();

@@ -5,16 +5,16 @@ use teep::{ErrorCode, Message};
 use teep_agent::{Provisioning, TrustedTam};
 use teep_cose::cbor::Limits;
 use teep_cose::{Algorithm, Credential, SignedMessage, SigningKey, TrustAnchors};
-use teep_lab::{TrustedComponent, World, id, read};
+use teep_lab::{Recorded, TrustedComponent, World, id, read};
 use teep_tam::{MissingKey, TamKeys};
 
 const ESP256: Algorithm = Algorithm::Esp256;
 
 /// In steps: the next keys come beside the old ones, take over, and stay alone. A device that trusts the old
-/// keys only, the new ones only, or both, is served as long as one of its keys is the one in use, and is spoken
-/// to as long as one of them is there at all.
+/// keys only, the new ones only, or both, is served as long as one of its keys is there at all: what it refuses
+/// by the key in use comes again by the other one.
 ///
-/// Proves: T-194, A-21
+/// Proves: T-100, T-194, A-21
 #[test]
 fn keys_change_in_three_steps() {
     let mut world = World::new(1);
@@ -29,8 +29,8 @@ fn keys_change_in_three_steps() {
     // Each: the TAM's keys in order, and which of the devices get what they ask for.
     for (step, keys, [trusts_old, trusts_both, trusts_new]) in [
         ("before", &old[..], [true, true, false]),
-        ("beside", &both, [true, true, false]),
-        ("taken over", &turned, [false, true, true]),
+        ("beside", &both, [true, true, true]),
+        ("taken over", &turned, [true, true, true]),
         ("alone", &new, [false, true, true]),
     ] {
         let credentials = keys.iter().cloned().map(Credential::from).collect();
@@ -57,6 +57,35 @@ fn keys_change_in_three_steps() {
             assert_eq!(has, is_served, "{step}, {} keys", trusted.len());
         }
     }
+}
+
+/// The key that a device has refused is remembered: the next exchange goes by the other one from the start.
+///
+/// Proves: T-100
+#[test]
+fn a_refused_key_is_not_tried_again() {
+    let mut world = World::new(1);
+    world.add_tam();
+    world.add_signer();
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.publish(0, 0, &TrustedComponent::new("other", 1, b"another"));
+    let old = [world.tams[0].esp256.clone(), world.tams[0].ed25519.clone()];
+    let new = [ESP256, Algorithm::Ed25519]
+        .map(|algorithm| SigningKey::generate(algorithm, &mut world.random));
+    let keys = [old, new.clone()].concat();
+    let credentials = keys.into_iter().map(Credential::from).collect();
+    world.tams[0].tam.keys = TamKeys::new(credentials).unwrap();
+    let device = add_device(&mut world, &new);
+    let mut errors = |component| {
+        let before = world.network.recorded.len();
+        world.request(device, &id(component)).unwrap();
+        assert!(world.image(device, &id(component)).is_some());
+        let since = &world.network.recorded[before..];
+        let is_error = |sent: &&Recorded| matches!(sent.message(), Some(Message::Error(_)));
+        since.iter().filter(is_error).count()
+    };
+    assert_eq!(errors("ta"), 1, "the key in use is refused");
+    assert_eq!(errors("other"), 0, "and no more after that");
 }
 
 /// Proves: T-164, T-169

@@ -10,6 +10,7 @@ use teep_cose::{PublicKey, Thumbprint};
 
 use crate::device::{Attempts, FailedManifest, Installed, SentManifest, SentUpdate};
 use crate::open::Suite;
+use crate::refused_keys::RefusedKeys;
 use crate::token::TokenError;
 
 /// A decision: seal `reply`, commit `changes` in one transaction, then send what was sealed.
@@ -126,6 +127,13 @@ pub enum Change {
         agent: Thumbprint,
         /// None in a row any longer if the count is 0.
         attempts: Attempts,
+    },
+    /// Which of the TAM's keys a device that has proved itself before has refused, from now on.
+    RefusedKeys {
+        /// The Agent.
+        agent: Thumbprint,
+        /// What stands on record from now on.
+        refused: RefusedKeys,
     },
     /// An Update succeeded: what the device has now in place of what it had.
     Installed {

@@ -6,6 +6,7 @@ use suit::ComponentIdentifier;
 use teep::{Generation, Token};
 use teep_cose::{PublicKey, Thumbprint};
 
+use crate::refused_keys::RefusedKeys;
 use crate::remedy::Remedy;
 
 /// What the server has loaded for one message.
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub queries: Attempts,
     /// How often the device has answered an Update with an Error, in a row.
     pub updates: Attempts,
+    /// Which of the TAM's keys the device has refused.
+    pub refused_keys: RefusedKeys,
     /// How many of its QueryResponses were honoured within the lifetime of a challenge.
     pub honoured: u64,
 }

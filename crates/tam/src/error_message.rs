@@ -7,6 +7,7 @@
 //! | 3 ERR_UNSUPPORTED_FRESHNESS_MECHANISMS | asked again with one of its mechanisms | as 1 |
 //! | 4 ERR_UNSUPPORTED_MSG_VERSION | asked again with one of its versions | as 1 |
 //! | 5 ERR_UNSUPPORTED_CIPHER_SUITES | asked again by one of its suites | as 1 |
+//! | 6 ERR_BAD_CERTIFICATE, 9 ERR_CERTIFICATE_EXPIRED | asked again, signed by another key, each key once | sent again likewise; else as 1 |
 //! | 7 ERR_ATTESTATION_REQUIRED | asked again, with what proves the TAM (see `proof.rs`) | as 10 |
 //! | 8 ERR_UNSUPPORTED_SUIT_REPORT | asked again without reports, once | as 1 |
 //! | 10 ERR_TEMPORARY_ERROR | recorded: the next contact asks again | nothing is installed for a while that doubles each time |
@@ -81,14 +82,49 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// T-095 to T-098 (4.6) another QueryRequest, if there is one that might do.
+    /// T-100, T-102 (4.6) the sender, answered by another of the TAM's keys where it has refused one and there
+    /// is one left. That is remembered: it holds for what follows, too.
+    fn by_another_key(&self, done: &mut Done) -> Option<Sender> {
+        if !is_of_our_key(self.error.err_code) {
+            return None;
+        }
+        let (keys, algorithm) = (&self.tam.keys, self.sender.suite.algorithm);
+        let another = if self.sender.known {
+            let hold_down = self.tam.policy.hold_down_seconds;
+            let before = &self.snapshot.refused_keys;
+            let (refused, another) = before.with_another(keys, algorithm, self.now, hold_down);
+            if refused != *before {
+                done.changes.push(Change::RefusedKeys {
+                    agent: self.sender.agent,
+                    refused,
+                });
+            }
+            another
+        } else if self.sender.asked.query_request_is_signed_by_each {
+            // A stranger has just refused all keys at once.
+            None
+        } else {
+            // Nothing is stored of strangers but how often they were asked: that tells which key is next.
+            let next = self.snapshot.queries.count_at(self.now) as usize + 1;
+            let own: Vec<_> = keys.thumbprints(algorithm).collect();
+            (own.len() > 1).then(|| own[next % own.len()])
+        }?;
+        let mut sender = self.sender.clone();
+        sender.suite.tam_key = Some(another);
+        Some(sender)
+    }
+
+    /// T-095 to T-098, T-100, T-102 (4.6) another QueryRequest, if there is one that might do.
     fn ask_again(&self, done: &mut Done, random: &mut dyn rand_core::CryptoRng) {
         let code = self.error.err_code;
+        let other = self.by_another_key(done);
         let attempt = self.snapshot.queries.count_at(self.now);
         // P-27 capped: else both would go on for ever, each as the texts say.
         let is_capped = attempt >= self.tam.policy.retries;
-        let (tam, error, sender, now) = (self.tam, self.error, self.sender, self.now);
-        let again = || query_request::again(tam, error, attempt, sender, now, random);
+        let sender = other.as_ref().unwrap_or(self.sender);
+        let (tam, error, now) = (self.tam, self.error, self.now);
+        let again =
+            || query_request::again(tam, error, attempt, sender, other.is_some(), now, random);
         let Some(reply) = (!is_capped).then(again).flatten() else {
             if is_negotiable(code) {
                 done.decisions.push(Decision::GiveUp(code));
@@ -117,6 +153,19 @@ impl Case<'_> {
         let code = self.error.err_code;
         let policy = &self.tam.policy;
         let count = self.snapshot.updates.count.saturating_add(1);
+        if let Some(sender) = self.by_another_key(done) {
+            let contents = Contents {
+                manifests: sent.manifests.clone(),
+                unneeded: sent.unneeded.clone(),
+                is_bare: sent.is_bare,
+                attestation_result: sent.attestation_result.clone(),
+            };
+            let signed_by_another = Case {
+                sender: &sender,
+                ..*self
+            };
+            return signed_by_another.send(contents, done, random);
+        }
         match code {
             // T-095 (4.6) the same without what it need not know; P-27 once.
             ErrorCode::UnsupportedExtension if !sent.is_bare => {
@@ -213,6 +262,14 @@ impl Case<'_> {
     }
 }
 
+/// Whether the Error says that the Agent does not take the TAM's key or its certificate.
+const fn is_of_our_key(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::BadCertificate | ErrorCode::CertificateExpired
+    )
+}
+
 /// Whether the Error names something that another QueryRequest could do otherwise.
 const fn is_negotiable(code: ErrorCode) -> bool {
     matches!(
@@ -222,6 +279,8 @@ const fn is_negotiable(code: ErrorCode) -> bool {
             | ErrorCode::UnsupportedMsgVersion
             | ErrorCode::UnsupportedCipherSuites
             | ErrorCode::UnsupportedSuitReport
+            | ErrorCode::BadCertificate
+            | ErrorCode::CertificateExpired
     )
 }
 

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use teep_cose::{Algorithm, Credential, SigningKey};
+use teep_cose::{Algorithm, Credential, SigningKey, Thumbprint};
+
+use crate::open::Suite;
 
 /// The keys that a TAM signs with, in order of preference, with their certificates where it has any.
 ///
@@ -43,6 +45,21 @@ impl TamKeys {
     /// All keys, in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = &Credential> {
         self.0.iter()
+    }
+
+    /// The thumbprints of the keys for `algorithm`, in order of preference.
+    pub(crate) fn thumbprints(&self, algorithm: Algorithm) -> impl Iterator<Item = Thumbprint> {
+        let keys = self.0.iter().filter(move |key| is_of(key, algorithm));
+        keys.map(|key| key.signer.public_key().thumbprint())
+    }
+
+    /// The key to answer an Agent with: the one that is chosen for it, if it is still there, or the one in use.
+    pub(crate) fn for_suite(&self, suite: &Suite) -> &Credential {
+        let chosen = self.0.iter().find(|key| {
+            is_of(key, suite.algorithm)
+                && suite.tam_key == Some(key.signer.public_key().thumbprint())
+        });
+        chosen.unwrap_or_else(|| self.current(suite.algorithm))
     }
 
     /// The key in use for `algorithm`, which must be one of [`Algorithm::TEEP`].

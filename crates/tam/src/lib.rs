@@ -59,6 +59,7 @@ mod policy;
 mod proof;
 mod query_request;
 mod query_response;
+mod refused_keys;
 mod remedy;
 mod report;
 mod success;
@@ -82,6 +83,7 @@ pub use keys::{MissingKey, TamKeys};
 pub use open::{Authenticated, Received, Suite};
 pub use policy::{AttestationModel, KeyBinding, Policy, ReturnedResult};
 pub use proof::{Prove, Proving};
+pub use refused_keys::RefusedKeys;
 pub use remedy::{Remedy, Shortfall};
 pub use report::OwnReportError;
 pub use token::{ChallengeForm, Minter, TokenError};
@@ -195,7 +197,14 @@ impl Tam {
         now: u64,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<Outcome, Dropped> {
-        let Authenticated { message, sender } = authenticated;
+        let Authenticated {
+            message,
+            mut sender,
+        } = authenticated;
+        // T-100, T-102 (4.6) by a key of ours that the Agent has not refused.
+        sender.suite.tam_key = snapshot
+            .refused_keys
+            .choose(&self.keys, sender.suite.algorithm);
         let other_algorithm = sender.suite.other_algorithm();
         let mut outcome = match message {
             Message::QueryResponse(response) => {
@@ -289,7 +298,7 @@ impl Tam {
         };
         suite
             .sign1(&message.encode(suite.generation))
-            .sign_by(self.keys.current(suite.algorithm))
+            .sign_by(self.keys.for_suite(&suite))
     }
 }
 

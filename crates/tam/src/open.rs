@@ -59,6 +59,8 @@ pub struct Suite {
     pub algorithm: Algorithm,
     /// The number that it has for that; another than its generation's only where policy allows it.
     pub numbers: AlgorithmNumbers,
+    /// The key of the TAM's to answer by, where the Agent has refused the one in use.
+    pub tam_key: Option<Thumbprint>,
 }
 
 impl Suite {
@@ -69,6 +71,7 @@ impl Suite {
             generation,
             algorithm,
             numbers: generation.algorithm_numbers,
+            tam_key: None,
         }
     }
 
@@ -193,6 +196,7 @@ impl Received {
                     generation,
                     algorithm: key.algorithm(),
                     numbers,
+                    tam_key: None,
                 },
                 asked: self.asked,
                 known: is_known,

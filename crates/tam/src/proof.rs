@@ -62,7 +62,7 @@ pub(crate) fn decide(
     }
     let prove = Prove {
         challenge,
-        tam_key: tam.keys.current(sender.suite.algorithm).signer.public_key(),
+        tam_key: tam.keys.for_suite(&sender.suite).signer.public_key(),
         then: Proving {
             suite: sender.suite,
             counted: Change::Queries {

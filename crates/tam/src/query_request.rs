@@ -80,12 +80,14 @@ pub(crate) fn with_challenge(
 }
 
 /// The QueryRequest to try after an Agent answered one with this Error, the `attempt`th in a row, counted from
-/// 0; `None` if there is nothing else to offer.
+/// 0; `None` if there is nothing else to offer. `is_by_another_key` if `sender` is to be answered by another key
+/// than before.
 pub(crate) fn again(
     tam: &Tam,
     error: &ErrorMessage,
     attempt: u32,
     sender: &Sender,
+    is_by_another_key: bool,
     now: u64,
     random: &mut dyn rand_core::CryptoRng,
 ) -> Option<Reply> {
@@ -123,6 +125,8 @@ pub(crate) fn again(
                 .filter_map(CipherSuite::algorithm)
                 .find(|algorithm| Algorithm::TEEP.contains(algorithm))?;
         }
+        // T-100, T-102 (4.6) the same, by another key.
+        ErrorCode::BadCertificate | ErrorCode::CertificateExpired if is_by_another_key => {}
         // P-28 whatever an Agent says of a message of another generation, it may like one of its own.
         _ if is_first && sender.suite.generation != sender.asked => {}
         _ => return None,

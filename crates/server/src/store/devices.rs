@@ -3,7 +3,7 @@
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::{PublicKey, Thumbprint};
-use teep_tam::{Attempts, FailedManifest, Installed, KnownComponent, SentManifest};
+use teep_tam::{Attempts, FailedManifest, Installed, KnownComponent, RefusedKeys, SentManifest};
 
 use super::session::Content;
 use super::{Store, StoreError, decode_component, encode_component, integer, unsigned};
@@ -333,6 +333,48 @@ pub(super) async fn attempted(
             .execute(&mut **transaction)
             .await?;
     }
+    Ok(())
+}
+
+/// Which of the TAM's keys a device has refused.
+pub(super) async fn refused_keys(
+    connection: &mut SqliteConnection,
+    agent: &Thumbprint,
+) -> Result<RefusedKeys, StoreError> {
+    let row = sqlx::query("SELECT keys, until FROM refused_keys WHERE agent = ?")
+        .bind(agent.as_ref())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(RefusedKeys::default());
+    };
+    let keys: Vec<u8> = row.try_get("keys")?;
+    let keys = keys.chunks(size_of::<Thumbprint>()).map(|key| {
+        Thumbprint::try_from(key).map_err(|_| StoreError::Damaged("the keys that a device refuses"))
+    });
+    Ok(RefusedKeys {
+        keys: keys.collect::<Result<_, _>>()?,
+        until: unsigned(row.try_get("until")?)?,
+    })
+}
+
+/// A device has refused another one.
+pub(super) async fn refused(
+    transaction: &mut Transaction<'static, Sqlite>,
+    agent: &Thumbprint,
+    refused: &RefusedKeys,
+) -> Result<(), StoreError> {
+    let keys: Vec<u8> = refused.keys.iter().flat_map(|key| key.0).collect();
+    // A device that is gone by now has nothing on record.
+    sqlx::query(
+        "INSERT OR REPLACE INTO refused_keys SELECT ?1, ?2, ?3 \
+         WHERE EXISTS (SELECT 1 FROM devices WHERE agent = ?1)",
+    )
+    .bind(agent.as_ref())
+    .bind(keys)
+    .bind(integer(refused.until))
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 

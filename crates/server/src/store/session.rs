@@ -90,6 +90,7 @@ impl Store {
             },
             queries: devices::attempts(&mut transaction, &agent, devices::QUERY).await?,
             updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
+            refused_keys: devices::refused_keys(&mut transaction, &agent).await?,
             honoured: honoured(&mut transaction, &agent).await?,
             sent,
         };
@@ -232,6 +233,9 @@ async fn apply(
         } => devices::attempted(transaction, agent, devices::QUERY, *attempts).await?,
         Change::Updates { agent, attempts } => {
             devices::attempted(transaction, agent, devices::UPDATE, *attempts).await?;
+        }
+        Change::RefusedKeys { agent, refused } => {
+            devices::refused(transaction, agent, refused).await?;
         }
         Change::Installed {
             agent,

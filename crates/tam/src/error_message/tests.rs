@@ -1,6 +1,7 @@
 use super::*;
 use crate::decision::Reply;
 use crate::device::{Published, SentManifest};
+use crate::refused_keys::RefusedKeys;
 use crate::tests::{Counter, NOW, sender, tam};
 use alloc::vec;
 use suit::ComponentIdentifier;
@@ -271,4 +272,75 @@ fn the_last_manifest_with_a_report_is_the_one_that_failed() {
     );
     assert_eq!(failed(2, 5), Some(1), "more reports than manifests");
     assert_eq!(failed(0, 1), None, "nothing was sent that could fail");
+}
+
+/// A TAM that changes its keys, and the thumbprints of the old and the new one of the Agent's suite.
+fn rolling() -> (Tam, [teep_cose::Thumbprint; 2]) {
+    let mut tam = tam();
+    let next = crate::tests::key(Algorithm::Ed25519, 2001);
+    let keys = tam.keys.iter().cloned().chain([next.into()]).collect();
+    tam.keys = crate::TamKeys::new(keys).unwrap();
+    let thumbprints: Vec<_> = tam.keys.thumbprints(Algorithm::Ed25519).collect();
+    (tam, thumbprints.try_into().unwrap())
+}
+
+fn refused_keys(done: &Done) -> RefusedKeys {
+    let refused = done.changes.iter().find_map(|change| match change {
+        Change::RefusedKeys { refused, .. } => Some(refused.clone()),
+        _ => None,
+    });
+    refused.unwrap_or_default()
+}
+
+/// Proves: T-100, T-102
+#[test]
+fn what_a_device_refuses_by_one_key_comes_again_by_the_other_once() {
+    for code in [ErrorCode::BadCertificate, ErrorCode::CertificateExpired] {
+        let (tam, [old, new]) = rolling();
+        let mut snapshot = snapshot(&tam, 2);
+        let by = |done: &Done| match done.reply.clone() {
+            Some(Reply::Update { suite, .. } | Reply::QueryRequest { suite, .. }) => suite.tam_key,
+            None => panic!("{:?}", done.decisions),
+        };
+        // An Update whose token comes back is sent again, a QueryRequest asked again.
+        let resent = after_update(&tam, &snapshot, code);
+        assert_eq!(by(&resent), Some(new));
+        assert_eq!(update(&resent).1, snapshot.sent.as_ref().unwrap().manifests);
+        let asked = decided(&tam, &snapshot, &ErrorMessage::new(code));
+        assert_eq!(by(&asked), Some(new));
+        let sealed = tam.seal(asked.reply.clone().unwrap(), vec![]).unwrap();
+        let limits = teep_cose::cbor::Limits::MESSAGE;
+        let sealed = teep_cose::SignedMessage::decode(&sealed, &limits).unwrap();
+        let signer = sealed.signatures().pop().unwrap();
+        assert_eq!(signer.thumbprint(), Some(new));
+        assert_eq!(refused_keys(&resent).keys, [old]);
+        assert_eq!(refused_keys(&asked).keys, [old]);
+
+        // Once it has refused both there is no other, for a while.
+        snapshot.refused_keys = refused_keys(&asked);
+        let last = after_update(&tam, &snapshot, code);
+        assert!(last.reply.is_none() && held_back(&last).is_some());
+        assert_eq!(refused_keys(&last).keys, [old, new]);
+        snapshot.refused_keys = refused_keys(&last);
+        let none = decided(&tam, &snapshot, &ErrorMessage::new(code));
+        assert!(none.reply.is_none());
+        assert!(none.decisions.contains(&Decision::GiveUp(code)));
+        assert_eq!(refused_keys(&none), RefusedKeys::default());
+        snapshot.refused_keys.until = NOW;
+        let later = decided(&tam, &snapshot, &ErrorMessage::new(code));
+        assert_eq!(by(&later), Some(new));
+        assert_eq!(refused_keys(&later).keys, [old]);
+    }
+}
+
+/// Proves: T-100
+#[test]
+fn a_tam_with_one_key_has_no_other_to_try() {
+    let tam = tam();
+    let done = decided(
+        &tam,
+        &Snapshot::default(),
+        &ErrorMessage::new(ErrorCode::BadCertificate),
+    );
+    assert!(done.reply.is_none());
 }

@@ -1,7 +1,7 @@
 use super::*;
 use teep::ErrorCode;
 use teep_cose::{Algorithm, PublicKey, SigningKey};
-use teep_tam::{Attempts, Decision};
+use teep_tam::{Attempts, Decision, RefusedKeys};
 
 fn agent() -> PublicKey {
     SigningKey::generate(Algorithm::Ed25519, &mut crate::random()).public_key()
@@ -465,6 +465,37 @@ async fn errors_in_a_row_and_challenges_are_counted_for_each_known_device() {
     assert_eq!(counted(&device).await, [2, 0, 8]);
     store.forget_expired(2000).await.unwrap();
     assert_eq!(counted(&device).await, [0, 0, 8]);
+}
+
+/// Proves: T-100
+#[tokio::test]
+async fn the_keys_that_a_device_refuses_are_remembered_until_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let (device, stranger) = (agent(), agent());
+    let refuse = |by: &PublicKey, keys: Vec<Thumbprint>| Change::RefusedKeys {
+        agent: by.thumbprint(),
+        refused: RefusedKeys { keys, until: 5000 },
+    };
+    let keys = vec![agent().thumbprint(), agent().thumbprint()];
+    let changes = vec![seen(&device, vec![]), refuse(&device, keys[..1].to_vec())];
+    commit(&store, &device, changes).await.unwrap();
+    commit(&store, &device, vec![refuse(&device, keys.clone())])
+        .await
+        .unwrap();
+    let remembered = async |agent: &PublicKey| {
+        let mut connection = store.pool.acquire().await.unwrap();
+        let refused = devices::refused_keys(&mut connection, &agent.thumbprint()).await;
+        refused.unwrap()
+    };
+    let expected = RefusedKeys { keys, until: 5000 };
+    assert_eq!(remembered(&device).await, expected);
+    assert_eq!(remembered(&stranger).await, RefusedKeys::default());
+    // A new key of the same device takes the place of the old one.
+    commit(&store, &stranger, vec![seen(&stranger, vec![])])
+        .await
+        .unwrap();
+    assert_eq!(remembered(&device).await, RefusedKeys::default());
 }
 
 /// One QueryRequest may have gone to many; what was used before Agents were told apart is used for all.
