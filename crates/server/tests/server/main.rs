@@ -11,6 +11,7 @@ mod generations;
 mod heads;
 mod http2;
 mod life;
+mod pkcs11;
 mod teep_http;
 mod tls;
 mod trace_http;
