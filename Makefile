@@ -12,8 +12,8 @@ test: ## install what the tests need, check the format, lint, run every test
 	cargo xtask test
 fuzz: ## look for inputs that break what reads bytes from outside, SECONDS=60 long
 	cargo xtask fuzz --seconds $(or $(SECONDS),60)
-bench: ## what a SUIT manifest costs beyond its cryptography; fails over the bounds
-	cargo bench --package suit --bench cost
+bench: ## what a SUIT manifest costs beyond its cryptography, and a flood of empty POSTs; fails over the bounds
+	cargo bench --package suit --bench cost && cargo bench --package teep-server --bench first_contact
 requirements: ## each requirement with the tests that prove it; fails where none does; writes docs/requirements.txt
 	cargo xtask requirements
 doc: ## the documentation of every crate, in target/doc

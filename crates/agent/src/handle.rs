@@ -43,7 +43,9 @@ pub(crate) fn process_teep_message(
     agent.session = Some(Session::new(sender.key.clone(), generation));
     agent.contacts.responded();
     match message {
-        Message::QueryRequest(_) if !agent.patience.has_answer(digest) => Ok(Step::Idle),
+        Message::QueryRequest(_) if !agent.patience.has_answer(digest, tee.clock()) => {
+            Ok(Step::Idle)
+        }
         Message::QueryRequest(request) => query::answer(agent, request, &sender, tee),
         Message::Update(update) => update::start(agent, update, digest, &sender, tee),
         other => {

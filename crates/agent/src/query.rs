@@ -37,7 +37,12 @@ pub(crate) fn attested(
     sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let checked = tam_report::check(request, sender, tee).and_then(|()| check_freshness(request));
+    let reports = tam_report::check(request, sender, tee);
+    // T-156 (7.2.1) nor are Updates taken from a TAM whose own reports speak against it.
+    if reports.is_err() {
+        agent.tam_attestation.forget(&sender.key.thumbprint());
+    }
+    let checked = reports.and_then(|()| check_freshness(request));
     if checked.is_ok() {
         unsolicited::remember(agent, request, sender);
     }

@@ -180,6 +180,13 @@ impl Inventory {
             }
         }
         let (uris, keys) = before_format_3;
+        // Called at no address of its own, but named by applications.
+        if uris.is_empty() && !keys.is_empty() {
+            inventory.provisioning.tams.push(TrustedTam {
+                keys: keys.clone(),
+                ..TrustedTam::default()
+            });
+        }
         let tams = uris
             .into_iter()
             .map(|uri: String| TrustedTam::new(uri, keys.clone()));
@@ -424,6 +431,20 @@ mod tests {
         assert_eq!(uris, ["a", "b"]);
         let mut tams = provisioning.tams.iter();
         assert!(tams.all(|tam| tam.keys == keys && !tam.must_attest));
+    }
+
+    /// A TAM that is only ever named by applications is trusted all the same.
+    #[test]
+    fn a_second_format_without_addresses_keeps_its_keys() {
+        let keys = anchors(1);
+        let encoded = keys.encode();
+        let length = u8::try_from(encoded.len()).unwrap();
+        let record = [&[0xa2, 0x01, 0x02, 0x03, 0x58, length][..], &encoded].concat();
+        let provisioning = Inventory::decode(&record).unwrap().provisioning;
+        let [tam] = &provisioning.tams[..] else {
+            panic!("one TAM")
+        };
+        assert!(tam.uris.is_empty() && tam.keys == keys);
     }
 
     /// A device of before there were dependencies goes on with what it has.

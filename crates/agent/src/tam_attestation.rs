@@ -37,6 +37,18 @@ pub(crate) struct TamAttestation {
     pub(crate) waiting: Option<Waiting>,
 }
 
+impl TamAttestation {
+    /// The TAM with this key must attest again.
+    pub(crate) fn forget(&mut self, key: &Thumbprint) {
+        self.attested.retain(|known| known.key != *key);
+    }
+
+    /// Every TAM must attest again.
+    pub(crate) fn forget_all(&mut self) {
+        self.attested.clear();
+    }
+}
+
 /// The challenge that was sent last.
 struct Issued {
     challenge: Challenge,
@@ -78,9 +90,7 @@ pub(crate) fn check(
         return Ok(Verdict::GoOn(request.into()));
     }
     // Each QueryRequest is attested anew.
-    let key = sender.key.thumbprint();
-    let attested = &mut agent.tam_attestation.attested;
-    attested.retain(|known| known.key != key);
+    agent.tam_attestation.forget(&sender.key.thumbprint());
     let token = request.token.clone();
     let payload = request.attestation_payload.take();
     let (format, evidence, challenge) = match judge(agent, payload, sender, tee)? {

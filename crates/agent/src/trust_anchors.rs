@@ -18,14 +18,14 @@
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use suit::process::{Fault, StoreError};
+use suit::process::{Access, Fault, StoreError};
 use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Reader};
 use teep_cose::{Thumbprint, TrustAnchors};
 
 use crate::inventory::{InstalledComponent, InstalledManifest, Inventory, Permission};
 use crate::ports::{SlotNumber, Tee};
 use crate::record::{list, read_permission, write_permissions};
-use crate::{AgentError, TrustedTam, confidant, install};
+use crate::{AgentError, TrustedTam, confidant, install, rights};
 
 /// One of the stores of trust anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,13 @@ fn take(
     match store {
         Store::Tams => {
             let tams = decode(content, read_tams)?;
-            if tams.is_empty() || tams.iter().any(|tam| tam.keys.is_empty()) {
+            // T-172 (8) a TAM without a key of the Agent's suite is none for it; certificates may be of any.
+            let own = tee.public_key().algorithm();
+            let is_usable = |tam: &TrustedTam| {
+                let mut keys = tam.keys.keys();
+                tam.keys.certificates().next().is_some() || keys.any(|key| key.algorithm() == own)
+            };
+            if !tams.iter().any(is_usable) || tams.iter().any(|tam| tam.keys.is_empty()) {
                 return Err(AgentError::Anchor);
             }
             tams.iter().try_for_each(|tam| confidant::check(tam, tee))?;
@@ -170,14 +176,23 @@ fn take(
         Store::Signers => {
             let (signers, permissions) = decode(content, read_signers)?;
             let id = store.component_id();
-            let may_follow = |permission: &Permission| {
-                permission.prefix == id && signers.find(&permission.signer).is_some()
-            };
-            if !permissions.iter().any(may_follow) {
-                return Err(AgentError::Anchor);
-            }
             provisioning.signers = signers;
             provisioning.permissions = permissions;
+            let next = &*inventory;
+            // The next one comes in a manifest of the same name.
+            let manifest = holder(next, &id).map(|(manifest, _)| &manifest.manifest_component_id);
+            let may_follow = |permission: &Permission| {
+                let signer = permission.signer;
+                let mut signers = next.provisioning.signers.thumbprints();
+                permission.prefix == id
+                    && signers.any(|known| known == signer)
+                    && manifest.is_none_or(|manifest| {
+                        rights::may(next, &[signer], manifest, Access::Manifest)
+                    })
+            };
+            if !next.provisioning.permissions.iter().any(may_follow) {
+                return Err(AgentError::Anchor);
+            }
         }
         Store::Verifiers => {
             let verifiers = TrustAnchors::decode(content)?;

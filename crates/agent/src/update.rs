@@ -11,7 +11,7 @@ use suit::ComponentIdentifier;
 use suit::process::{Failure, Procedure, Processor, Progress};
 use teep::{ErrorCode, Generation, Message, Success, Token, Update};
 
-use crate::authorize::{Obstacle, authorize};
+use crate::authorize::{Bar, Obstacle, authorize};
 use crate::commit::{self, NotCommitted};
 use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
@@ -247,8 +247,19 @@ fn advance(
             updates,
             ..
         } = processing;
+        // A-27 (A 9.5) nor does it reach further by what a dependency has, or depends on itself.
+        if !is_managed(&processor, &running.manages) {
+            staging.discard(&mut agent.inventory, tee);
+            let obstacle = not_managed(&processor);
+            return answer_failure(agent, running, &obstacle, tee);
+        }
+        let verifiers = agent.inventory.provisioning.verifiers.clone();
         match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
             Ok(()) => {
+                // T-159 (7.2.1.1) what a Verifier said counts as long as it is trusted.
+                if agent.inventory.provisioning.verifiers != verifiers {
+                    agent.tam_attestation.forget_all();
+                }
                 let report = report::success(&processor, running.token.as_ref());
                 running.report(report, tee)?;
             }
@@ -340,6 +351,23 @@ fn fail(
         })?;
     }
     answer_failure(agent, running, &obstacle, tee)
+}
+
+fn is_managed(processor: &Processor, manages: &[ComponentIdentifier]) -> bool {
+    let mut manifests = processor.manifests().iter();
+    manifests.all(|manifest| {
+        let names = manifest.components().iter().chain([manifest.stored_at()]);
+        TrustedTam::may_manage(manages, names)
+    })
+}
+
+fn not_managed(processor: &Processor) -> Obstacle {
+    let root = &processor.manifests()[0];
+    Obstacle::Barred {
+        uri: root.reference_uri().into(),
+        digest: root.digest().clone(),
+        bar: Bar::NotManaged,
+    }
 }
 
 fn obstacle(processor: &Processor, failure: Failure) -> Obstacle {

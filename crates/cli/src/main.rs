@@ -36,7 +36,7 @@ enum Command {
     /// Tell the TAM's Verifier of devices
     Verifier(verifier::Arguments),
     /// Work on a device with a software TEE
-    Device(device::Arguments),
+    Device(Box<device::Arguments>),
     /// Show what TEEP, COSE, SUIT or EAT bytes hold
     Inspect(inspect::Arguments),
     /// Make and show keys
@@ -71,7 +71,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Tam(args) => tam::run(args),
         Command::Verifier(args) => verifier::run(args),
-        Command::Device(args) => device::run(args),
+        Command::Device(args) => device::run(*args),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
         Command::Suit(arguments) => suit::run(&arguments),

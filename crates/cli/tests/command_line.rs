@@ -47,6 +47,29 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// A TAM does not start at a path that is another resource's, or at one path twice.
+#[test]
+fn a_tam_path_that_cannot_be_is_wrong_usage() {
+    let folder = folder();
+    for (paths, said) in [
+        ("--tam-path /verifier=draft-26", "/verifier"),
+        ("--tam-path /api/x=draft-26", "/api/x"),
+        ("--tam-path tam=draft-26", "a path like /tam"),
+        ("--tam-path /{any}=draft-26", "without any of"),
+        (
+            "--tam-path /a=draft-26 --tam-path /a=drafts-10-15",
+            "more than once",
+        ),
+    ] {
+        let serve = format!("tam serve --listen 127.0.0.1:0 {paths}");
+        let output = teep(folder.path(), &serve);
+        assert_eq!(code(&output), 2, "{paths}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    // Nothing was made for it.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 const DESCRIPTION: &str = r##"
 manifest-component-id = "TEEP-Device/SecureFS/counter/suit"
 sequence-number = 3

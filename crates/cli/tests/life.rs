@@ -39,14 +39,17 @@ impl Tam {
     }
 
     fn start_with(folder: &Path, log_level: &str, log: Stdio) -> Self {
-        let mut child = Command::new(TEEP)
+        let mut command = Command::new(TEEP);
+        command
             .args(["tam", "serve", "--listen", "127.0.0.1:0", "--folder"])
             .arg(folder)
             .env("TEEP_LOG", log_level)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        Self::run(&mut command)
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -84,6 +87,9 @@ impl Stage {
             .env("TEEP_TAM_URL", &tam.url)
             .env("TEEP_TAM_TOKEN_FILE", self.path("tam/keys/operator.token"))
             .env("TEEP_DEVICE", self.path("device"));
+        if self.path("roots.crt").exists() {
+            command.env("TEEP_TLS_ROOTS", self.path("roots.crt"));
+        }
         command
     }
 
@@ -248,6 +254,78 @@ fn a_component_comes_with_the_one_that_it_needs_and_goes_with_it() {
     run(stage.teep(&tam).args(["device", "unrequest", door]));
     assert_eq!(stage.version(&tam), None);
     tam.kill();
+}
+
+/// With an authority of one's own, and with both sides showing their exchanges.
+///
+/// Proves: H-05, H-06
+#[test]
+fn a_component_comes_over_https_and_both_sides_can_show_how() {
+    let stage = Stage {
+        root: tempfile::tempdir().unwrap(),
+    };
+    make_certificates(&stage);
+    let log = std::fs::File::create(stage.path("log")).unwrap();
+    let tam = Tam::run(
+        Command::new(TEEP)
+            .current_dir(stage.root.path())
+            .args(["tam", "serve", "--folder", "tam", "--trace-http"])
+            .args(["--listen-tls", "127.0.0.1:0"])
+            .args(["--tls-certificate", "tam.crt", "--tls-key", "tam.key"])
+            .stderr(log),
+    );
+    assert!(tam.url.starts_with("https://127.0.0.1:"), "{}", tam.url);
+    stage.provision(&tam, &["signer"]);
+    stage.publish(&tam, 1, 1);
+    let request = |more: &[&str]| {
+        let mut command = stage.teep(&tam);
+        command.env_remove("TEEP_TLS_ROOTS");
+        command.args(["device", "request", COMPONENT]).args(more);
+        command
+    };
+    // This machine's authorities know nothing of that certificate.
+    let refused = request(&[]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert!(words.to_lowercase().contains("certificate"), "{words}");
+    assert_eq!(stage.version(&tam), None);
+
+    let done = run(&mut request(&["--tls-roots", "roots.crt", "--trace-http"]));
+    assert_eq!(stage.version(&tam).as_deref(), Some("counter 1"));
+    let shown = String::from_utf8(done.stderr).unwrap();
+    tam.kill();
+    let logged = std::fs::read_to_string(stage.path("log")).unwrap();
+    for (told, wanted) in [
+        (&shown, "POST"),
+        (&shown, "/tam"),
+        (&shown, "200"),
+        (&shown, "content-type: application/teep+cbor"),
+        (&logged, "> POST /tam HTTP/1.1"),
+        (&logged, "> accept: application/teep+cbor"),
+        (&logged, "< HTTP/1.1 200 OK"),
+        (&logged, "< content-type: application/teep+cbor"),
+        (&logged, "> authorization: (not shown)"),
+    ] {
+        let found = told.to_lowercase().contains(&wanted.to_lowercase());
+        assert!(found, "{wanted} is not in\n{told}");
+    }
+}
+
+/// An authority, and a certificate for the TAM at 127.0.0.1.
+fn make_certificates(stage: &Stage) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(stage.path("roots.crt"), authority.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let tam = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let tam = tam.signed_by(&key, &authority).unwrap();
+    std::fs::write(stage.path("tam.crt"), tam.pem()).unwrap();
+    std::fs::write(stage.path("tam.key"), key.serialize_pem()).unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(stage.path("tam.key"), private).unwrap();
 }
 
 /// One Broker for two TEEs, of which one has what an application requires.

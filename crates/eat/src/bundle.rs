@@ -1,6 +1,7 @@
 //! Detached EAT bundles (RFC 9711 section 5): a token whose submodules' claims travel beside it, bound to it by
 //! their digests.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -15,7 +16,7 @@ use crate::{Claims, Error};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submodule {
     /// Its claims.
-    Claims(Claims),
+    Claims(Box<Claims>),
     /// The SHA-256 digest of its encoded claims, which travel in a bundle.
     Detached([u8; 32]),
 }
@@ -86,7 +87,7 @@ impl Bundle {
             if *submodule != Submodule::Detached(sha256(encoded)) {
                 return Err(Error::Detached);
             }
-            *submodule = Submodule::Claims(Claims::decode(encoded)?);
+            *submodule = Submodule::Claims(Claims::decode(encoded)?.into());
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Submodule {
             let kind = reader.kind("submods")?;
             let raw = reader.raw("submods")?;
             match kind {
-                Kind::Map => submodules.push((name, Self::Claims(Claims::decode(raw)?))),
+                Kind::Map => submodules.push((name, Self::Claims(Claims::decode(raw)?.into()))),
                 Kind::Array => {
                     let mut digest = Reader::new(raw, "submods", &LIMITS)?;
                     digest.array_of("submods", 2, "[algorithm, digest]")?;
@@ -147,7 +148,7 @@ mod tests {
     fn main() -> Claims {
         Claims {
             submodules: vec![
-                ("inside".into(), Submodule::Claims(component())),
+                ("inside".into(), Submodule::Claims(component().into())),
                 (
                     "outside".into(),
                     Submodule::Detached(sha256(&component().encode())),
@@ -171,7 +172,7 @@ mod tests {
             bundle.resolve(&mut claims).map(|()| claims.submodules)
         };
         let submodules = resolved("outside", component().encode()).unwrap();
-        assert_eq!(submodules[1].1, Submodule::Claims(component()));
+        assert_eq!(submodules[1].1, Submodule::Claims(component().into()));
         let other = Claims::default().encode();
         assert_eq!(resolved("outside", other), Err(Error::Detached));
         let replacing = resolved("inside", component().encode());

@@ -57,7 +57,7 @@ impl AttestationResult {
             submodules: self
                 .submodules
                 .iter()
-                .map(|(name, claims)| (name.clone(), Submodule::Claims(claims.clone())))
+                .map(|(name, claims)| (name.clone(), Submodule::Claims(claims.clone().into())))
                 .collect(),
             swname: None,
             swversion: None,
@@ -153,7 +153,7 @@ impl AttestationResult {
             {
                 return Err(Error::SoftwareName);
             }
-            submodules.push((name, claims));
+            submodules.push((name, *claims));
         }
         let cnf = claims.cnf.filter(|cnf| *cnf != Confirmation::default());
         Ok(Self {

@@ -194,6 +194,25 @@ fn nobody_else_may_say_whom_a_device_trusts() {
     assert!(trusts(&mut world, 0) && !trusts(&mut world, 1));
 }
 
+/// Who may install the store, but not the manifest that it stays with, could never replace it.
+/// Proves: A-18
+#[test]
+fn a_store_of_signers_that_nobody_could_follow_is_refused() {
+    let mut world = world();
+    let all = of_administrator(&world, ADMINISTRATOR);
+    let signers = keys(&world, &[ADMINISTRATOR]);
+    let store = |number, permissions: &[Permission]| {
+        manifest(
+            Store::Signers,
+            number,
+            &encode_signers(&signers, permissions),
+        )
+    };
+    let without_name = store(1, &all[..Store::ALL.len()]);
+    refused(&mut world, ADMINISTRATOR, &without_name);
+    assert!(install(&mut world, ADMINISTRATOR, &store(1, &all)));
+}
+
 /// Where no table says who may do what, nobody may do this.
 /// Proves: A-18
 #[test]
@@ -220,6 +239,11 @@ fn what_is_no_store_is_refused() {
             &manifest(Store::Tams, 1, &content),
         );
     }
+    // A TAM that none of the device's answers suits: it has no key of the device's algorithm.
+    let other_suite = TrustAnchors::from_iter([world.tams[1].ed25519.public_key()]);
+    let other_suite = TrustedTam::new(World::tam_uri(1), other_suite);
+    let other_suite = manifest(Store::Tams, 1, &encode_tams(&[other_suite]));
+    refused(&mut world, ADMINISTRATOR, &other_suite);
     // A key to which nothing can be encrypted: it gives a secret that everybody knows.
     let mut no_secret = tam(&world, 1);
     let all_zero = [

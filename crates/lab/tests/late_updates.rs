@@ -165,8 +165,10 @@ fn a_tam_reaches_no_further_than_what_it_manages() {
     };
     let library = TrustedComponent::new("library", 1, b"library");
     let allowed = install(TrustedComponent::new("ta", 1, b"ta"));
+    let between = TrustedComponent::new("app", 1, b"app").depending_on(&library, signer);
     let refused = [
         install(library.clone()),
+        install(TrustedComponent::new("ta", 2, b"ta").depending_on(&between, signer)),
         install(TrustedComponent::new("app", 1, b"app").with("other", b"other")),
         install(TrustedComponent::new("app", 1, b"app").depending_on(&library, signer)),
         Message::Update(Update {

@@ -7,7 +7,8 @@ use teep::{
     AttestationPayload, Challenge, CipherSuite, DataItems, ErrorCode, ErrorMessage,
     FreshnessMechanism, Message, QueryRequest, SuitCoseProfile, Token, Update,
 };
-use teep_cose::{Algorithm, PublicKey};
+use teep_agent::trust_anchors::{Store, encode_verifiers};
+use teep_cose::{Algorithm, PublicKey, TrustAnchors};
 use teep_lab::{TrustedComponent, World, id};
 
 const ESP256: Algorithm = Algorithm::Esp256;
@@ -128,6 +129,56 @@ fn an_attestation_result_about_the_tams_key_is_enough() {
     let bytes = world.verifier.sign(&result);
     let payload = Some(AttestationPayload { format, bytes });
     assert!(is_response(&ask(&mut world, payload)), "named by its type");
+}
+
+/// What a Verifier said of a TAM counts no longer than the Verifier.
+/// Proves: T-159, T-188
+#[test]
+fn a_tam_attests_again_to_new_verifiers() {
+    let mut world = World::new(1);
+    world.add_tam();
+    world.add_signer();
+    world.permit(0, Store::Verifiers.component_id());
+    world.permit(0, id("admin"));
+    let mut provisioning = world.provisioning();
+    provisioning.tams[0].must_attest = true;
+    let device = world.add_device_with(ESP256, provisioning);
+    world.endorse(device);
+    assert!(is_response(&answer_to(&mut world, |_| {})));
+    let verifiers = TrustAnchors::from_iter([world.signers[0].public_key()]);
+    let content = encode_verifiers(&verifiers);
+    let mut store = TrustedComponent::new("admin", 1, &content);
+    store.images[0].component_id = Store::Verifiers.component_id();
+    let update = Message::Update(Update {
+        manifest_list: vec![store.envelope(&world.signers[0])],
+        ..Update::default()
+    });
+    let answer = world.say(0, 0, &update).unwrap().unwrap();
+    assert!(matches!(answer, Message::Success(_)), "{answer:?}");
+    let update = Message::Update(Update::default());
+    required(world.say(0, 0, &update).unwrap().unwrap());
+}
+
+/// A TAM that says itself that it did not start as it should changes nothing, whatever a Verifier says.
+/// Proves: T-156
+#[test]
+fn a_tam_that_reports_its_own_failure_orders_nothing() {
+    let mut world = world();
+    let (_, challenge) = required(ask(&mut world, None));
+    let bytes = world
+        .verifier
+        .sign(&result(&world, &challenge, &tam_key(&world)));
+    let request = QueryRequest {
+        suit_reports: vec![b"no report".to_vec()],
+        ..query_request(in_profile(bytes))
+    };
+    let answer = world.say(0, 0, &Message::QueryRequest(request)).unwrap();
+    let Some(Message::Error(error)) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(error.err_code, ErrorCode::PermanentError);
+    let update = Message::Update(Update::default());
+    required(world.say(0, 0, &update).unwrap().unwrap());
 }
 
 /// Proves: T-160

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::uri::PathAndQuery;
 use teep::Generation;
 use teep_cose::TrustAnchors;
 use teep_tam::{Minter, Policy};
 
+use crate::ServerError;
 use crate::pkcs11::Pkcs11;
 
 /// How a TAM is run.
@@ -24,7 +26,7 @@ pub struct Config {
     /// The TAM's URI as devices know it, if that is another than `/tam` at the first address, HTTPS before HTTP.
     pub tam_uri: Option<String>,
     /// The paths at which devices find the TAM, each with the generation of the protocol that those are asked
-    /// in who come there.
+    /// in who come there. None twice, and none of the server's other paths.
     pub tam_paths: Vec<(String, &'static Generation)>,
     /// Keys of Agents whose messages neither name nor carry them (see [`teep_tam::Tam::agent_keys`]).
     pub agent_keys: TrustAnchors,
@@ -80,6 +82,40 @@ impl Config {
         }
     }
 }
+
+impl Config {
+    /// Each path of a TAM is one, and no other resource's.
+    ///
+    /// # Errors
+    /// [`ServerError::TamPath`].
+    pub(crate) fn check_tam_paths(&self) -> Result<(), ServerError> {
+        for (index, (path, _)) in self.tam_paths.iter().enumerate() {
+            let is_below = |taken: &str| {
+                let rest = path.strip_prefix(taken);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let reason = if path.parse::<PathAndQuery>().is_err() || !path.starts_with('/') {
+                "give a path like /tam"
+            } else if path.contains(['{', '}', '*', '?', '#']) {
+                "it must be without any of {}*?#"
+            } else if TAKEN.into_iter().any(is_below) {
+                "something else of this server is there, choose another"
+            } else if self.tam_paths[..index].iter().any(|(one, _)| one == path) {
+                "it is given more than once, and a path stands for one generation of the protocol"
+            } else {
+                continue;
+            };
+            return Err(ServerError::TamPath {
+                path: path.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Where the resources are that are no TAM's.
+const TAKEN: [&str; 3] = ["/api", "/payloads", "/verifier"];
 
 /// `/tam` for the newest generation, and `/tam/NAME` for each of the older.
 fn default_paths() -> Vec<(String, &'static Generation)> {
@@ -137,6 +173,10 @@ pub struct Limits {
     /// QueryRequests in a second that are made for one device each; above that, all who begin in the same
     /// second get one that is signed once. Against exhaustion by empty POSTs.
     pub own_query_requests: u32,
+    /// Connections and empty POSTs of one address (of one /64 network in IPv6) in a second. As many again get
+    /// 429, and then none of its connections is served for the rest of the second. Against exhaustion by a
+    /// few; a proxy before the TAM needs it as high as all of its devices together.
+    pub per_address: u32,
     /// Bytes of a TEEP message.
     pub message_bytes: usize,
     /// Bytes of a payload.
@@ -149,12 +189,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 900 connections, 512 requests, 50 QueryRequests of their own in a second, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
+    /// 900 connections, 512 requests, 50 QueryRequests of their own in a second, 500 connections and empty
+    /// POSTs per address in a second, messages of 1 MiB, payloads of 64 MiB, 30 seconds, 10 seconds.
     fn default() -> Self {
         Self {
             connections: 900,
             requests: 512,
             own_query_requests: 50,
+            per_address: 500,
             message_bytes: 1 << 20,
             payload_bytes: 64 << 20,
             body_time: Duration::from_secs(30),

@@ -1,5 +1,6 @@
 //! One connection: TLS where the listener has it, then HTTP/1.1 or HTTP/2, whichever the client speaks.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
+use futures_util::future::{Either, ready};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
@@ -15,18 +17,20 @@ use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Limits;
 use crate::head::{Fault, Heads, MAX_HEAD};
+use crate::problem::EndOfConnection;
 use crate::write_timeout::WriteTimeout;
+use crate::{Service, teep_http};
 
 /// Who is at the other end of the connection: an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// Serves `router` to the client until one of both ends it, nothing moves for [`Limits::body_time`], or the
-/// server stops.
+/// Serves `router` to the client until one of both ends it, nothing moves for [`Limits::body_time`], the
+/// client's address has had far too much, or the server stops.
 ///
 /// # Errors
 /// For the log only: what the client did wrong, or that it is gone.
@@ -34,13 +38,13 @@ pub(crate) async fn serve(
     (stream, peer): (TcpStream, SocketAddr),
     tls: Option<TlsAcceptor>,
     router: Router,
-    limits: Limits,
+    service: Arc<Service>,
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // An answer is written as a whole; waiting for more to send would only delay it.
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return speak(stream, peer, router, limits, watcher).await;
+        return speak(stream, peer, router, service, watcher).await;
     };
     let handshake = async {
         let mut first = [0];
@@ -53,30 +57,43 @@ pub(crate) async fn serve(
         }
         tls.accept(stream).await
     };
-    let stream = tokio::time::timeout(limits.body_time, handshake).await??;
-    speak(stream, peer, router, limits, watcher).await
+    let stream = tokio::time::timeout(service.limits.body_time, handshake).await??;
+    speak(stream, peer, router, service, watcher).await
 }
 
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: SocketAddr,
     router: Router,
-    limits: Limits,
+    service: Arc<Service>,
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let limits = service.limits;
     let mut stream = Heads::new(WriteTimeout::new(stream, limits.body_time));
     let moved = stream.moved();
     let is_http2 = tokio::time::timeout(limits.body_time, stream.begins_http2()).await??;
     let under_way = Arc::new(AtomicUsize::new(0));
     let router = TowerToHyperService::new(router);
     let counter = Arc::clone(&under_way);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+    let ended = Arc::new(Notify::new());
+    let ending = Arc::clone(&ended);
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        let response = match teep_http::at_once(&service, &request, peer) {
+            Some(response) => Either::Left(ready(Ok(response))),
+            None => {
+                request.extensions_mut().insert(Peer(peer));
+                Either::Right(router.call(request))
+            }
+        };
         let one = UnderWay::new(&counter);
-        let response = router.call(request);
+        let ending = Arc::clone(&ending);
         async move {
             let _one = one;
-            response.await
+            let response = response.await?;
+            if response.extensions().get::<EndOfConnection>().is_some() {
+                ending.notify_one();
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let idle = async {
@@ -96,16 +113,17 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 .max_concurrent_streams(STREAMS)
                 .max_header_list_size(MAX_HEAD as u32)
                 .max_send_buf_size(SEND_BUFFER);
-            watcher.watch(http.serve_connection(stream, service)).await
+            watcher.watch(http.serve_connection(stream, answer)).await
         } else {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(limits.body_time)
                 .max_buf_size(MAX_HEAD);
-            watcher.watch(http.serve_connection(stream, service)).await
+            watcher.watch(http.serve_connection(stream, answer)).await
         }
     };
     tokio::select! {
+        () = ended.notified() => Err(Box::from("too many empty POSTs from this address")),
         served = serving => Ok(served?),
         () = idle => Err(Box::from("nothing moved for too long")),
     }

@@ -69,14 +69,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
     /// If the connection breaks.
     pub(crate) async fn begins_http2(&mut self) -> io::Result<bool> {
         while self.prefix.len() < PREFACE.len() && PREFACE.starts_with(&self.prefix) {
-            let mut piece = [0; PREFACE.len()];
-            let wanted = PREFACE.len() - self.prefix.len();
-            match self.stream.read(&mut piece[..wanted]).await? {
+            // Most requests come whole, and then need no second call of the system.
+            let mut piece = [0; 1 << 10];
+            match self.stream.read(&mut piece).await? {
                 0 => break,
                 count => self.prefix.extend_from_slice(&piece[..count]),
             }
         }
-        let is_http2 = self.prefix == PREFACE;
+        let is_http2 = self.prefix.starts_with(PREFACE);
         if is_http2 {
             self.next = Next::Unknown;
         }

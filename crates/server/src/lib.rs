@@ -29,6 +29,7 @@
 //! HTTP/1.1 and HTTP/2, over TCP and over TLS (rustls). Not yet here: PostgreSQL and object storage, outside Verifiers, operators with
 //! roles, a web console, OTrP.
 
+mod addresses;
 mod api;
 mod body;
 mod config;
@@ -70,6 +71,7 @@ use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
 pub use crate::config::{ClientCertificates, Config, Limits, ProvesBy, Tls, TraceHttp};
 use crate::first_contact::FirstContact;
 use crate::keys::Keys;
@@ -132,6 +134,14 @@ pub enum ServerError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A path at which no TAM can be.
+    #[error("{path} cannot be a TAM's path: {reason}")]
+    TamPath {
+        /// The path asked for.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
     /// Nothing to listen on.
     #[error("there is no address to listen on: give one for HTTP or HTTPS")]
     NoListener,
@@ -169,6 +179,7 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     pub(crate) trace_http: TraceHttp,
     pub(crate) first_contact: FirstContact,
+    pub(crate) addresses: Addresses,
     pub(crate) strangers: Strangers,
     requests: Semaphore,
 }
@@ -178,6 +189,7 @@ pub(crate) struct Service {
 /// # Errors
 /// [`ServerError`].
 pub async fn open(config: Config) -> Result<Server, ServerError> {
+    config.check_tam_paths()?;
     let folder = &config.folder;
     keys::make_private_folder(folder)?;
     let keys = Keys::load_or_make(&folder.join("keys"), config.pkcs11.as_ref())?;
@@ -228,6 +240,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         limits: config.limits,
         trace_http: config.trace_http,
         first_contact: FirstContact::new(config.limits.own_query_requests),
+        addresses: Addresses::new(config.limits.per_address),
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
@@ -312,7 +325,7 @@ impl Server {
         let addresses: Vec<_> = listeners.iter().map(Listener::origin).collect();
         tracing::info!(?addresses, tam_uri = %service.tam_uri, "the TAM listens");
         let janitor = tokio::spawn(forget_expired(Arc::clone(&service)));
-        let result = listen::serve(listeners, router, &service.limits, stop).await;
+        let result = listen::serve(listeners, router, &service, stop).await;
         janitor.abort();
         service.store.close().await;
         result.map_err(ServerError::Serve)
@@ -336,7 +349,9 @@ impl Server {
             .fallback(async || Problem::not_found("see the documentation for the paths that exist"))
             .layer(middleware::from_fn_with_state(Arc::clone(service), admit))
             // H-03 on every response, refusals included.
-            .layer(middleware::map_response(teep_http::harden))
+            .layer(middleware::map_response(async |response| {
+                teep_http::harden(response)
+            }))
             .layer(middleware::from_fn_with_state(
                 Arc::clone(service),
                 trace_http::trace,
@@ -347,9 +362,7 @@ impl Server {
 
 /// Refuses at once what would be too much, rather than letting everybody wait.
 async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    // RFC 9112 section 3.2.
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
+    if !has_host(&request) {
         return Problem::bad_request("HTTP/1.1 asks for the header Host, once").into_response();
     }
     // Section 3.2.1: `POST tam` names a host to a proxy, not a resource here.
@@ -361,6 +374,12 @@ async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next
         Ok(_permit) => next.run(request).await,
         Err(_) => Problem::overloaded().into_response(),
     }
+}
+
+/// RFC 9112 section 3.2.
+pub(crate) fn has_host<B>(request: &axum::http::Request<B>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    request.version() != Version::HTTP_11 || hosts == 1
 }
 
 /// The janitor: what has expired goes, so that the store does not grow without end.
@@ -377,10 +396,15 @@ async fn forget_expired(service: Arc<Service>) {
 }
 
 impl Service {
-    /// What those speak who come to this path.
-    pub(crate) fn generation(&self, path: &str) -> &'static Generation {
+    /// Whether a request would be refused now.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.requests.available_permits() == 0
+    }
+
+    /// What those speak who come to this path; `None` if no TAM is there.
+    pub(crate) fn generation(&self, path: &str) -> Option<&'static Generation> {
         let known = self.tam_paths.iter().find(|(known, _)| known == path);
-        known.map_or(&Generation::DRAFT_26, |(_, generation)| generation)
+        known.map(|(_, generation)| *generation)
     }
 }
 

@@ -16,7 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Config, Limits, ServerError, connection, tls};
+use crate::addresses::Admission;
+use crate::{Config, ServerError, Service, connection, now, tls};
 
 /// An address that is listened on.
 pub(crate) struct Listener {
@@ -78,9 +79,10 @@ impl std::fmt::Debug for Listener {
 pub(crate) async fn serve(
     listeners: Vec<Listener>,
     router: Router,
-    limits: &Limits,
+    service: &Arc<Service>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let limits = &service.limits;
     let places = Arc::new(Semaphore::new(
         limits.connections.min(Semaphore::MAX_PERMITS),
     ));
@@ -110,11 +112,16 @@ pub(crate) async fn serve(
             Err(error) => break Err(error),
         };
         failures = 0;
+        if service.addresses.admit(peer.ip(), now()) == Admission::Cut {
+            // A reset leaves nothing of the connection behind here. If it fails, closing does as well.
+            let _closed_anyway = stream.set_zero_linger();
+            continue;
+        }
         let serving = connection::serve(
             (stream, peer),
             listener.tls.clone(),
             router.clone(),
-            *limits,
+            Arc::clone(service),
             graceful.watcher(),
         );
         connections.spawn(async move {

@@ -16,7 +16,12 @@ pub(crate) struct Problem {
     detail: String,
     requirement: Option<&'static str>,
     header: Option<(HeaderName, &'static str)>,
+    ends_connection: bool,
 }
+
+/// An extension of a response: with it the connection ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndOfConnection;
 
 impl Problem {
     /// `title` is the same for all cases of its kind; `detail` says what is wrong with this one, and what
@@ -28,6 +33,7 @@ impl Problem {
             detail: detail.into(),
             requirement: None,
             header: None,
+            ends_connection: false,
         }
     }
 
@@ -133,6 +139,29 @@ impl Problem {
         body.to_string()
     }
 
+    /// 429: too much from one address.
+    pub(crate) fn too_many() -> Self {
+        let detail = "too many connections and empty requests come from your address: try again in a few \
+                      seconds";
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Your address asks too often",
+            detail,
+        );
+        Self {
+            header: Some((RETRY_AFTER, "5")),
+            ..problem
+        }
+    }
+
+    /// The client has been told before.
+    pub(crate) fn end_of_connection(self) -> Self {
+        Self {
+            ends_connection: true,
+            ..self
+        }
+    }
+
     /// 503: too many requests at once.
     pub(crate) fn overloaded() -> Self {
         let detail = "the TAM is busy: try again in a few seconds";
@@ -182,6 +211,9 @@ impl IntoResponse for Problem {
             response
                 .headers_mut()
                 .insert(name, HeaderValue::from_static(value));
+        }
+        if self.ends_connection {
+            response.extensions_mut().insert(EndOfConnection);
         }
         response
     }

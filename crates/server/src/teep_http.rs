@@ -5,31 +5,81 @@
 //! device need not come over one connection, and no cookies are set (H-02).
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use eat::MediaType;
+use hyper::body::Incoming;
 use teep::Generation;
 
+use crate::addresses::Admission;
+use crate::connection::Peer;
 use crate::problem::Problem;
-use crate::{Service, body, session};
+use crate::{Service, TraceHttp, body, now, session};
 
 /// `POST /tam`.
 pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) -> Response {
     match exchange(&service, request).await {
-        // H-24 a message goes out with its media type.
-        Ok(Some((media_type, message))) => ([(CONTENT_TYPE, media_type)], message).into_response(),
+        Ok(Some((media_type, reply))) => message(media_type, reply),
         // H-23 nothing to say ends the exchange: no body at all.
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The answer to an empty POST to a TAM, on a short way: all that a flood sends is answered without the
+/// layers and allocations of the router. `None` for every other request, and for those that are refused or
+/// told to the log: the router has the words.
+pub(crate) fn at_once(
+    service: &Service,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+) -> Option<Response> {
+    // H-22, P-25 empty is what has no bytes.
+    if request.method() != Method::POST || !request.body().is_end_stream() {
+        return None;
+    }
+    let generation = service.generation(request.uri().path())?;
+    let is_long = service.trace_http != TraceHttp::Off
+        || service.is_busy()
+        || !crate::has_host(request)
+        || is_cut_short(request);
+    if is_long {
+        return None;
+    }
+    let media_type = accepted_type(request.headers(), generation)?;
+    let response = match first_contact(service, generation, Some(peer)) {
+        Ok(request) => message(media_type, request),
+        Err(problem) => problem.into_response(),
+    };
+    Some(harden(response))
+}
+
+/// A QueryRequest for a stranger, within what one address may have.
+fn first_contact(
+    service: &Service,
+    generation: &'static Generation,
+    peer: Option<SocketAddr>,
+) -> Result<Bytes, Problem> {
+    let admit = |peer: SocketAddr| service.addresses.admit(peer.ip(), now());
+    match peer.map_or(Admission::Served, admit) {
+        Admission::Served => Ok(session::connect(service, generation)?),
+        Admission::Told => Err(Problem::too_many()),
+        Admission::Cut => Err(Problem::too_many().end_of_connection()),
+    }
+}
+
+/// H-24 a message goes out with its media type.
+fn message(media_type: &'static str, message: Bytes) -> Response {
+    ([(CONTENT_TYPE, media_type)], message).into_response()
 }
 
 /// A message and its media type, or nothing.
@@ -37,6 +87,8 @@ type Reply = Option<(&'static str, Bytes)>;
 
 async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem> {
     let generation = service.generation(request.uri().path());
+    let generation = generation.unwrap_or(&Generation::DRAFT_26);
+    let peer = request.extensions().get().map(|Peer(address)| *address);
     // H-21 a client that cannot read TEEP messages should learn so before anything is decided.
     let media_type = accepted_type(request.headers(), generation).ok_or_else(|| {
         Problem::new(
@@ -48,7 +100,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem>
     })?;
     // H-12 content that is announced but has no length is none at all in HTTP/1 (RFC 9112 section 6.3): the
     // client would get the answer to an empty request and never learn why.
-    if request.version() < Version::HTTP_2 && announces_without_length(request.headers()) {
+    if is_cut_short(&request) {
         return Err(Problem::length_required().requirement("H-12"));
     }
     let is_teep = has_content_of(request.headers(), generation);
@@ -56,7 +108,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem>
     let bytes = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // H-22, P-25 empty is what has no bytes, whatever the headers say; it has no Content-Type to be right.
     if bytes.is_empty() {
-        let request = session::connect(service, generation)?;
+        let request = first_contact(service, generation, peer)?;
         return Ok(Some((media_type, request)));
     }
     // H-20.
@@ -83,8 +135,10 @@ fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'stati
     types.find(|media_type| accepts(headers, media_type))
 }
 
-fn announces_without_length(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_TYPE)
+fn is_cut_short<B>(request: &axum::http::Request<B>) -> bool {
+    let headers = request.headers();
+    request.version() < Version::HTTP_2
+        && headers.contains_key(CONTENT_TYPE)
         && !headers.contains_key(CONTENT_LENGTH)
         && !headers.contains_key(TRANSFER_ENCODING)
 }
@@ -95,7 +149,7 @@ pub(crate) async fn other_method() -> Problem {
 }
 
 /// H-03 what a browser needs in order to do nothing with the response, however it got there.
-pub(crate) async fn harden(mut response: Response) -> Response {
+pub(crate) fn harden(mut response: Response) -> Response {
     for (name, value) in HARDENING {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

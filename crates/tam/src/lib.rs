@@ -117,7 +117,7 @@ pub enum Outcome {
     /// A Verifier must appraise Evidence first; then [`Tam::resume`].
     Appraise(Appraise),
     /// The TAM must be attested first; then [`Tam::prove`].
-    Prove(Prove),
+    Prove(Box<Prove>),
 }
 
 /// What became of a device's Evidence.

@@ -60,7 +60,7 @@ pub(crate) fn decide(
     if challenge.is_none() && !by_time {
         return ends(Decision::CannotProve);
     }
-    Outcome::Prove(Prove {
+    let prove = Prove {
         challenge,
         tam_key: tam.keys.current(sender.suite.algorithm).signer.public_key(),
         then: Proving {
@@ -74,7 +74,8 @@ pub(crate) fn decide(
                 },
             },
         },
-    })
+    };
+    Outcome::Prove(prove.into())
 }
 
 /// T-146 (7.1.2): another QueryRequest, with what proves the TAM.

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a TAM, with its Verifier, until interrupted
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Upload a signed SUIT manifest, and its payload if that is not in it
     Publish(Publish),
     /// List the Trusted Components that are published
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let client = || Client::new(&server);
     match command {
-        Command::Serve(serve) => serve::run(serve),
+        Command::Serve(serve) => serve::run(*serve),
         Command::Publish(Publish { envelope, payload }) => {
             let envelope = output::read(&envelope, 1 << 20)?;
             let payload = payload

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use teep::Generation;
-use teep_server::{ClientCertificates, Config, Pkcs11, Tls, TraceHttp};
+use teep_server::{ClientCertificates, Config, Limits, Pkcs11, ServerError, Tls, TraceHttp};
 
 use super::attestation::Options;
 use crate::exit::Failure;
@@ -61,6 +61,11 @@ pub(crate) struct Serve {
     /// drafts up to 20; 64 at most
     #[arg(long, value_name = "FILE")]
     agent_key: Vec<PathBuf>,
+    /// Connections and empty requests that one address may make in a second; above that it is told to wait,
+    /// and above twice that not listened to. With a proxy before the TAM: what all devices together may
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().per_address)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    per_address: u32,
     /// How long a device may take to answer: the lifetime of challenges and tokens
     #[arg(long, value_name = "HOURS", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=168))]
@@ -156,10 +161,19 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
                 Some(Trace::Bodies) => TraceHttp::Bodies,
             },
             token_lifetime: Duration::from_secs(serve.token_lifetime * 3600),
+            limits: Limits {
+                per_address: serve.per_address,
+                ..usual.limits
+            },
             ..usual
         };
         serve.attestation.apply(&mut config)?;
-        let server = teep_server::open(config).await.map_err(Failure::own)?;
+        let server = teep_server::open(config)
+            .await
+            .map_err(|error| match error {
+                ServerError::TamPath { .. } => Failure::usage(error),
+                error => Failure::own(error),
+            })?;
         output::print(&format!("TAM at {}", server.tam_uri()))?;
         server.run(interrupted()).await.map_err(Failure::own)
     })
@@ -172,12 +186,7 @@ fn tam_path(text: &str) -> Result<(String, &'static Generation), String> {
         .ok_or("PATH=NAME: a path, then which drafts are spoken there")?;
     let names = Generation::ALL.map(|generation| generation.name).join(", ");
     let generation = Generation::by_name(name).ok_or(format!("{name}: one of {names}"))?;
-    // What a router of paths would take for a pattern is none of a TAM's.
-    let is_plain = path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']);
-    match is_plain {
-        true => Ok((path.into(), generation)),
-        false => Err(format!("{path}: a path like /tam")),
-    }
+    Ok((path.into(), generation))
 }
 
 async fn interrupted() {
@@ -201,7 +210,7 @@ mod tests {
         let older = &Generation::DRAFTS_10_TO_15;
         assert_eq!(tam_path("/a=b=drafts-10-15"), Ok(("/a=b".into(), older)));
         assert_eq!(tam_path("/=draft-26").unwrap().0, "/");
-        for wrong in ["/tam", "/tam=draft-9", "tam=draft-26", "/{any}=draft-26"] {
+        for wrong in ["/tam", "/tam=draft-9"] {
             assert!(tam_path(wrong).is_err(), "{wrong}");
         }
     }

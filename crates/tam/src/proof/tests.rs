@@ -30,7 +30,7 @@ fn asking_after(count: u32, change: impl FnOnce(&mut ErrorMessage)) -> Result<Ou
 
 fn prove(outcome: Result<Outcome, Dropped>) -> Prove {
     match outcome {
-        Ok(Outcome::Prove(prove)) => prove,
+        Ok(Outcome::Prove(prove)) => *prove,
         other => panic!("{other:?}"),
     }
 }
