@@ -4,7 +4,8 @@
 //! absent or cannot reach its server, Debian's packages serve: their compiler, the source of the standard library
 //! (built along, once) and a linker.
 //!
-//! And a C++ compiler, to build libFuzzer with: where gcc is, it may be missing.
+//! And a C++ compiler, to build libFuzzer with: where gcc is, it may be missing. And SoftHSM, a token in software, for
+//! the tests of keys in tokens.
 
 use crate::process::{answer, cargo, run_quietly};
 use crate::root;
@@ -31,6 +32,7 @@ pub(crate) fn run() -> Result<(), String> {
         }
     }
     cpp_compiler()?;
+    softhsm()?;
     let compiler = wasm_compiler()?;
     println!(
         "setup: all is there (WebAssembly from {})",
@@ -52,6 +54,21 @@ pub(crate) fn cpp_compiler() -> Result<(), String> {
     add_from_debian("a C++ compiler", &["g++"], &by_hand_debian(&["g++"]))?;
     present().then_some(()).ok_or_else(|| {
         "g++ is installed, but c++ cannot be started: set CXX to a C++ compiler".into()
+    })
+}
+
+/// Checks for SoftHSM, which the server's tests of keys in a token need, installing it where it is missing.
+fn softhsm() -> Result<(), String> {
+    let present = || SOFTHSM_MODULES.iter().any(|path| Path::new(path).exists());
+    if present() {
+        return Ok(());
+    }
+    println!("setup: the tests of keys in a token need SoftHSM, and it is not here");
+    let by_hand = format!("{}\n  {BY_HAND_SOFTHSM}", by_hand_debian(SOFTHSM_PACKAGES));
+    add_from_debian("SoftHSM", SOFTHSM_PACKAGES, &by_hand)?;
+    present().then_some(()).ok_or_else(|| {
+        let places = SOFTHSM_MODULES.join(", ");
+        format!("SoftHSM is installed, but its module is at none of {places}")
     })
 }
 
@@ -215,6 +232,18 @@ const APT_INSTALL: &[&str] = &[
 /// A compiler for WebAssembly, the standard library's source, and a linker.
 const WASM_PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "lld"];
 
+const SOFTHSM_PACKAGES: &[&str] = &["softhsm2"];
+
+/// Where packages put the module; the tests look there, too.
+const SOFTHSM_MODULES: &[&str] = &[
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+];
+
+const BY_HAND_SOFTHSM: &str =
+    "sudo dnf install softhsm    (Fedora)    brew install softhsm    (macOS)";
 const BY_HAND_RUSTUP: &str = "rustup target add wasm32-unknown-unknown";
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use teep_cose::TrustAnchors;
 use teep_tam::{Minter, Policy};
 
 use crate::ServerError;
+use crate::pkcs11::Pkcs11;
 
 /// How a TAM is run.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Folder for keys, database and payloads; made if it is not there.
     pub folder: PathBuf,
+    /// The token that holds the TAM's signing keys; without one they are files in the folder.
+    pub pkcs11: Option<Pkcs11>,
     /// The TAM's URI as devices know it, if that is another than `/tam` at the first address, HTTPS before HTTP.
     pub tam_uri: Option<String>,
     /// The paths at which devices find the TAM, each with the generation of the protocol that those are asked
@@ -64,6 +67,7 @@ impl Config {
             listen: vec![([127, 0, 0, 1], 8080).into()],
             tls: None,
             folder: folder.into(),
+            pkcs11: None,
             tam_uri: None,
             tam_paths: default_paths(),
             agent_keys: TrustAnchors::new(),

@@ -2,7 +2,7 @@
 //!
 //! | File in `keys/` | Holds |
 //! |---|---|
-//! | `esp256.pem`, `ed25519.pem` | the TAM's signing keys, one for each cipher suite (PKCS#8) |
+//! | `esp256.pem`, `ed25519.pem` | the TAM's signing keys, one for each cipher suite (PKCS#8), unless they are in a [token](Pkcs11) |
 //! | `verifier.pem` | the built-in Verifier's signing key (PKCS#8) |
 //! | `encryption-p256.pem`, `encryption-x25519.pem` | what devices encrypt Evidence and SUIT Reports to (PKCS#8) |
 //! | `attestation.pem` | signs the Evidence of the TAM itself (PKCS#8) |
@@ -21,15 +21,16 @@ use rand_core::Rng as _;
 use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::mac::MacKey;
 use teep_cose::{Algorithm, SigningKey};
+use teep_tam::TamKeys;
 use zeroize::Zeroizing;
 
 use crate::payloads::sync_folder;
+use crate::pkcs11::{self, Pkcs11};
 use crate::{ServerError, hexadecimal, random};
 
 /// All secrets of a TAM.
 pub(crate) struct Keys {
-    pub(crate) esp256: SigningKey,
-    pub(crate) ed25519: SigningKey,
+    pub(crate) signing: TamKeys,
     pub(crate) verifier: SigningKey,
     pub(crate) encryption: [DecryptionKey; 2],
     pub(crate) attestation: SigningKey,
@@ -38,11 +39,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Loads what is in `folder`, and makes what is not.
+    /// Loads what is in `folder`, and makes what is not. The signing keys are those of `token`, if there is one.
     ///
     /// # Errors
     /// [`ServerError`] for a folder that cannot be used, and files that are damaged or open to others.
-    pub(crate) fn load_or_make(folder: &Path) -> Result<Self, ServerError> {
+    pub(crate) fn load_or_make(folder: &Path, token: Option<&Pkcs11>) -> Result<Self, ServerError> {
         make_private_folder(folder)?;
         let metadata = fs::metadata(folder).map_err(|source| ServerError::Folder {
             path: folder.into(),
@@ -52,8 +53,14 @@ impl Keys {
             return Err(ServerError::KeyFolderOpen(folder.into()));
         }
         Ok(Self {
-            esp256: signing_key(&folder.join("esp256.pem"), Algorithm::Esp256)?,
-            ed25519: signing_key(&folder.join("ed25519.pem"), Algorithm::Ed25519)?,
+            signing: match token {
+                Some(token) => pkcs11::open(token)?,
+                None => TamKeys::of(
+                    signing_key(&folder.join("esp256.pem"), Algorithm::Esp256)?,
+                    signing_key(&folder.join("ed25519.pem"), Algorithm::Ed25519)?,
+                )
+                .expect("a key is loaded for its algorithm only"),
+            },
             verifier: signing_key(&folder.join("verifier.pem"), Algorithm::Esp256)?,
             encryption: [
                 decryption_key(&folder.join("encryption-p256.pem"), Curve::P256)?,
@@ -136,7 +143,7 @@ fn load_or_make(
     fs::read_to_string(file).map(Zeroizing::new).map_err(failed)
 }
 
-fn is_open_to_others(metadata: &fs::Metadata) -> bool {
+pub(crate) fn is_open_to_others(metadata: &fs::Metadata) -> bool {
     metadata.permissions().mode() & 0o077 != 0
 }
 
@@ -165,10 +172,13 @@ mod tests {
     fn are_made_once_and_then_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("keys");
-        let first = Keys::load_or_make(&folder).unwrap();
-        let second = Keys::load_or_make(&folder).unwrap();
-        assert_eq!(first.esp256.public_key(), second.esp256.public_key());
-        assert_eq!(first.ed25519.public_key(), second.ed25519.public_key());
+        let first = Keys::load_or_make(&folder, None).unwrap();
+        let second = Keys::load_or_make(&folder, None).unwrap();
+        let signing = |keys: &Keys| -> Vec<_> {
+            let keys = keys.signing.iter();
+            keys.map(|key| key.signer.public_key()).collect()
+        };
+        assert_eq!(signing(&first), signing(&second));
         assert_eq!(first.verifier.public_key(), second.verifier.public_key());
         assert_eq!(
             first.attestation.public_key(),
@@ -192,12 +202,12 @@ mod tests {
     fn open_or_damaged_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("keys");
-        Keys::load_or_make(&folder).unwrap();
+        Keys::load_or_make(&folder, None).unwrap();
         let set_mode = |mode| {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
         };
         set_mode(0o710);
-        let refused = Keys::load_or_make(&folder).err().unwrap();
+        let refused = Keys::load_or_make(&folder, None).err().unwrap();
         assert!(
             matches!(refused, ServerError::KeyFolderOpen(_)),
             "{refused}"
@@ -206,11 +216,11 @@ mod tests {
         set_mode(0o700);
         let file = folder.join("esp256.pem");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = Keys::load_or_make(&folder).err().unwrap();
+        let refused = Keys::load_or_make(&folder, None).err().unwrap();
         assert!(matches!(refused, ServerError::KeyFileOpen(_)), "{refused}");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "-----BEGIN").unwrap();
-        let refused = Keys::load_or_make(&folder).err().unwrap();
+        let refused = Keys::load_or_make(&folder, None).err().unwrap();
         assert!(matches!(refused, ServerError::KeyFile(_)), "{refused}");
         assert!(!refused.to_string().contains("BEGIN"));
     }

@@ -40,6 +40,7 @@ mod hexadecimal;
 mod keys;
 mod listen;
 mod payloads;
+mod pkcs11;
 mod problem;
 mod publish;
 mod session;
@@ -65,7 +66,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
 pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
-use teep_tam::{Minter, OwnReportError, Tam, TamKeys};
+use teep_tam::{Minter, OwnReportError, Tam};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -76,6 +77,7 @@ use crate::first_contact::FirstContact;
 use crate::keys::Keys;
 use crate::listen::Listener;
 use crate::payloads::Payloads;
+pub use crate::pkcs11::{Pkcs11, Pkcs11Error};
 use crate::problem::Problem;
 use crate::store::Store;
 pub use crate::store::StoreError;
@@ -99,6 +101,9 @@ pub enum ServerError {
     /// Others may read a secret.
     #[error("{0} can be read by other users: run `chmod 600` on it, or replace the key")]
     KeyFileOpen(PathBuf),
+    /// The token with the signing keys cannot be used.
+    #[error(transparent)]
+    Pkcs11(#[from] Pkcs11Error),
     /// Others may look into the folder with the secrets.
     #[error("{0} can be entered by other users: run `chmod 700` on it, or replace the keys in it")]
     KeyFolderOpen(PathBuf),
@@ -187,7 +192,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     config.check_tam_paths()?;
     let folder = &config.folder;
     keys::make_private_folder(folder)?;
-    let keys = Keys::load_or_make(&folder.join("keys"))?;
+    let keys = Keys::load_or_make(&folder.join("keys"), config.pkcs11.as_ref())?;
     let payloads_folder = folder.join("payloads");
     keys::make_private_folder(&payloads_folder)?;
     let payloads =
@@ -204,8 +209,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let mut verifiers = config.verifiers;
     verifiers.add(keys.verifier.public_key());
     let mut tam = Tam {
-        keys: TamKeys::of(keys.esp256, keys.ed25519)
-            .expect("a key is loaded for its algorithm only"),
+        keys: keys.signing,
         // T-130 (7.1) the timeout is configurable.
         minter: Minter::new(keys.replica, config.token_lifetime.as_secs()),
         verifiers,

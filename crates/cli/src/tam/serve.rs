@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use teep::Generation;
-use teep_server::{ClientCertificates, Config, Limits, ServerError, Tls, TraceHttp};
+use teep_server::{ClientCertificates, Config, Limits, Pkcs11, ServerError, Tls, TraceHttp};
 
 use super::attestation::Options;
 use crate::exit::Failure;
@@ -20,7 +20,8 @@ the operator's token in keys/operator.token.
 
 Examples:
   teep tam serve --folder tam --listen 127.0.0.1:8080
-  teep tam serve --listen-tls 0.0.0.0:8443 --tls-certificate tam.crt --tls-key tam.key")]
+  teep tam serve --listen-tls 0.0.0.0:8443 --tls-certificate tam.crt --tls-key tam.key
+  teep tam serve --pkcs11-module /usr/lib/softhsm/libsofthsm2.so --pkcs11-token tam --pkcs11-pin-file pin")]
 pub(crate) struct Serve {
     /// The TAM's folder
     #[arg(long, default_value = "tam")]
@@ -71,6 +72,41 @@ pub(crate) struct Serve {
     token_lifetime: u64,
     #[command(flatten)]
     attestation: Options,
+    #[command(flatten)]
+    token: Token,
+}
+
+/// A token instead of the files keys/esp256.pem and keys/ed25519.pem.
+#[derive(Debug, Args)]
+struct Token {
+    /// Sign with keys in a token: the PKCS#11 module (a shared library) that reaches it
+    #[arg(long, value_name = "PATH", requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
+    pkcs11_module: Option<PathBuf>,
+    /// The token's label
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_module")]
+    pkcs11_token: Option<String>,
+    /// A file with the token's PIN, which other users must not be able to read
+    #[arg(long, value_name = "FILE", requires = "pkcs11_module")]
+    pkcs11_pin_file: Option<PathBuf>,
+    /// The label of a key in the token; once or more often, those in use first. One at least must be on P-256
+    /// and one on Ed25519 [default: tam-esp256 and tam-ed25519]
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_module")]
+    pkcs11_key: Vec<String>,
+}
+
+impl Token {
+    fn place(self) -> Option<Pkcs11> {
+        // clap has seen to it that there are all three or none.
+        Some(Pkcs11 {
+            module: self.pkcs11_module?,
+            token: self.pkcs11_token?,
+            pin_file: self.pkcs11_pin_file?,
+            keys: match self.pkcs11_key.is_empty() {
+                true => vec!["tam-esp256".into(), "tam-ed25519".into()],
+                false => self.pkcs11_key,
+            },
+        })
+    }
 }
 
 impl Serve {
@@ -117,6 +153,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
                 false => serve.tam_path,
             },
             agent_keys,
+            pkcs11: serve.token.place(),
             tam_uri: serve.uri,
             trace_http: match serve.trace_http {
                 None => TraceHttp::Off,

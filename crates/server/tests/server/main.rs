@@ -12,6 +12,7 @@ mod heads;
 mod http2;
 mod life;
 mod operations;
+mod pkcs11;
 mod teep_http;
 mod tls;
 mod trace_http;
