@@ -52,6 +52,8 @@ fn read_file(name: &str, text: &str, citations: &mut Citations) -> Result<(), St
     // The line that closes the test module, once inside it: rustfmt indents it as its attribute.
     let mut test_module_end: Option<String> = None;
     let mut claim: Option<Claim> = None;
+    // An attribute that has a test ignored may stand above its doc comment.
+    let mut is_ignored = false;
     for (index, line) in text.lines().enumerate() {
         let place = format!("crates/{name}:{}", index + 1);
         if test_module_end.is_none() && line.trim() == "#[cfg(test)]" {
@@ -62,6 +64,11 @@ fn read_file(name: &str, text: &str, citations: &mut Citations) -> Result<(), St
         }
 
         let comment = comment_of(line).trim();
+        let is_attribute = line.trim_start().starts_with("#[");
+        is_ignored = match is_attribute {
+            true => is_ignored || line.contains("ignore"),
+            false => is_ignored && line.trim_start().starts_with("//"),
+        };
         if let Some(numbers) = comment.strip_prefix("Proves:") {
             if let Some(open) = claim.replace(Claim::at(&place)) {
                 return Err(open.without_test());
@@ -70,9 +77,9 @@ fn read_file(name: &str, text: &str, citations: &mut Citations) -> Result<(), St
         } else if let Some(open) = &mut claim {
             if open.continues {
                 open.add(comment)?;
-            } else if line.contains("#[ignore") {
+            } else if is_ignored || line.contains("fn ") && line.trim_end().ends_with("{}") {
                 return Err(format!(
-                    "{}: a test that is ignored proves nothing",
+                    "{}: a test that is ignored or empty proves nothing",
                     open.place
                 ));
             } else if line.contains("test]") {
@@ -209,7 +216,8 @@ mod tests {
     /// Proves: T-042,
     /// T-043
     #[test]
-    fn an_old_token_is_refused() {}
+    fn an_old_token_is_refused() {
+    }
 }
 
 // S-003 after the tests
@@ -253,12 +261,27 @@ mod tests {
         let no_function = "/// Proves: T-042\n#[test]\n";
         let twice = "/// Proves: T-042\n/// Proves: T-043\n#[test]\nfn a() {}\n";
         let ignored = "/// Proves: T-042\n#[ignore]\n#[test]\nfn a() {}\n";
+        let ignored_above = "#[ignore]\n/// Proves: T-042\n#[test]\nfn a() {\n";
+        let ignored_where = "/// Proves: T-042\n#[cfg_attr(unix, ignore)]\n#[test]\nfn a() {\n";
+        let without_body = "/// Proves: T-042\n#[test]\nfn a() {}\n";
         let misspelt = "/// Proves: T-042, T43\n#[test]\nfn a() {}\n";
         let empty = "/// Proves:\n#[test]\nfn a() {}\n";
-        for text in [no_attribute, no_function, twice, ignored, misspelt, empty] {
+        let all = [
+            no_attribute,
+            no_function,
+            twice,
+            ignored,
+            ignored_above,
+            ignored_where,
+            without_body,
+            misspelt,
+            empty,
+        ];
+        for text in all {
             let refusal = read_text("suit/src/lib.rs", text).err().unwrap();
+            let first = 1 + usize::from(text.starts_with("#[ignore]"));
             assert!(
-                refusal.starts_with("crates/suit/src/lib.rs:1:"),
+                refusal.starts_with(&format!("crates/suit/src/lib.rs:{first}:")),
                 "{refusal}"
             );
         }
@@ -266,7 +289,7 @@ mod tests {
 
     #[test]
     fn asynchronous_tests_count() {
-        let text = "/// Proves: H-01\n#[tokio::test]\nasync fn no_redirects() {}\n";
+        let text = "/// Proves: H-01\n#[tokio::test]\nasync fn no_redirects() {\n";
         assert!(
             read_text("server/tests/http.rs", text).unwrap().tests["H-01"]
                 .contains("server::http::no_redirects")
