@@ -423,7 +423,7 @@ mod tests {
             assert_eq!(public_key(parameters, bare), Some(key.clone()));
             assert_eq!(public_key(parameters, &wrapped), Some(key));
             assert_eq!(public_key(parameters, &bare[1..]), None);
-            assert_eq!(public_key(parameters, &wrapped[..length]), None);
+            assert_eq!(public_key(parameters, &wrapped[..wrapped.len() - 1]), None);
             assert_eq!(public_key(b"\x06\x01\x2a", &wrapped), None);
         }
     }
