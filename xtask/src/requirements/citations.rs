@@ -82,7 +82,7 @@ fn read_file(name: &str, text: &str, citations: &mut Citations) -> Result<(), St
                     "{}: a test that is ignored or empty proves nothing",
                     open.place
                 ));
-            } else if line.contains("test]") {
+            } else if is_attribute && (line.contains("test]") || line.contains("::test(")) {
                 open.is_test = true;
             } else if let Some(function) = function_name(line) {
                 if !open.is_test {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn asynchronous_tests_count() {
-        let text = "/// Proves: H-01\n#[tokio::test]\nasync fn no_redirects() {\n";
+        let text = "/// Proves: H-01\n#[tokio::test(flavor = \"multi_thread\")]\nasync fn no_redirects() {\n";
         assert!(
             read_text("server/tests/http.rs", text).unwrap().tests["H-01"]
                 .contains("server::http::no_redirects")
