@@ -18,8 +18,8 @@
 //! 5. [`Step::Appraise`]: have a Verifier appraise the TAM's Evidence, hand in its answer.
 //! 6. [`Step::Idle`], or an empty answer of the TAM: done.
 //!
-//! Drafts: draft-ietf-teep-protocol-26, RFC 9397. Not yet here: certificates, number tables other than
-//! the registry's.
+//! Drafts: draft-ietf-teep-protocol-26 and, where a TAM speaks one, those before it; RFC 9397. Not yet here: a
+//! passport of the Agent's own, freshness by timestamps.
 //!
 //! ```
 //! # use teep_agent::{Agent, Provisioning, Request, ports::Tee};

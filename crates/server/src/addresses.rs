@@ -111,7 +111,6 @@ mod tests {
         assert!(is_new("::ffff:192.0.2.2"));
     }
 
-    /// Proves: T-191
     #[test]
     fn a_flood_of_addresses_takes_bounded_memory() {
         let addresses = Addresses::new(1);

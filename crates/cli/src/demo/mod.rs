@@ -164,7 +164,7 @@ fn remove(scene: &mut Scene) -> Result<(), Failure> {
     scene.say("now a hostile Broker replays the Update that brought it");
     let replayed = scene.last_update.clone().unwrap_or_default();
     scene.deliver(&replayed)?;
-    scene.check_refused("installed this version before");
+    scene.check_refused("a later Update of this TAM has arrived before");
     scene.check("it stays away", scene.installed_version().is_none());
     Ok(())
 }

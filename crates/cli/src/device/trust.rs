@@ -132,6 +132,9 @@ fn generation(name: &Path) -> Result<&'static Generation, Failure> {
 
 fn prefix(name: &Path) -> Result<ComponentIdentifier, Failure> {
     let text = name.to_str().unwrap_or_default();
+    if text.is_empty() {
+        return Err(Failure::usage("--tam-manages: a name is missing after `=`"));
+    }
     text.parse()
         .map_err(|error| Failure::usage(format!("--tam-manages {}: {error}", name.display())))
 }

@@ -171,8 +171,8 @@ fn a_changed_byte_in_any_sealed_file_is_noticed() {
             );
         }
         fs::remove_file(&path).unwrap();
-        // Only this one is made anew, which helps nobody to what was encrypted to the old one.
-        let is_made_anew = path.ends_with(DECRYPTION_KEY);
+        // Only these are made anew, which helps nobody to what was encrypted to the old one or in its name.
+        let is_made_anew = path.ends_with(DECRYPTION_KEY) || path.ends_with(REPORT_KEY);
         assert_eq!(
             use_everything(folder.path()).is_ok(),
             is_made_anew,
