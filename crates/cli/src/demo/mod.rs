@@ -139,7 +139,7 @@ fn update(scene: &mut Scene) -> Result<(), Failure> {
     scene.say("now a hostile Broker replays the first version's Update");
     let replayed = scene.first_update.clone().unwrap_or_default();
     scene.deliver(&replayed)?;
-    scene.check_refused("sequence number 1 is lower than 2");
+    scene.check_replay_refused("sequence number 1 is lower than 2");
     scene.check(
         "version 2 is still installed",
         scene.installed_version() == Some(2),
@@ -164,7 +164,7 @@ fn remove(scene: &mut Scene) -> Result<(), Failure> {
     scene.say("now a hostile Broker replays the Update that brought it");
     let replayed = scene.last_update.clone().unwrap_or_default();
     scene.deliver(&replayed)?;
-    scene.check_refused("a later Update of this TAM has arrived before");
+    scene.check_replay_refused("installed this version before");
     scene.check("it stays away", scene.installed_version().is_none());
     Ok(())
 }
