@@ -91,7 +91,6 @@ const MESSAGES_PER_ANSWER: u32 = 64;
 const QUERY_REQUESTS: usize = 16;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -254,7 +254,6 @@ const LIMITS: Limits = Limits {
 };
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::inventory::tests::{id, installed};

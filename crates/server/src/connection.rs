@@ -96,6 +96,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             Ok::<_, Infallible>(response)
         }
     });
+    // Looked at once in each period rather than timed anew by each byte: a connection ends after one to two of them.
     let idle = async {
         loop {
             tokio::time::sleep(limits.body_time).await;

@@ -94,6 +94,7 @@ fn bytes_are_carried_as_they_are() {
         stream.write_all(head.as_bytes()).unwrap();
         for piece in message.chunks(999) {
             stream.write_all(piece).unwrap();
+            // So that the pieces arrive apart; whether they do changes no result.
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         drop(stream);

@@ -11,6 +11,7 @@ use suit::ComponentIdentifier;
 
 use super::stored;
 use crate::problem::Problem;
+use crate::store::authorized_keys::SIGNERS;
 use crate::store::components::PublishError;
 use crate::{Service, body, hexadecimal, now, publish};
 
@@ -41,7 +42,7 @@ pub(super) async fn publish(
     }
     let limit = publish::LIMITS.envelope;
     let envelope = body::read(request.into_body(), limit, service.limits.body_time).await?;
-    let signers = service.store.signer_keys().await?;
+    let signers = service.store.authorized_keys(&SIGNERS).await?;
     let origin = service
         .tam_uri
         .strip_suffix("/tam")

@@ -10,6 +10,7 @@ use teep_verifier::Endorsement;
 
 use super::{PAGE, after, stored, thumbprint};
 use crate::problem::Problem;
+use crate::store::authorized_keys::ENDORSERS;
 use crate::{Service, body, now};
 
 /// `GET`: endorsements, a page at a time.
@@ -44,7 +45,7 @@ pub(super) async fn add(
     let (endorsement, endorser) = match bytes.first().is_some_and(|first| first >> 5 == 5) {
         true => (Endorsement::decode(&bytes).map_err(refused)?, None),
         false => {
-            let endorsers = service.store.endorser_keys().await?;
+            let endorsers = service.store.authorized_keys(&ENDORSERS).await?;
             let (endorsement, endorser) =
                 Endorsement::verify(&bytes, &endorsers, Time::Is(now())).map_err(refused)?;
             (endorsement, Some(endorser))

@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use super::signers::{KEY_BYTES, NamedKey};
 use super::{stored, thumbprint};
 use crate::problem::Problem;
+use crate::store::authorized_keys::ENDORSERS;
 use crate::{Service, body, now};
 
 /// `GET`: all authorized manufacturers.
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    let endorsers = service.store.endorsers().await?;
+    let endorsers = service.store.key_records(&ENDORSERS).await?;
     Ok(Json(serde_json::json!({ "endorsers": endorsers })))
 }
 
@@ -30,7 +31,7 @@ pub(super) async fn add(
     let NamedKey { key, name } = NamedKey::read(&bytes)?;
     let is_new = service
         .store
-        .authorize_endorser(&key, name.as_deref(), now())
+        .authorize_key(&ENDORSERS, &key, name.as_deref(), now())
         .await?;
     let thumbprint = key.thumbprint().to_string();
     tracing::info!(endorser = thumbprint, is_new, "manufacturer authorized");
@@ -44,7 +45,7 @@ pub(super) async fn remove(
     Path(endorser): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let endorser = thumbprint(&endorser)?;
-    if service.store.remove_endorser(&endorser).await? {
+    if service.store.withdraw_key(&ENDORSERS, &endorser).await? {
         tracing::info!(%endorser, "manufacturer withdrawn");
         Ok(StatusCode::NO_CONTENT)
     } else {

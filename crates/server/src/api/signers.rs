@@ -10,13 +10,14 @@ use teep_cose::PublicKey;
 
 use super::{stored, thumbprint};
 use crate::problem::Problem;
+use crate::store::authorized_keys::SIGNERS;
 use crate::{Service, body, now};
 
 /// `GET`: all authorized signers.
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    let signers = service.store.signers().await?;
+    let signers = service.store.key_records(&SIGNERS).await?;
     Ok(Json(serde_json::json!({ "signers": signers })))
 }
 
@@ -31,7 +32,7 @@ pub(super) async fn add(
     let NamedKey { key, name } = NamedKey::read(&bytes)?;
     let is_new = service
         .store
-        .authorize_signer(&key, name.as_deref(), now())
+        .authorize_key(&SIGNERS, &key, name.as_deref(), now())
         .await?;
     let thumbprint = key.thumbprint().to_string();
     tracing::info!(signer = thumbprint, is_new, "signer authorized");
@@ -45,7 +46,7 @@ pub(super) async fn remove(
     Path(signer): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let signer = thumbprint(&signer)?;
-    if service.store.remove_signer(&signer).await? {
+    if service.store.withdraw_key(&SIGNERS, &signer).await? {
         tracing::info!(%signer, "signer withdrawn");
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -4,15 +4,14 @@
 //! transaction whole or absent. Everything that belongs together is written in one transaction, which its
 //! function names.
 
+pub(crate) mod authorized_keys;
 pub(crate) mod components;
 pub(crate) mod decisions;
 pub(crate) mod devices;
 pub(crate) mod endorsements;
-pub(crate) mod endorsers;
 pub(crate) mod reference_values;
 pub(crate) mod remedies;
 pub(crate) mod session;
-pub(crate) mod signers;
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -170,3 +169,6 @@ const CONNECTIONS: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;
