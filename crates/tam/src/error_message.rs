@@ -248,11 +248,10 @@ impl Case<'_> {
         done: &mut Done,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Result<(), Dropped> {
+        // By digest: its number may name another one by now.
         contents.manifests.retain(|manifest| {
-            self.snapshot.published.iter().any(|published| {
-                published.manifest_component_id == manifest.manifest_component_id
-                    && published.sequence_number == manifest.sequence_number
-            })
+            let mut published = self.snapshot.published.iter();
+            published.any(|published| published.digest == manifest.digest)
         });
         if contents.manifests.is_empty() && contents.unneeded.is_empty() {
             return Ok(());

@@ -228,6 +228,10 @@ fn what_comes_after_a_failed_manifest_goes_out_at_once() {
     snapshot.published.remove(1);
     let done = after_update(&tam, &snapshot, ErrorCode::ManifestProcessingFailed);
     assert_eq!(update(&done).1, [manifest(2)]);
+    // Nor of what another one of the same number took the place of.
+    snapshot.published[1].digest = b"another".to_vec();
+    let done = after_update(&tam, &snapshot, ErrorCode::ManifestProcessingFailed);
+    assert_eq!(done.reply, None);
     snapshot.published.clear();
     let done = after_update(&tam, &snapshot, ErrorCode::ManifestProcessingFailed);
     assert_eq!(done.reply, None);
