@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use teep_fuzz::scene::Scene;
 use teep_fuzz::seeds;
 
-fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
+fuzz_target!(init: seeds::write(seeds::by_sender), |input: &[u8]| {
     let Some((&first, rest)) = input.split_first() else {
         return;
     };
@@ -24,16 +24,6 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
         scene.to_device(&message);
     });
 });
-
-fn inputs() -> Vec<Vec<u8>> {
-    let messages = seeds::messages();
-    let raw = messages.iter().map(|message| [&[0][..], message].concat());
-    let payloads = seeds::payloads();
-    let signed = payloads
-        .iter()
-        .flat_map(|payload| [1, 2].map(|signer| [&[signer][..], payload].concat()));
-    raw.chain(signed).collect()
-}
 
 thread_local! {
     static SCENE: RefCell<Scene> = RefCell::new(Scene::new());

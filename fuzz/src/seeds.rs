@@ -52,6 +52,18 @@ pub fn messages() -> Vec<Vec<u8>> {
     Scene::new().messages()
 }
 
+/// Messages as they are after a byte of 0; and payloads, after the number of whom they are to be signed by (1, 2).
+#[must_use]
+pub fn by_sender() -> Vec<Vec<u8>> {
+    let messages = messages();
+    let raw = messages.iter().map(|message| [&[0][..], message].concat());
+    let payloads = payloads();
+    let signed = payloads
+        .iter()
+        .flat_map(|payload| [1, 2].map(|signer| [&[signer][..], payload].concat()));
+    raw.chain(signed).collect()
+}
+
 /// The manifest of an envelope that can be decoded.
 #[must_use]
 pub fn manifest_of(envelope: &[u8]) -> Option<Vec<u8>> {

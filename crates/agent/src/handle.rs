@@ -117,7 +117,7 @@ fn authenticate(
     // T-172 (8) only the TAM's key of the Agent's suite counts, whatever else signed the message.
     let received = received.only(own);
     // T-014 (4.1.2) signature before content: nothing of the payload is looked at until it verifies.
-    let (tam, trusted, payload) = verify(provisioning, &received, time).map_err(|error| {
+    let (place, trusted, payload) = verify(provisioning, &received, time).map_err(|error| {
         let mut named = signatures.iter().filter_map(SignatureHeader::thumbprint);
         let named = named.find_map(|kid| owner(provisioning, &kid));
         match (error, named) {
@@ -135,6 +135,7 @@ fn authenticate(
             }
         }
     })?;
+    let tam = &provisioning.tams[place];
     let key = trusted.key;
     let (generation, message) = session::read(&received, session, tam, &key).map_err(|error| {
         let error = refusal(ErrorCode::PermanentError, None, &alloc::format!("{error}"));
@@ -151,12 +152,8 @@ fn authenticate(
         return Err((unsupported_cipher_suites(None, tee), generation));
     }
     let digest = sha256(payload);
-    let place = provisioning
-        .tams
-        .iter()
-        .position(|known| core::ptr::eq(known, tam));
     let sender = Sender {
-        tam: place.expect("it is one of them"),
+        tam: place,
         key,
         anchor: trusted.anchor,
         generation,
@@ -168,17 +165,17 @@ fn authenticate(
     })
 }
 
-/// The first TAM whose anchors vouch for a signature of the message: it says what the TAM must prove and
-/// where it is told in confidence.
-fn verify<'a, 'm>(
-    provisioning: &'a Provisioning,
+/// The place of the first TAM whose anchors vouch for a signature of the message: it says what the TAM must
+/// prove and where it is told in confidence.
+fn verify<'m>(
+    provisioning: &Provisioning,
     received: &'m SignedMessage,
     time: Time,
-) -> Result<(&'a TrustedTam, Trusted, &'m [u8]), SignatureError> {
+) -> Result<(usize, Trusted, &'m [u8]), SignatureError> {
     let mut reason = SignatureError::NoSupportedAlgorithm;
-    for tam in &provisioning.tams {
+    for (place, tam) in provisioning.tams.iter().enumerate() {
         match tam.keys.verify(received, time, Purpose::Message) {
-            Ok((trusted, payload)) => return Ok((tam, trusted, payload)),
+            Ok((trusted, payload)) => return Ok((place, trusted, payload)),
             Err(error) => reason = reason.more_telling(error),
         }
     }

@@ -7,13 +7,12 @@
 //! newer versions of what is installed (a remedy for a device whose attestation failed has no result to go with it):
 //! else one from before it began to date them could still be handed in.
 
-use teep::{AttestationPayload, Update};
-use teep_cose::Time;
-use teep_cose::cbor::Limits;
-use teep_cose::{SignedMessage, Thumbprint};
+use teep::Update;
+use teep_cose::{Thumbprint, Time};
 
 use crate::handle::Sender;
 use crate::ports::Tee;
+use crate::time::claimed_issue;
 use crate::{Agent, AgentError};
 
 /// What an Update may do, by its age.
@@ -36,7 +35,9 @@ pub(crate) fn check(
     sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<Result<Order, &'static str>, AgentError> {
-    let made = update.attestation_payload.as_ref().and_then(issued_at);
+    // Who signed the result does not matter: the TAM has signed the whole.
+    let payload = update.attestation_payload.as_ref();
+    let made = payload.and_then(|payload| claimed_issue(&payload.bytes));
     match (made, agent.last_order(sender)) {
         // T-187 (10), A-28 (A 9.7) an old order, held back until something that it brings was removed.
         (Some(made), Some(last)) if made < last => Ok(Err(OLD)),
@@ -81,12 +82,6 @@ impl Agent {
             inventory.orders.push((key, made));
         })
     }
-}
-
-/// When the Attestation Result was made. Who signed it does not matter: the TAM has signed the whole.
-fn issued_at(payload: &AttestationPayload) -> Option<u64> {
-    let message = SignedMessage::decode(&payload.bytes, &Limits::MESSAGE).ok()?;
-    eat::Claims::decode(message.unverified_payload()?).ok()?.iat
 }
 
 /// Whether a time is further ahead than clocks may differ. Without a clock nobody can tell.

@@ -15,16 +15,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use eat::{AttestationResult, Claims};
+use eat::AttestationResult;
 use teep::{
     AttestationPayload, Challenge, ErrorCode, FreshnessMechanism, Message, QueryRequest, Token,
 };
 use teep_cose::encrypt::Purpose;
-use teep_cose::{SignedMessage, Thumbprint, Time};
+use teep_cose::{Thumbprint, Time};
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal};
 use crate::ports::Tee;
-use crate::time::is_over;
+use crate::time::{claimed_issue, is_over};
 use crate::{Agent, AgentError, Step, confidant, query};
 
 /// What the Agent knows of its TAMs' attestation.
@@ -289,12 +289,6 @@ fn verify(agent: &Agent, bytes: &[u8], tee: &mut dyn Tee) -> Result<AttestationR
         Time::AtLeast(bound) => claimed_issue(bytes).map_or(bound, |issued| issued.max(bound)),
     };
     AttestationResult::verify(bytes, &provisioning.verifiers, now, &provisioning.profile)
-}
-
-/// When an Attestation Result says that it was made; nothing of it is verified.
-fn claimed_issue(bytes: &[u8]) -> Option<u64> {
-    let message = SignedMessage::decode(bytes, &eat::claims::LIMITS).ok()?;
-    Claims::decode(message.unverified_payload()?).ok()?.iat
 }
 
 impl Agent {

@@ -1,6 +1,7 @@
 //! What time it is, as far as the Agent has proof (draft section 10).
 
-use teep_cose::Time;
+use teep_cose::cbor::Limits;
+use teep_cose::{SignedMessage, Time};
 
 use crate::inventory::Inventory;
 use crate::ports::Tee;
@@ -31,6 +32,12 @@ impl Agent {
         }
         Ok(())
     }
+}
+
+/// When an Attestation Result says that it was made; nothing of it is verified.
+pub(crate) fn claimed_issue(bytes: &[u8]) -> Option<u64> {
+    let message = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
+    eat::Claims::decode(message.unverified_payload()?).ok()?.iat
 }
 
 /// Whether a time is over for certain.

@@ -118,14 +118,15 @@ impl Case<'_> {
     fn ask_again(&self, done: &mut Done, random: &mut dyn rand_core::CryptoRng) {
         let code = self.error.err_code;
         let other = self.by_another_key(done);
-        let attempt = self.snapshot.queries.count_at(self.now);
-        // P-27 capped: else both would go on for ever, each as the texts say.
-        let is_capped = attempt >= self.tam.policy.retries;
         let sender = other.as_ref().unwrap_or(self.sender);
         let (tam, error, now) = (self.tam, self.error, self.now);
-        let again =
-            || query_request::again(tam, error, attempt, sender, other.is_some(), now, random);
-        let Some(reply) = (!is_capped).then(again).flatten() else {
+        let attempt = query_request::attempt(tam, sender, self.snapshot, now);
+        let again = attempt.and_then(|(attempt, counted)| {
+            let by_another = other.is_some();
+            let reply = query_request::again(tam, error, attempt, sender, by_another, now, random)?;
+            Some((reply, counted))
+        });
+        let Some((reply, counted)) = again else {
             if is_negotiable(code) {
                 done.decisions.push(Decision::GiveUp(code));
             }
@@ -133,14 +134,7 @@ impl Case<'_> {
         };
         done.reply = Some(reply);
         done.decisions.push(Decision::TryAgain(code));
-        done.changes.push(Change::Queries {
-            agent: sender.agent,
-            is_known: sender.known,
-            attempts: Attempts {
-                count: attempt + 1,
-                until: now.saturating_add(tam.policy.hold_down_seconds),
-            },
-        });
+        done.changes.push(counted);
     }
 
     /// What follows from an Error to this Update.

@@ -6,7 +6,7 @@ use teep::{AttestationPayload, ErrorMessage, FreshnessMechanism};
 use teep_cose::PublicKey;
 
 use crate::decision::{Change, Decision, Done, Reply};
-use crate::device::{Attempts, Snapshot};
+use crate::device::Snapshot;
 use crate::open::{Sender, Suite};
 use crate::{ChallengeForm, Outcome, Tam, query_request};
 
@@ -44,11 +44,10 @@ pub(crate) fn decide(
             ..Done::default()
         })
     };
-    // P-27 capped: a proof that the Agent does not take is no better the next time.
-    let attempt = snapshot.queries.count_at(now);
-    if attempt >= tam.policy.retries {
+    // A proof that the Agent does not take is no better the next time.
+    let Some((_, counted)) = query_request::attempt(tam, sender, snapshot, now) else {
         return ends(Decision::GiveUp(error.err_code));
-    }
+    };
     let challenge = error.challenge.as_ref().map(|c| c.as_bytes().to_vec());
     let mechanisms = &error.supported_freshness_mechanisms;
     let by_time = mechanisms.contains(&FreshnessMechanism::Timestamp);
@@ -65,14 +64,7 @@ pub(crate) fn decide(
         tam_key: tam.keys.for_suite(&sender.suite).signer.public_key(),
         then: Proving {
             suite: sender.suite,
-            counted: Change::Queries {
-                agent: sender.agent,
-                is_known: sender.known,
-                attempts: Attempts {
-                    count: attempt + 1,
-                    until: now.saturating_add(tam.policy.hold_down_seconds),
-                },
-            },
+            counted,
         },
     };
     Outcome::Prove(prove.into())

@@ -8,7 +8,8 @@ use teep::{
 };
 use teep_cose::{Algorithm, SignerUnavailable, sign_with_each};
 
-use crate::decision::Reply;
+use crate::decision::{Change, Reply};
+use crate::device::{Attempts, Snapshot};
 use crate::open::{Sender, Suite};
 use crate::token::ChallengeForm;
 use crate::{Tam, attestation};
@@ -61,6 +62,27 @@ pub(crate) fn request(
     request
 }
 
+/// Which attempt in a row another QueryRequest to this Agent would be, counted from 0, and the change that
+/// counts it; `None` if it has been asked often enough.
+// P-27 capped: else both would go on for ever, each as the texts say.
+pub(crate) fn attempt(
+    tam: &Tam,
+    sender: &Sender,
+    snapshot: &Snapshot,
+    now: u64,
+) -> Option<(u32, Change)> {
+    let attempt = snapshot.queries.count_at(now);
+    let counted = Change::Queries {
+        agent: sender.agent,
+        is_known: sender.known,
+        attempts: Attempts {
+            count: attempt.saturating_add(1),
+            until: now.saturating_add(tam.policy.hold_down_seconds),
+        },
+    };
+    (attempt < tam.policy.retries).then_some((attempt, counted))
+}
+
 /// The QueryRequest to an Agent that has something to say, and shall answer a challenge first.
 pub(crate) fn with_challenge(
     tam: &Tam,
@@ -93,8 +115,8 @@ pub(crate) fn again(
 ) -> Option<Reply> {
     let is_first = attempt == 0;
     let mut algorithm = sender.suite.algorithm;
-    let (mut challenge, mut mechanisms) = (None, Vec::new());
-    let mut says_version = false;
+    let form = ChallengeForm::Long;
+    let mut request = request(tam, sender.suite.generation, form, now, random);
     match error.err_code {
         // T-095 (4.6) without extensions; P-27 there is nothing more to leave out after that.
         ErrorCode::UnsupportedExtension | ErrorCode::UnsupportedSuitReport if is_first => {}
@@ -103,20 +125,22 @@ pub(crate) fn again(
         ErrorCode::UnsupportedFreshnessMechanisms if is_first => {
             let theirs = &error.supported_freshness_mechanisms;
             let by_time = tam.policy.maximum_evidence_age_seconds.is_some();
-            if theirs.contains(&FreshnessMechanism::Nonce) {
-                challenge = Some(tam.minter.challenge(ChallengeForm::Short, now, random));
-            } else if by_time && theirs.contains(&FreshnessMechanism::Timestamp) {
-                mechanisms.push(FreshnessMechanism::Timestamp);
-            } else {
-                return None;
-            }
+            (request.challenge, request.supported_freshness_mechanisms) =
+                if theirs.contains(&FreshnessMechanism::Nonce) {
+                    let challenge = tam.minter.challenge(ChallengeForm::Short, now, random);
+                    (Some(challenge), Vec::new())
+                } else if by_time && theirs.contains(&FreshnessMechanism::Timestamp) {
+                    (None, alloc::vec![FreshnessMechanism::Timestamp])
+                } else {
+                    return None;
+                };
         }
         // T-097 (4.6) with a version that both have, said outright.
         ErrorCode::UnsupportedMsgVersion if is_first => {
             if !error.versions.contains(&PROTOCOL_VERSION) {
                 return None;
             }
-            says_version = true;
+            request.versions = alloc::vec![PROTOCOL_VERSION];
         }
         // T-098 (4.6) by the first of the Agent's suites that there is here, and no other.
         ErrorCode::UnsupportedCipherSuites => {
@@ -124,24 +148,13 @@ pub(crate) fn again(
             algorithm = theirs
                 .filter_map(CipherSuite::algorithm)
                 .find(|algorithm| Algorithm::TEEP.contains(algorithm))?;
+            request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];
         }
         // T-100, T-102 (4.6) the same, by another key.
         ErrorCode::BadCertificate | ErrorCode::CertificateExpired if is_by_another_key => {}
         // P-28 whatever an Agent says of a message of another generation, it may like one of its own.
         _ if is_first && sender.suite.generation != sender.asked => {}
         _ => return None,
-    }
-    let form = ChallengeForm::Long;
-    let mut request = request(tam, sender.suite.generation, form, now, random);
-    if says_version {
-        request.versions = alloc::vec![PROTOCOL_VERSION];
-    }
-    if error.err_code == ErrorCode::UnsupportedFreshnessMechanisms {
-        request.challenge = challenge;
-        request.supported_freshness_mechanisms = mechanisms;
-    }
-    if error.err_code == ErrorCode::UnsupportedCipherSuites {
-        request.supported_teep_cipher_suites = alloc::vec![algorithm.into()];
     }
     Some(Reply::QueryRequest {
         request: request.into(),

@@ -201,23 +201,15 @@ impl Unproved<'_> {
         reason: &str,
         random: &mut dyn rand_core::CryptoRng,
     ) -> Done {
-        let policy = &self.tam.policy;
-        let count = self.snapshot.queries.count_at(self.now);
-        // P-27 capped: else both would go on for ever.
-        if self.is_tied || !policy.takes_hints() || count >= policy.retries {
-            return refuse(self.sender, code, reason);
-        }
-        let reply = query_request::with_challenge(self.tam, self.sender, self.now, random);
+        let (tam, sender, now) = (self.tam, self.sender, self.now);
+        let takes_hint = !self.is_tied && tam.policy.takes_hints();
+        let attempt = || query_request::attempt(tam, sender, self.snapshot, now);
+        let Some((_, counted)) = takes_hint.then(attempt).flatten() else {
+            return refuse(sender, code, reason);
+        };
         Done {
-            reply: Some(reply),
-            changes: alloc::vec![Change::Queries {
-                agent: self.sender.agent,
-                is_known: self.sender.known,
-                attempts: Attempts {
-                    count: count + 1,
-                    until: self.now.saturating_add(policy.hold_down_seconds),
-                },
-            }],
+            reply: Some(query_request::with_challenge(tam, sender, now, random)),
+            changes: alloc::vec![counted],
             decisions: alloc::vec![Decision::Hint(reason.into())],
         }
     }

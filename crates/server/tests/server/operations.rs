@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use suit::SystemPropertyClaims;
 use teep::{Message, Success, Token};
+use teep_cose::SigningKey;
 
 use crate::api::{authorize, hello, id, key};
 use crate::client::TestServer;
@@ -34,6 +35,26 @@ fn has(image: &[u8]) -> SystemPropertyClaims {
     let mut claims = SystemPropertyClaims::new(id("hello/ta"));
     claims.image_digest = Some(suit::SuitDigest::sha256(image));
     claims
+}
+
+/// A TAM that has published `hello` by a signer, and a device that has installed it from there.
+async fn with_hello_installed() -> (TestServer, SigningKey, Device) {
+    let server = TestServer::start().await;
+    let (signer, device) = (key(), Device::new());
+    authorize(&server, &signer).await;
+    prepare(
+        &server,
+        &hello(1, b"image", &signer),
+        std::slice::from_ref(&device),
+    )
+    .await;
+    let sent = update(
+        &server
+            .teep(&device.query_response(&challenge(&server).await, &[]))
+            .await,
+    );
+    server.teep(&success(&device, sent.token)).await;
+    (server, signer, device)
 }
 
 /// Each of many devices gets its own Update and answers it, while all the others do the same.
@@ -113,17 +134,7 @@ async fn requests_to_one_device_that_overlap_are_told_apart() {
 /// Proves
 #[tokio::test]
 async fn a_manifest_that_is_withdrawn_goes_from_the_devices() {
-    let server = TestServer::start().await;
-    let (signer, devices) = (key(), [Device::new()]);
-    authorize(&server, &signer).await;
-    prepare(&server, &hello(1, b"image", &signer), &devices).await;
-    let [device] = &devices;
-    let sent = update(
-        &server
-            .teep(&device.query_response(&challenge(&server).await, &[]))
-            .await,
-    );
-    server.teep(&success(device, sent.token)).await;
+    let (server, signer, device) = with_hello_installed().await;
 
     let withdraw = "DELETE /api/components/hello/suit";
     for stranger in [
@@ -161,17 +172,7 @@ async fn a_manifest_that_is_withdrawn_goes_from_the_devices() {
 /// Proves: T-205
 #[tokio::test]
 async fn a_tam_that_lost_its_database_learns_of_its_devices_anew() {
-    let server = TestServer::start().await;
-    let (signer, devices) = (key(), [Device::new()]);
-    authorize(&server, &signer).await;
-    prepare(&server, &hello(1, b"image", &signer), &devices).await;
-    let [device] = &devices;
-    let sent = update(
-        &server
-            .teep(&device.query_response(&challenge(&server).await, &[]))
-            .await,
-    );
-    server.teep(&success(device, sent.token)).await;
+    let (server, signer, device) = with_hello_installed().await;
     let response = device.query_response(&challenge(&server).await, &[has(b"image")]);
     let keys = server.api("GET /api/tam", b"").await.json()["keys"].clone();
 
@@ -193,13 +194,13 @@ async fn a_tam_that_lost_its_database_learns_of_its_devices_anew() {
     assert_eq!(restored, keys, "devices trust it as before");
     authorize(&server, &signer).await;
     let newer = hello(2, b"newer", &signer);
-    prepare(&server, &newer, &devices).await;
+    prepare(&server, &newer, std::slice::from_ref(&device)).await;
     // An answer to a challenge of before is refused: which ones were spent is forgotten.
     assert!(update(&server.teep(&response).await).err_code.is_some());
     let response = device.query_response(&challenge(&server).await, &[has(b"image")]);
     let sent = update(&server.teep(&response).await);
     assert_eq!(sent.manifest_list, [newer]);
-    server.teep(&success(device, sent.token)).await;
+    server.teep(&success(&device, sent.token)).await;
     assert_eq!(known().await[0]["installed"][0]["sequence_number"], 2);
 }
 

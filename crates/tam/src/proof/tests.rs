@@ -3,6 +3,7 @@ use alloc::vec;
 use teep::{Challenge, DataItems, ErrorCode, Message, Token};
 
 use super::*;
+use crate::device::Attempts;
 use crate::tests::{Counter, NOW, authenticated, sender, sign, tam};
 use crate::{Dropped, Snapshot};
 
