@@ -61,7 +61,12 @@ fn inputs() -> Vec<Vec<u8>> {
     let claims = Claims {
         eat_nonce: Some(challenge.try_into().expect("8 to 64 bytes")),
         cnf: Some(eat::Confirmation::of_key(KEY.public_key())),
-        manifests: vec![SuitReference::sha256("urn:example:agent", [7; 32]).into()],
+        manifests: ENDORSEMENT
+            .software
+            .iter()
+            .cloned()
+            .map(Into::into)
+            .collect(),
         ..Claims::default()
     };
     let evidence = Evidence::sign(&claims, &KEY);
