@@ -145,7 +145,7 @@ pub(crate) fn opened(
     purpose: Purpose,
     tee: &dyn Tee,
 ) -> Result<Vec<u8>, EncryptError> {
-    if !bytes.starts_with(&COSE_ENCRYPT_TAG) {
+    if !Encrypted::begins(&bytes) {
         return Ok(bytes);
     }
     let received = Encrypted::decode(&bytes, &bounds::MESSAGE)?;
@@ -155,5 +155,3 @@ pub(crate) fn opened(
 
 /// TAMs whose algorithm is remembered: one key may have any number of certificates.
 const MAX_REMEMBERED: usize = 16;
-/// Tag 96.
-const COSE_ENCRYPT_TAG: [u8; 2] = [0xd8, 96];

@@ -42,11 +42,11 @@ pub(crate) fn ask(
 /// The reason, for the device.
 pub(crate) fn open(tam: &Tam, payload: AttestationPayload) -> Result<AttestationPayload, String> {
     // T-033, T-056 (4.2, 4.3.1) only what calls itself an EAT is looked at, and of that only whether it is
-    // encrypted; other formats have rules of their own.
+    // encrypted (an EAT itself has no tag, T-111); other formats have rules of their own.
     let is_eat = payload.format.as_deref().is_none_or(|format| {
         eat::MediaType::parse(format).is_some_and(|format| format.essence() == EAT_CWT)
     });
-    if !is_eat || !payload.bytes.starts_with(&COSE_ENCRYPT_TAG) {
+    if !is_eat || !Encrypted::begins(&payload.bytes) {
         return Ok(payload);
     }
     let decrypt = || -> Result<Vec<u8>, EncryptError> {
@@ -196,8 +196,6 @@ pub(crate) fn give_back(
 }
 
 const EAT_CWT: &str = "application/eat+cwt";
-/// Tag 96: an EAT itself has none (T-111).
-const COSE_ENCRYPT_TAG: [u8; 2] = [0xd8, 96];
 /// How far clocks may differ, on both ends of a time span.
 const SKEW_SECONDS: u64 = eat::freshness::CLOCK_SKEW;
 

@@ -35,6 +35,13 @@ pub(super) struct ReceivedRecipient {
 }
 
 impl Encrypted {
+    /// Whether bytes begin as a COSE_Encrypt does, with tag 96 in its shortest form: for fields that hold either
+    /// something encrypted or the thing itself.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&[0xd8, TAG_ENCRYPT as u8])
+    }
+
     /// Parses a COSE_Encrypt with tag 96, its ciphertext attached or detached.
     ///
     /// Recipients of unknown kinds are passed over: the message may be for others as well.
