@@ -24,7 +24,7 @@ use teep_cose::{Thumbprint, Time};
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal};
 use crate::ports::Tee;
-use crate::time::{claimed_issue, is_over};
+use crate::time::claimed_issue;
 use crate::{Agent, AgentError, Step, confidant, query};
 
 /// What the Agent knows of its TAMs' attestation.
@@ -203,7 +203,7 @@ pub(crate) fn check_update(
     let time = agent.time(tee);
     let mut attested = agent.tam_attestation.attested.iter();
     let is_attested = |known: &Attested| {
-        let is_over = known.expires.is_some_and(|end| is_over(end, time));
+        let is_over = known.expires.is_some_and(|end| time.is_after(end));
         known.key == key && !is_over
     };
     if attested.any(is_attested) {

@@ -39,9 +39,3 @@ pub(crate) fn claimed_issue(bytes: &[u8]) -> Option<u64> {
     let message = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
     eat::Claims::decode(message.unverified_payload()?).ok()?.iat
 }
-
-/// Whether a time is over for certain.
-pub(crate) const fn is_over(end: u64, time: Time) -> bool {
-    let (Time::Is(now) | Time::AtLeast(now)) = time;
-    now > end
-}
