@@ -1,9 +1,10 @@
 //! Reads certificates and revocation lists, in PEM or DER.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use teep_cose::x509::RevocationList;
-use teep_cose::{Certificate, Credential, Signer, TrustAnchors};
+use teep_cose::{Certificate, TrustAnchors};
 
 use crate::exit::Failure;
 use crate::output;
@@ -58,16 +59,10 @@ pub(crate) fn add_anchors(file: &Path, anchors: &mut TrustAnchors) -> Result<(),
     Ok(())
 }
 
-/// A key with the chain in `file`, if there is one, which must be about that key.
-pub(crate) fn credential(
-    signer: impl Signer + 'static,
-    file: Option<&Path>,
-) -> Result<Credential, Failure> {
-    let chain = file.map(read_chain).transpose()?.unwrap_or_default();
-    Credential::new(std::sync::Arc::new(signer), chain).map_err(|error| match file {
-        Some(file) => wrong(file, error),
-        None => Failure::usage(error),
-    })
+/// By what time certificates are judged: seconds since the epoch.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// What PEM is.

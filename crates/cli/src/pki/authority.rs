@@ -8,8 +8,8 @@ use teep_cose::x509::{CertificateProblem, RevocationList};
 use teep_cose::{Algorithm, Certificate, Purpose, SignatureError, SigningKey, Time, TrustAnchors};
 use teep_pki::{Authority, Description};
 
-use super::{DAY, SLOW_CLOCKS, now};
-use crate::certificate::{read_chain, read_revocation_list};
+use super::{DAY, SLOW_CLOCKS};
+use crate::certificate::{now, read_chain, read_revocation_list};
 use crate::exit::Failure;
 use crate::key::{read_private, system_random};
 use crate::output;

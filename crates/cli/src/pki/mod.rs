@@ -3,14 +3,13 @@
 mod authority;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, json};
 use teep_cose::{Purpose, SignatureError, Time, TrustAnchors};
 use teep_pki::Description;
 
-use crate::certificate::{add_anchors, read_chain};
+use crate::certificate::{add_anchors, now, read_chain};
 use crate::exit::Failure;
 use crate::key::{KeyAlgorithm, read_public, system_random};
 use crate::output;
@@ -265,12 +264,6 @@ fn check(check: &Check) -> Result<Rows, Failure> {
 
 fn refused(file: &Path, error: SignatureError) -> Failure {
     Failure::refused(format!("{}: {error}", file.display()))
-}
-
-/// Seconds since the epoch.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 const DAY: u64 = 24 * 60 * 60;
