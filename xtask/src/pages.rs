@@ -25,6 +25,7 @@ use shape::Renamed;
 use shell::Shell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -99,6 +100,9 @@ impl Book {
 
     /// Runs the story that ends with this page; how many of its commands print something else than their pages say.
     fn tell(&mut self, last: &str, write: bool) -> Result<usize, String> {
+        TcpListener::bind(TAM).map_err(|error| {
+            format!("the book's TAM listens on {TAM}: {error}; stop what uses this address")
+        })?;
         let mut shell = Shell::start(&scene(last)?, &target_folder()?.join("debug"))?;
         let mut renamed = Renamed::default();
         let mut faults = 0;
@@ -207,3 +211,6 @@ fn scene(name: &str) -> Result<PathBuf, String> {
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
+
+/// Where `teep tam serve` listens if it is not told.
+const TAM: &str = "127.0.0.1:8080";

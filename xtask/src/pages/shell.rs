@@ -100,6 +100,7 @@ impl Shell {
                 }
                 return Ok((printed, code));
             }
+            let line = line.trim_end_matches('\r');
             printed.push(line.replace(&root().display().to_string(), "…"));
         }
     }
