@@ -59,6 +59,7 @@ mod strangers;
 mod tam_attestation;
 mod tam_report;
 mod time;
+mod transaction;
 pub mod trust_anchors;
 mod trusted_tam;
 mod unsolicited;
