@@ -300,7 +300,12 @@ impl TamNode {
         Ok(decided.reply)
     }
 
-    fn appraise(&self, format: &str, evidence: &[u8], now: u64) -> Result<Appraised, Refusal> {
+    pub(crate) fn appraise(
+        &self,
+        format: &str,
+        evidence: &[u8],
+        now: u64,
+    ) -> Result<Appraised, Refusal> {
         let lookup = |key: &Thumbprint| {
             let endorsement = self.endorsements.get(key)?.clone();
             let mut values = self.reference_values.iter();
@@ -373,20 +378,7 @@ impl TamNode {
                 .map(|known| known.refused_keys.clone())
                 .unwrap_or_default(),
             honoured: spent.filter(|((spender, _), _)| *spender == agent).count() as u64,
-            admission: self.admission(authenticated),
-        }
-    }
-
-    fn admission(&self, authenticated: &Authenticated) -> Admission {
-        let identities = authenticated.identities();
-        let named = |list: &[Thumbprint]| -> Vec<_> {
-            let named = list.iter().filter(|one| identities.contains(one));
-            named.copied().collect()
-        };
-        Admission {
-            authorities: self.admission.authorities.clone(),
-            allowed: named(&self.admission.allowed),
-            blocked: named(&self.admission.blocked),
+            admission: self.admission.about(authenticated),
         }
     }
 

@@ -18,7 +18,7 @@ use teep::{ErrorCode, Message};
 use teep_cose::x509::{CertificateError, CertificateProblem};
 use teep_cose::{Certificate, Purpose, SignatureError, Thumbprint, Time, TrustAnchors};
 
-use crate::open::Sender;
+use crate::open::{Authenticated, Sender};
 
 /// Which keys may be Agents'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,27 @@ pub enum AgentKeys {
 pub struct Admission {
     /// Who certifies the keys of Agents, and what they have revoked.
     pub authorities: Arc<TrustAnchors>,
-    /// Which of [`Authenticated::identities`](crate::Authenticated::identities) are on the allow list.
+    /// Which of [`Authenticated::identities`] are on the allow list.
     pub allowed: Vec<Thumbprint>,
     /// Which of them are on the block list. Who is on both is blocked.
     pub blocked: Vec<Thumbprint>,
+}
+
+impl Admission {
+    /// What of it concerns a message, where both lists are whole.
+    #[must_use]
+    pub fn about(&self, message: &Authenticated) -> Self {
+        let identities = message.identities();
+        let about = |list: &[Thumbprint]| -> Vec<Thumbprint> {
+            let named = list.iter().filter(|one| identities.contains(one));
+            named.copied().collect()
+        };
+        Self {
+            authorities: Arc::clone(&self.authorities),
+            allowed: about(&self.allowed),
+            blocked: about(&self.blocked),
+        }
+    }
 }
 
 /// Why a key is not taken for an Agent's.
