@@ -97,7 +97,8 @@ pub trait Keys {
     /// The public key that verifies the Agent's TEEP messages.
     fn public_key(&self) -> PublicKey;
 
-    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`].
+    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`]. Where the device has a
+    /// certificate for the key, it goes along, for TAMs that trust its issuer (RFC 9397 section 9.4).
     fn sign(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
 
     /// The public key that verifies the Agent's SUIT Reports: another one than [`Keys::public_key`] (T-073), of
@@ -132,14 +133,15 @@ pub struct Evidence {
 
 /// The TEE's Attesting Environment (RFC 9334 section 3).
 pub trait Attester {
-    /// Evidence that carries `challenge` as its nonce and binds `agent_key` as the key of the Agent
-    /// that asks (`cnf`).
+    /// Evidence that carries `challenge` as its nonce, says that it was made at `made` (`iat`, in seconds since
+    /// 1970) where that is given, and binds `agent_key` as the key of the Agent that asks (`cnf`).
     ///
     /// # Errors
     /// [`PortError`].
     fn evidence(
         &mut self,
         challenge: Option<&[u8]>,
+        made: Option<u64>,
         agent_key: &PublicKey,
     ) -> Result<Evidence, PortError>;
 }

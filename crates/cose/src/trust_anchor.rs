@@ -88,6 +88,11 @@ impl TrustAnchors {
         self.certificates.iter()
     }
 
+    /// What the authorities took back.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &RevocationList> {
+        self.revocation_lists.iter()
+    }
+
     /// The names of all anchors: the thumbprints of the raw keys, and of the certificates' keys.
     pub fn thumbprints(&self) -> impl Iterator<Item = Thumbprint> {
         let certified = self.certificates.iter().map(Certificate::public_key);

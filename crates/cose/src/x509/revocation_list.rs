@@ -75,6 +75,12 @@ impl RevocationList {
         crate::key::to_pem_block(PEM_LABEL, &self.der)
     }
 
+    /// Its issuer's distinguished name for people, as in `CN=Example CA,O=Example Ltd` (RFC 4514).
+    #[must_use]
+    pub fn issuer_text(&self) -> String {
+        super::name_text(&self.issuer)
+    }
+
     /// When the next list will be there at the latest, in seconds since the epoch.
     #[must_use]
     pub const fn next_update(&self) -> Option<u64> {
