@@ -29,6 +29,7 @@
 //! HTTP/1.1 and HTTP/2, over TCP and over TLS (rustls). Not yet here: PostgreSQL and object storage, outside Verifiers, operators with
 //! roles, a web console, OTrP.
 
+mod accept;
 mod addresses;
 mod api;
 mod body;
