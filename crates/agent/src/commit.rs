@@ -1,6 +1,7 @@
 //! What a transaction that is complete makes of the record: the manifest, its dependencies, and what nobody
 //! needs any longer.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use suit::process::{Authorized, Failure, Fault, Processor};
@@ -19,7 +20,7 @@ use crate::{bounds, rights, trust_anchors};
 /// Why what was staged was not installed. Nothing has changed then.
 pub(crate) enum NotCommitted {
     /// The manifests do not go together with what is installed; which root's do not.
-    Failed(usize, Failure),
+    Failed(usize, Box<Failure>),
     /// The TEE could not store it.
     Port(PortError),
 }
@@ -37,7 +38,7 @@ pub(crate) fn commit(
         Ok(next) => next,
         Err((at, fault)) => {
             staging.discard(inventory, tee);
-            return Err(NotCommitted::Failed(at, failure(fault)));
+            return Err(NotCommitted::Failed(at, failure(fault).into()));
         }
     };
     for (root, slot) in roots.iter().zip(slots) {

@@ -288,7 +288,7 @@ fn advance(
                 }
             }
             Err(NotCommitted::Failed(at, failure)) => {
-                let obstacle = obstacle(&processed[at].processor, failure);
+                let obstacle = obstacle(&processed[at].processor, *failure);
                 return answer_failure(agent, running, &obstacle, tee);
             }
             // T-103 (4.6) the TEE's own trouble may pass.
