@@ -44,19 +44,31 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         return Err(format!("`cargo xtask pages` does not know `{unknown}`"));
     }
     run_program(cargo(&root()).args(["build", "--quiet", "--package", "teep-cli"]))?;
+    tell(&named, write)
+}
+
+/// Runs all pages with the `teep` that was built last.
+pub(crate) fn check() -> Result<(), String> {
+    tell(&[], false)
+}
+
+fn tell(named: &[&str], write: bool) -> Result<(), String> {
     let mut book = Book::read()?;
     let mut faults = 0;
-    for last in book.last_pages(&named)? {
+    for last in book.last_pages(named)? {
         faults += book.tell(&last, write)?;
     }
     match (faults, write) {
         (0, _) | (_, true) => Ok(()),
-        (1, _) => Err("one command of the book does not print what stands there".to_string()),
+        (1, _) => Err(format!("one command of the book does not print {SHOWN}")),
         _ => Err(format!(
-            "{faults} commands of the book do not print what stands there"
+            "{faults} commands of the book do not print {SHOWN}"
         )),
     }
 }
+
+/// And what is to be done then.
+const SHOWN: &str = "what its page shows; where that is as it should be, `cargo xtask pages --write` renews the pages";
 
 /// The pages with commands to run.
 struct Book {

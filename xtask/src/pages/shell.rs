@@ -140,8 +140,8 @@ impl Drop for Shell {
     }
 }
 
-/// What `cargo xtask` is in the reader's folder, which is not the project's.
-const PRELUDE: &str = "cargo() { shift; \"$XTASK\" \"$@\"; }";
+/// What `cargo xtask` and `make demo` are in the reader's folder, which is not the project's: with what was built last.
+const PRELUDE: &str = "cargo() { shift; \"$XTASK\" \"$@\"; }; make() { teep \"$@\"; }";
 
 const END_OF_FILE: &str = "--- end of file";
 
