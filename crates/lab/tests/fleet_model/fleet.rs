@@ -58,6 +58,7 @@ impl Fleet {
         world.permit(signers[0], id(LIBRARY));
         let tam_keys = KeyChange::new(&mut world);
         world.tams[TAM].tam.keys = tam_keys.step(0);
+        world.tams[TAM].tam.policy.dates_updates = seed % 2 == 1;
         tam_keys.add_devices(&mut world);
         // Nobody trusts the second TAM, but it trusts whom the first one trusts.
         world.add_tam();
@@ -451,6 +452,8 @@ impl Fleet {
     /// well after a few policy checks.
     pub(crate) fn recover(&mut self) {
         self.parcels.clear();
+        // Both the old keys and the new ones are there, as they are until every device has heard of the new ones.
+        self.world.tams[TAM].tam.keys = self.tam_keys.step(2);
         (0..NAMES.len()).for_each(|name| self.publish(name));
         for device in 0..DEVICES {
             self.restart(device);

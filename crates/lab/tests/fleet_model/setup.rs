@@ -63,15 +63,16 @@ impl KeyChange {
         TamKeys::new(keys).unwrap()
     }
 
-    /// Every second device trusts the authority only, the others have been told of all keys.
+    /// Every second device trusts the authority; of the others one has not heard of the new keys yet, one never heard of
+    /// the old ones, and the rest know all.
     fn anchors(&self, device: usize) -> TrustAnchors {
-        match device % 2 {
-            0 => [self.root.clone()].into_iter().collect(),
-            _ => {
-                let keys = self.old.iter().chain(&self.new);
-                keys.map(|key| key.signer.public_key()).collect()
-            }
-        }
+        let keys = match device {
+            1 => &self.old[..],
+            3 => &self.new,
+            _ if device % 2 == 1 => &[&self.old[..], &self.new].concat(),
+            _ => return [self.root.clone()].into_iter().collect(),
+        };
+        keys.iter().map(|key| key.signer.public_key()).collect()
     }
 
     /// Adds the devices, which trust the TAM through this.
