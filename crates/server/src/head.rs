@@ -46,10 +46,11 @@ enum Next {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// `begun` has been read from `stream` before.
+    pub(crate) fn new(stream: S, begun: Vec<u8>) -> Self {
         Self {
             stream,
-            prefix: Vec::new(),
+            prefix: begun,
             head: Vec::new(),
             next: Next::Head,
             fault: None,
