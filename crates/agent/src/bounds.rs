@@ -30,6 +30,8 @@ pub(crate) const COMPONENT_IDENTIFIER_BYTES: usize = 256;
 pub(crate) const UPDATES_PER_VERSION: usize = 32;
 /// Bytes of a challenge that Evidence can carry: an EAT nonce has 64 at most (RFC 9711 section 4.1).
 pub(crate) const CHALLENGE_BYTES: usize = 64;
+/// Bytes of the Agent's own Attestation Result: it stands in the record.
+pub(crate) const PASSPORT_BYTES: usize = 8 << 10;
 /// Components requested, or manifests unneeded, at once: a hostile normal world may ask for anything
 /// (RFC 9397 section 9.3).
 pub(crate) const REQUESTS: usize = 32;

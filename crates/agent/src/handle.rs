@@ -21,6 +21,7 @@ pub(crate) fn process_teep_message(
 ) -> Result<Step, AgentError> {
     // A new message while a payload or an Attestation Result is awaited: the exchange it belonged to is gone.
     agent.tam_attestation.waiting = None;
+    agent.passport_use.abandon();
     if let Some(running) = agent.update.take() {
         running.abandon(&mut agent.inventory, tee);
     }

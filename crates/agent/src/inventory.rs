@@ -129,6 +129,8 @@ pub(crate) struct Inventory {
     pub(crate) unneeded: Vec<ComponentIdentifier>,
     /// When the latest Update was made that a TAM's key signed: key and seconds since 1970.
     pub(crate) orders: Vec<(Thumbprint, u64)>,
+    /// An Attestation Result about this Agent.
+    pub(crate) passport: Option<Vec<u8>>,
 }
 
 impl Inventory {

@@ -15,11 +15,10 @@
 //! 4. [`Step::Fetch`]: fetch this URI, or take the binary that an application brought; hand its bytes in as
 //!    [`Input::Payload`] in pieces of any size; at each [`Step::MorePayload`] the next piece, at the end [`Input::PayloadEnd`], or
 //!    [`Input::PayloadFailed`].
-//! 5. [`Step::Appraise`]: have a Verifier appraise the TAM's Evidence, hand in its answer.
+//! 5. [`Step::Appraise`]: have a Verifier appraise the Evidence, hand in its answer.
 //! 6. [`Step::Idle`], or an empty answer of the TAM: done.
 //!
-//! Drafts: draft-ietf-teep-protocol-26 and, where a TAM speaks one, those before it; RFC 9397. Not yet here: a
-//! passport of the Agent's own, freshness by timestamps.
+//! Drafts: draft-ietf-teep-protocol-26 and, where a TAM speaks one, those before it; RFC 9397.
 //!
 //! ```
 //! # use teep_agent::{Agent, Provisioning, Request, ports::Tee};
@@ -47,6 +46,7 @@ mod handle;
 mod install;
 mod inventory;
 mod order;
+mod passport;
 pub mod ports;
 mod query;
 mod record;
@@ -81,6 +81,7 @@ use teep_cose::encrypt::ContentAlgorithm;
 
 use contact::Contacts;
 use inventory::Inventory;
+use passport::PassportUse;
 use ports::{PortError, Tee};
 use strangers::Patience;
 use tam_attestation::TamAttestation;
@@ -100,6 +101,7 @@ pub struct Agent {
     /// The error that a TAM reported last, if nobody has taken note of it.
     reported_error: Option<ReportedError>,
     tam_attestation: TamAttestation,
+    passport_use: PassportUse,
     /// How content is encrypted that a TAM, by its key, can read.
     content_algorithms: Vec<(Thumbprint, ContentAlgorithm)>,
 }
@@ -135,8 +137,8 @@ pub enum Step {
     },
     /// Hand in the next piece of the payload.
     MorePayload,
-    /// Have this appraised by the device's Verifier: Evidence of what a TAM is. Hand in what the Verifier
-    /// answers as [`Input::AttestationResult`], or [`Input::AppraisalFailed`].
+    /// Have this appraised by the device's Verifier: Evidence of what a TAM is, or of the device itself, for a
+    /// TAM that wants an Attestation Result (the passport model). Hand in what the Verifier answers as [`Input::AttestationResult`], or [`Input::AppraisalFailed`].
     Appraise {
         /// The media type of the Evidence.
         format: String,
@@ -250,6 +252,7 @@ impl Agent {
             patience: Patience::new(),
             reported_error: None,
             tam_attestation: TamAttestation::default(),
+            passport_use: PassportUse::default(),
             content_algorithms: Vec::new(),
         })
     }
@@ -296,8 +299,14 @@ impl Agent {
             Input::Payload(bytes) => update::payload(self, bytes, tee),
             Input::PayloadEnd => update::payload_end(self, tee),
             Input::PayloadFailed => update::payload_failed(self, tee),
-            Input::AttestationResult(result) => tam_attestation::appraised(self, Some(result), tee),
-            Input::AppraisalFailed => tam_attestation::appraised(self, None, tee),
+            Input::AttestationResult(result) => self.appraised(Some(result), tee),
+            Input::AppraisalFailed => self.appraised(None, tee),
         }
+    }
+
+    /// What a Verifier made of Evidence: the device's own, or a TAM's.
+    fn appraised(&mut self, result: Option<&[u8]>, tee: &mut dyn Tee) -> Result<Step, AgentError> {
+        passport::appraised(self, result, tee)
+            .unwrap_or_else(|| tam_attestation::appraised(self, result, tee))
     }
 }

@@ -132,14 +132,15 @@ pub struct Evidence {
 
 /// The TEE's Attesting Environment (RFC 9334 section 3).
 pub trait Attester {
-    /// Evidence that carries `challenge` as its nonce and binds `agent_key` as the key of the Agent
-    /// that asks (`cnf`).
+    /// Evidence that carries `challenge` as its nonce, says that it was made at `made` (`iat`, in seconds since
+    /// 1970) where that is given, and binds `agent_key` as the key of the Agent that asks (`cnf`).
     ///
     /// # Errors
     /// [`PortError`].
     fn evidence(
         &mut self,
         challenge: Option<&[u8]>,
+        made: Option<u64>,
         agent_key: &PublicKey,
     ) -> Result<Evidence, PortError>;
 }

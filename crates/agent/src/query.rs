@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use suit::{SuitDigest, SystemPropertyClaims};
 use teep::{
-    AttestationPayload, CipherSuite, DataItems, ErrorCode, FreshnessMechanism, Inconsistency,
-    Message, PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, Inconsistency, Message,
+    PROTOCOL_VERSION, QueryRequest, QueryResponse, RequestedTrustedComponent,
 };
 
 use crate::handle::{ErrorAnswer, Sender, introduce, refusal, unsupported_cipher_suites};
 use crate::inventory::Requested;
+use crate::passport::{self, Shown};
 use crate::ports::Tee;
 use crate::tam_attestation::{self, Verdict};
 use crate::{Agent, AgentError, Step, boot_report, bounds, tam_report, unsolicited};
@@ -42,15 +43,11 @@ pub(crate) fn attested(
     if reports.is_err() {
         agent.tam_attestation.forget(&sender.key.thumbprint());
     }
-    let checked = reports.and_then(|()| check_freshness(request));
-    if checked.is_ok() {
-        unsolicited::remember(agent, request, sender);
+    if let Err(error) = reports.and_then(|()| check_challenge(request)) {
+        return Ok(introduce(&Message::Error(*error), sender.generation, tee));
     }
-    let message = match checked {
-        Ok(()) => Message::QueryResponse(respond(agent, request, sender, tee)?),
-        Err(error) => Message::Error(*error),
-    };
-    Ok(introduce(&message, sender.generation, tee))
+    unsolicited::remember(agent, request, sender);
+    passport::answer(agent, request, sender, tee)
 }
 
 /// What the Agent must understand before it answers, in the order of section 7.2.1.
@@ -87,8 +84,8 @@ fn check(request: &QueryRequest, tee: &dyn Tee) -> Result<(), ErrorAnswer> {
     Ok(())
 }
 
-/// Whether the Agent can show freshness as the TAM wants it.
-fn check_freshness(request: &QueryRequest) -> Result<(), ErrorAnswer> {
+/// Whether the Agent's Evidence can answer the challenge.
+fn check_challenge(request: &QueryRequest) -> Result<(), ErrorAnswer> {
     let token = || request.token.clone();
     // T-158 (7.2.1) what Evidence cannot carry is not understood. P-17: a nonce has one place.
     let challenge = request
@@ -99,21 +96,14 @@ fn check_freshness(request: &QueryRequest) -> Result<(), ErrorAnswer> {
         let reason = "challenge: this device's Evidence takes 8 to 64 bytes";
         return Err(refusal(ErrorCode::PermanentError, token(), reason));
     }
-    // T-029 (4.2) no list means nonces; T-083, T-182 (4.6, 9) nonces are what this Agent has.
-    let nonce = FreshnessMechanism::Nonce;
-    if !request.freshness_mechanisms().contains(&nonce) {
-        let code = ErrorCode::UnsupportedFreshnessMechanisms;
-        let mut error = refusal(code, token(), "only nonces");
-        error.supported_freshness_mechanisms.push(nonce);
-        return Err(error);
-    }
     Ok(())
 }
 
 // T-211 (13) whoever gets here is a trusted TAM, by its signature, and has proved what it is if it must.
-fn respond(
+pub(crate) fn respond(
     agent: &mut Agent,
     request: &QueryRequest,
+    shown: Shown,
     sender: &Sender,
     tee: &mut dyn Tee,
 ) -> Result<QueryResponse, AgentError> {
@@ -126,18 +116,25 @@ fn respond(
         selected_teep_cipher_suite: Some(CipherSuite::Sign1(tee.public_key().algorithm())),
         ..QueryResponse::default()
     };
-    // T-043 (4.3) Evidence where attestation is asked for; T-032 (4.2) it carries the challenge;
-    // T-042 (4.3) and says what it is, since it is no Attestation Result.
-    if asked(DataItems::ATTESTATION) {
-        let challenge = request
-            .challenge
-            .as_ref()
-            .map(|challenge| challenge.as_bytes());
-        let agent_key = tee.public_key();
-        let evidence = tee.evidence(challenge, &agent_key)?;
+    // T-043 (4.3) what shows that the device is trustworthy, where that is asked for.
+    let shown = match shown {
+        Shown::Nothing => None,
+        // T-044 (4.3) without a format it is an EAT in the TEEP profile.
+        Shown::Passport(result) => Some((None, result)),
+        // T-032 (4.2) Evidence carries the challenge; T-042 (4.3) and says what it is, since it is no Attestation
+        // Result.
+        Shown::Evidence { made } => {
+            let challenge = request.challenge.as_ref().filter(|_| made.is_none());
+            let challenge = challenge.map(|challenge| challenge.as_bytes());
+            let agent_key = tee.public_key();
+            let evidence = tee.evidence(challenge, made, &agent_key)?;
+            Some((Some(evidence.format), evidence.payload))
+        }
+    };
+    if let Some((format, payload)) = shown {
         response.attestation_payload = Some(AttestationPayload {
-            format: Some(evidence.format),
-            bytes: confidant.eat(evidence.payload, tee)?,
+            format,
+            bytes: confidant.eat(payload, tee)?,
         });
     }
     // T-046 (4.3) the list is there when asked for, even where it is empty (P-14).

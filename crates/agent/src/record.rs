@@ -19,6 +19,7 @@
 //! | 18 | the EAT profile of Attestation Results |
 //! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //! | 21 | the latest order of each TAM: [[key, time]] |
+//! | 22 | an Attestation Result about this Agent, if there is one |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
@@ -67,7 +68,9 @@ impl Inventory {
             permissions,
             identity,
         } = &self.provisioning;
-        e.map(17)?.u8(1)?.u64(FORMAT)?;
+        e.map(17 + u64::from(self.passport.is_some()))?
+            .u8(1)?
+            .u64(FORMAT)?;
         e.u8(4)?.bytes(&signers.encode())?;
         for (key, ids) in [
             (5, &identity.vendor),
@@ -112,6 +115,9 @@ impl Inventory {
         e.u8(21)?.array(self.orders.len() as u64)?;
         for (key, made) in &self.orders {
             e.array(2)?.bytes(&key.0)?.u64(*made)?;
+        }
+        if let Some(passport) = &self.passport {
+            e.u8(22)?.bytes(passport)?;
         }
         Ok(())
     }
@@ -176,7 +182,8 @@ impl Inventory {
                         Ok((Thumbprint(fixed(r, "key")?), r.uint("time")?))
                     })?;
                 }
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 21")).into()),
+                22 => inventory.passport = Some(r.bytes("passport")?.to_vec()),
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 22")).into()),
             }
         }
         let (uris, keys) = before_format_3;

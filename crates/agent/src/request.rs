@@ -143,6 +143,7 @@ impl Agent {
         self.contacts.failed(tam_uri);
         unsolicited::forget(self, tam_uri);
         self.tam_attestation.waiting = None;
+        self.passport_use.abandon();
         if let Some(running) = self.update.take() {
             running.abandon(&mut self.inventory, tee);
         }

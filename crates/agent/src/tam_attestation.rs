@@ -282,7 +282,11 @@ fn believe(
 
 /// Verifies the result at the time that the device knows of. Without a clock that is no earlier than the result
 /// itself, if it is genuine.
-fn verify(agent: &Agent, bytes: &[u8], tee: &mut dyn Tee) -> Result<AttestationResult, eat::Error> {
+pub(crate) fn verify(
+    agent: &Agent,
+    bytes: &[u8],
+    tee: &mut dyn Tee,
+) -> Result<AttestationResult, eat::Error> {
     let provisioning = &agent.inventory.provisioning;
     let now = match agent.time(tee) {
         Time::Is(now) => now,

@@ -58,6 +58,9 @@ pub(crate) fn query_response(
     let (request, sender) = (known.request.clone(), known.sender.clone());
     match query::attested(agent, &request, &sender, tee)? {
         Step::Send(message) => Ok(Some(message)),
-        _ => Ok(None),
+        _ => {
+            agent.passport_use.abandon();
+            Ok(None)
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::inventory::{Inventory, Requested};
 use crate::order::Order;
 use crate::ports::Tee;
 use crate::{
-    Agent, AgentError, ReportedError, Step, TrustedTam, bounds, order, removal, report,
+    Agent, AgentError, ReportedError, Step, TrustedTam, bounds, order, passport, removal, report,
     tam_attestation,
 };
 
@@ -96,6 +96,7 @@ pub(crate) fn start(
         let reason = format!("option {label} is not supported");
         return refuse(ErrorCode::UnsupportedExtension, &reason, tee);
     }
+    passport::note(agent, &update, sender, tee)?;
     // T-199 (11) bounded work for one message.
     let manifests = update.manifest_list;
     let is_large = |envelope: &Vec<u8>| envelope.len() > bounds::ENVELOPE_BYTES;

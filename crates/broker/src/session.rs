@@ -25,7 +25,7 @@ pub enum Traffic<'a> {
         /// Bytes in all, if the server says.
         total: Option<u64>,
     },
-    /// The TAM's Evidence, of which the device's Verifier makes nothing.
+    /// Evidence of a TAM or of the device itself, of which the device's Verifier makes nothing.
     AppraisalFailed {
         /// Why.
         reason: &'a str,
@@ -100,7 +100,7 @@ impl Broker {
         })
     }
 
-    /// Has the TAM's Evidence appraised and tells the Agent; returns the Agent's next step.
+    /// Has Evidence appraised and tells the Agent; returns the Agent's next step.
     fn have_appraised<E>(
         &self,
         format: &str,

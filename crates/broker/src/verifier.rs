@@ -1,11 +1,11 @@
-//! The device's own Verifier, for TAMs that must prove what they are.
+//! The device's own Verifier: for TAMs that must prove what they are, and for the device's passport.
 
 use std::convert::Infallible;
 
 use crate::{Broker, BrokerError};
 
 impl Broker {
-    /// Has the Evidence of TAMs appraised by the Verifier at `uri`: it takes a POST of Evidence, under the
+    /// Has Evidence appraised, of TAMs and of the device itself, by the Verifier at `uri`: it takes a POST of Evidence, under the
     /// Evidence's own media type, and answers with an Attestation Result.
     ///
     /// Whether the Verifier is to be believed, the Agent decides by its trust anchors.

@@ -1,5 +1,6 @@
 //! The command `teep`: each subcommand is a module of the same name.
 
+mod certificate;
 mod completions;
 mod demo;
 mod device;
@@ -8,6 +9,7 @@ mod http;
 mod inspect;
 mod key;
 mod output;
+mod pki;
 mod suit;
 mod tam;
 mod verifier;
@@ -41,6 +43,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Make and show keys
     Key(key::Arguments),
+    /// Make certificates and revocation lists, with authorities of one's own
+    Pki(pki::Arguments),
     /// Build, show, verify and try SUIT manifests
     Suit(suit::Arguments),
     /// Print completions for a shell
@@ -74,6 +78,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Device(args) => device::run(*args),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
+        Command::Pki(arguments) => pki::run(&arguments),
         Command::Suit(arguments) => suit::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }

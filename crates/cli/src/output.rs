@@ -119,6 +119,20 @@ pub(crate) fn create(path: &Path, content: &[u8], secret: bool) -> Result<(), Fa
         .map_err(|error| Failure::own(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Replaces a file that others may read, whole or not at all.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = Path::new(&unfinished);
+    let write = || {
+        let mut file = std::fs::File::create(unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(unfinished, path)
+    };
+    write().map_err(|error| Failure::own(format!("cannot write {}: {error}", path.display())))
+}
+
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

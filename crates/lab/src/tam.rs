@@ -297,7 +297,12 @@ impl TamNode {
         Ok(decided.reply)
     }
 
-    fn appraise(&self, format: &str, evidence: &[u8], now: u64) -> Result<Appraised, Refusal> {
+    pub(crate) fn appraise(
+        &self,
+        format: &str,
+        evidence: &[u8],
+        now: u64,
+    ) -> Result<Appraised, Refusal> {
         let lookup = |key: &Thumbprint| {
             let endorsement = self.endorsements.get(key)?.clone();
             let mut values = self.reference_values.iter();

@@ -309,12 +309,14 @@ impl Attester for MemoryTee {
     fn evidence(
         &mut self,
         challenge: Option<&[u8]>,
+        made: Option<u64>,
         agent_key: &PublicKey,
     ) -> Result<Evidence, PortError> {
         let nonce = challenge.map(TryInto::try_into).transpose();
         let version = self.lies_about_version.map(eat::Version::multipart);
         let claims = Claims {
             eat_nonce: nonce.map_err(|_| PortError::Unavailable)?,
+            iat: made,
             cnf: Some(Confirmation::of_key(agent_key.clone())),
             ueid: Some(self.endorsement.ueid.clone()),
             oemid: Some(self.endorsement.oemid),

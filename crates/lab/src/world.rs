@@ -43,6 +43,8 @@ pub struct World {
     pub network: Network,
     /// The Verifier that devices trust with TAMs.
     pub verifier: TamVerifier,
+    /// Whose Verifier devices can reach to have their own Evidence appraised: that of the TAM with this index.
+    pub device_verifier: Option<usize>,
     /// How many bytes of a payload the Broker hands in at a time.
     pub chunk: usize,
 }
@@ -92,6 +94,7 @@ impl World {
         Self {
             now: 1_800_000_000,
             verifier: TamVerifier::new(&mut random),
+            device_verifier: None,
             random,
             tams: Vec::new(),
             devices: Vec::new(),
@@ -336,7 +339,7 @@ impl World {
                 Step::Fetch { uri, .. } => self.feed(device, &uri)?,
                 Step::MorePayload => self.step(device, Input::PayloadEnd)?,
                 Step::Appraise { format, evidence } => {
-                    let result = self.verifier.appraise(&format, &evidence, self.now);
+                    let result = self.appraise(&format, &evidence);
                     let input = result
                         .as_deref()
                         .map_or(Input::AppraisalFailed, Input::AttestationResult);
@@ -344,6 +347,17 @@ impl World {
                 }
             };
         }
+    }
+
+    /// What a Verifier makes of Evidence: of a TAM's, or of a device's own.
+    #[must_use]
+    pub fn appraise(&self, format: &str, evidence: &[u8]) -> Option<Vec<u8>> {
+        let of_tam = self.verifier.appraise(format, evidence, self.now);
+        of_tam.or_else(|| {
+            let tam = &self.tams[self.device_verifier?];
+            let appraised = tam.appraise(format, evidence, self.now);
+            Some(appraised.ok()?.result)
+        })
     }
 
     fn feed(&mut self, device: usize, uri: &str) -> Result<Step, Interrupted> {

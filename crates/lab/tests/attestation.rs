@@ -300,7 +300,7 @@ fn evidence_must_answer_a_challenge_of_this_tam() {
     for (challenge, expected) in cases {
         let tee = &mut world.devices[0].tee;
         let key = tee.public_key();
-        let evidence = tee.evidence(challenge, &key).unwrap();
+        let evidence = tee.evidence(challenge, None, &key).unwrap();
         let payload = AttestationPayload {
             format: Some(evidence.format),
             bytes: evidence.payload,

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use teep::{
-    DataItems, ErrorCode, LanguageTag, Message, QueryRequest, QueryResponse, Text, Token, Update,
+    AttestationPayload, DataItems, ErrorCode, LanguageTag, Message, QueryRequest, QueryResponse,
+    Text, Token, Update,
 };
 use teep_agent::{Agent, Contact, Input, Provisioning, ReportedError, Request, Step, TrustedTam};
 use teep_cose::{Algorithm, Sign1};
@@ -536,28 +537,71 @@ fn a_query_response_comes_unasked_only_if_all_conditions_hold() {
 }
 
 /// An application needs something, and the Agent tells a TAM at once that takes passports only. That the Agent says
-/// so proves nothing, so the TAM asks; or, if nobody told it that such things come, refuses.
+/// so proves nothing, so the TAM asks with a challenge.
 ///
 /// Proves: T-150
 #[test]
 fn what_an_agent_says_unasked_is_a_hint_to_a_tam_that_takes_it() {
+    let mut world = unsolicited(true);
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    let policy = &mut world.tams[0].tam.policy;
+    policy.attestation = AttestationModel::Passport {
+        maximum_age_seconds: 600,
+    };
+    policy.takes_unsolicited_query_responses = true;
+    world.say(0, 0, &Message::QueryRequest(untied())).unwrap();
+    let contact = contact(&mut world);
+    assert!(contact.message.is_some(), "the Agent speaks first");
+    world.contact(0, &contact).unwrap();
+    let decisions = &world.tams[0].decisions;
+    assert!(decisions.iter().any(is_hint));
+    assert!(decisions.contains(&Decision::Attested));
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+}
+
+/// If nobody told the TAM that such things come, it refuses what shows nothing; Evidence alone it asks to be made for
+/// a challenge, since an Agent without a passport has nothing better, and only once.
+///
+/// Proves: T-150, T-096
+#[test]
+fn what_an_agent_says_unasked_is_refused_by_a_tam_that_does_not_take_it() {
     for takes_unsolicited in [true, false] {
         let mut world = unsolicited(true);
-        world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
         let policy = &mut world.tams[0].tam.policy;
         policy.attestation = AttestationModel::Passport {
             maximum_age_seconds: 600,
         };
         policy.takes_unsolicited_query_responses = takes_unsolicited;
-        world.say(0, 0, &Message::QueryRequest(untied())).unwrap();
-        let contact = contact(&mut world);
-        assert!(contact.message.is_some(), "the Agent speaks first");
-        world.contact(0, &contact).unwrap();
-        let decisions = &world.tams[0].decisions;
-        let is_hint = |decision: &Decision| matches!(decision, Decision::Hint(_));
-        assert_eq!(decisions.iter().any(is_hint), takes_unsolicited);
-        assert_eq!(decisions.contains(&Decision::Attested), takes_unsolicited);
-        let expected = takes_unsolicited.then_some(&b"version 1"[..]);
-        assert_eq!(world.image(0, &id("ta")), expected);
+        let response = |format: Option<&str>| {
+            Message::QueryResponse(QueryResponse {
+                attestation_payload: Some(AttestationPayload {
+                    format: format.map(String::from),
+                    bytes: b"nothing".to_vec(),
+                }),
+                tc_list: Some(Vec::new()),
+                ..QueryResponse::default()
+            })
+        };
+        let is_asked = |answer: Option<Message>| match answer {
+            Some(Message::QueryRequest(request)) => request.challenge.is_some(),
+            Some(Message::Update(update)) => {
+                assert_eq!(update.err_code, Some(ErrorCode::AttestationRequired));
+                false
+            }
+            other => panic!("{other:?}"),
+        };
+        let passport = world.tell(0, 0, &response(None));
+        assert_eq!(is_asked(passport), takes_unsolicited);
+        let mut world = unsolicited(true);
+        world.tams[0].tam.policy.attestation = AttestationModel::Passport {
+            maximum_age_seconds: 600,
+        };
+        let evidence = || response(Some(eat::EVIDENCE_MEDIA_TYPE));
+        assert!(is_asked(world.tell(0, 0, &evidence())), "once");
+        assert!(!is_asked(world.tell(0, 0, &evidence())));
     }
+}
+
+fn is_hint(decision: &Decision) -> bool {
+    matches!(decision, Decision::Hint(_))
 }

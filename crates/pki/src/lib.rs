@@ -34,7 +34,8 @@ use teep_cose::x509::RevocationList;
 use teep_cose::{Certificate, CertificateError, PublicKey, Signer, SignerUnavailable};
 use x509_cert::builder::{Builder as _, CertificateBuilder, CrlBuilder};
 use x509_cert::certificate::Rfc5280;
-use x509_cert::crl::RevokedCert;
+use x509_cert::crl::{CertificateList, RevokedCert};
+use x509_cert::der::oid::AssociatedOid as _;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::CrlNumber;
 use x509_cert::name::Name;
@@ -72,6 +73,9 @@ pub enum PkiError {
     /// The certificate is no certification authority's.
     #[error("the certificate is no certification authority's: it cannot issue others")]
     NoAuthority,
+    /// The revocation list is another authority's, or has a number that cannot be followed by another.
+    #[error("the revocation list is not this authority's")]
+    OtherList,
     /// The key does not sign.
     #[error(transparent)]
     Signer(#[from] SignerUnavailable),
@@ -174,18 +178,61 @@ impl Authority {
         number: u64,
         times: std::ops::Range<u64>,
     ) -> Result<RevocationList, PkiError> {
+        let mut entries = Vec::new();
+        for (certificate, at) in revoked {
+            entries.push(entry(certificate, *at)?);
+        }
+        self.sign_list(entries, number, times)
+    }
+
+    /// The list that follows `list`: what that one names, and these. See [`Authority::revoke`].
+    ///
+    /// # Errors
+    /// [`PkiError::OtherList`], and as for [`Authority::revoke`].
+    pub fn revoke_too(
+        &self,
+        list: &RevocationList,
+        revoked: &[(&Certificate, u64)],
+        times: std::ops::Range<u64>,
+    ) -> Result<RevocationList, PkiError> {
+        let list = CertificateList::<Rfc5280>::from_der(list.as_der()).map_err(encoding)?;
+        let list = list.tbs_cert_list;
+        if list.issuer.to_der().map_err(encoding)? != self.certificate.subject() {
+            return Err(PkiError::OtherList);
+        }
+        let mut extensions = list.crl_extensions.iter().flatten();
+        let last = match extensions.find(|extension| extension.extn_id == CrlNumber::OID) {
+            Some(number) => {
+                let number = CrlNumber::from_der(number.extn_value.as_bytes()).map_err(encoding)?;
+                integer(number.0.as_bytes())
+            }
+            None => Some(0),
+        };
+        let number = last.and_then(|last| last.checked_add(1));
+        let number = number.ok_or(PkiError::OtherList)?;
+        let mut entries = list.revoked_certificates.unwrap_or_default();
+        for (certificate, at) in revoked {
+            let new = entry(certificate, *at)?;
+            // What was revoked stays so from the time that was said first.
+            if !entries
+                .iter()
+                .any(|old| old.serial_number == new.serial_number)
+            {
+                entries.push(new);
+            }
+        }
+        self.sign_list(entries, number, times)
+    }
+
+    fn sign_list(
+        &self,
+        entries: Vec<RevokedCert<Rfc5280>>,
+        number: u64,
+        times: std::ops::Range<u64>,
+    ) -> Result<RevocationList, PkiError> {
         let issuer = x509_cert::Certificate::from_der(self.certificate.as_der());
         let number = CrlNumber::try_from(u128::from(number)).map_err(encoding)?;
         let this_update = date(times.start)?;
-        let mut entries = Vec::new();
-        for (certificate, at) in revoked {
-            entries.push(RevokedCert {
-                serial_number: SerialNumber::<Rfc5280>::new(certificate.serial())
-                    .map_err(encoding)?,
-                revocation_date: date(*at)?,
-                crl_entry_extensions: None,
-            });
-        }
         let issuer = issuer.map_err(encoding)?;
         let mut builder = CrlBuilder::new_with_this_update(&issuer, number, this_update)
             .map_err(encoding)?
@@ -199,6 +246,23 @@ impl Authority {
         let der = list.to_der().map_err(encoding)?;
         Ok(RevocationList::from_der(&der)?)
     }
+}
+
+fn entry(certificate: &Certificate, at: u64) -> Result<RevokedCert<Rfc5280>, PkiError> {
+    Ok(RevokedCert {
+        serial_number: SerialNumber::new(certificate.serial()).map_err(encoding)?,
+        revocation_date: date(at)?,
+        crl_entry_extensions: None,
+    })
+}
+
+/// `None` if it is larger than any number that is written here.
+fn integer(big_endian: &[u8]) -> Option<u64> {
+    if big_endian.len() > 8 {
+        return None;
+    }
+    let digits = big_endian.iter();
+    Some(digits.fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 fn issue(

@@ -355,6 +355,36 @@ fn what_is_revoked_counts_no_more() {
 
 /// Proves: T-195
 #[test]
+fn what_was_revoked_once_is_on_every_later_list() {
+    let mut world = World::new();
+    let [first, second, third] = [(); 3].map(|()| world.chain(&World::signer()));
+    let month = NOW..NOW + 30 * DAY;
+    let list = world.authority.revoke(&[], 255, month.clone()).unwrap();
+    let revoke = |list: &_, chain: &[Certificate]| {
+        let revoked = [(&chain[0], NOW)];
+        let list = world.authority.revoke_too(list, &revoked, month.clone());
+        list.unwrap()
+    };
+    let list = revoke(&list, &first);
+    let list = revoke(&list, &second);
+    // Once more: nothing is named twice.
+    let again = revoke(&list, &first);
+    assert_eq!(again.as_der().len(), list.as_der().len());
+    let mut anchors = world.anchors();
+    anchors.add_revocation_list(again);
+    for (chain, expected) in [
+        (first, Some(Revoked)),
+        (second, Some(Revoked)),
+        (third, None),
+    ] {
+        assert_eq!(problem(&anchors, &chain, Time::Is(NOW)), expected);
+    }
+    let others = world.root.revoke_too(&list, &[], month);
+    assert!(matches!(others, Err(teep_pki::PkiError::OtherList)));
+}
+
+/// Proves: T-195
+#[test]
 fn an_old_revocation_list_is_believed_or_not_as_the_store_says() {
     let mut world = World::new();
     let (chain, other) = (world.chain(&World::signer()), world.chain(&World::signer()));
@@ -396,6 +426,30 @@ fn an_anchor_counts_in_its_time_and_within_its_use() {
         ..Description::authority("CN=Messages", YEAR)
     };
     assert_eq!(rooted(for_messages), Some(WrongUsage));
+}
+
+/// Without a clock a root may be younger than all that is known of the time, as its certificates may.
+///
+/// Proves: T-190
+#[test]
+fn an_anchor_may_have_begun_by_now_where_no_clock_says_otherwise() {
+    let mut world = World::new();
+    let key = Arc::new(SigningKey::generate(Algorithm::Esp256, &mut world.random));
+    let young = Description::authority("CN=Young", NOW..YEAR.end);
+    world.root = Authority::root(key, &young, &mut world.random).unwrap();
+    let mut at = |description: &Description, time| {
+        let key = world.key.public_key();
+        let leaf = world.root.issue(&key, description, &mut world.random);
+        problem(&world.anchors(), &[leaf.unwrap()], time)
+    };
+    // Its certificate begins before it, as one for which a root was renewed does.
+    let signer = World::signer();
+    assert_eq!(at(&signer, Time::AtLeast(0)), None);
+    assert_eq!(at(&signer, Time::Is(NOW)), None);
+    assert_eq!(at(&signer, Time::Is(NOW - 1)), Some(NotYetValid(NOW)));
+    // At no time were both valid.
+    let over = Description::signer("CN=Over", YEAR.start..NOW - 1);
+    assert_eq!(at(&over, Time::AtLeast(0)), Some(Expired(NOW - 1)));
 }
 
 /// Proves: A-17

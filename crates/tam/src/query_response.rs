@@ -6,6 +6,7 @@ use teep::{AttestationPayload, ErrorCode, PROTOCOL_VERSION, QueryResponse};
 use crate::decision::{Change, Decision, Done, Dropped};
 use crate::device::{Attempts, Installed, Snapshot};
 use crate::open::Sender;
+use crate::policy::AttestationModel;
 use crate::update::{self, Contents, refuse};
 use crate::{
     Appraisal, Appraise, Outcome, Tam, Waiting, attestation, plan, query_request, remedy, report,
@@ -37,6 +38,7 @@ pub(crate) fn decide(
         let case = Unproved {
             tam,
             is_tied: response.token.is_some(),
+            is_dated_evidence: false,
             sender: &sender,
             snapshot,
             now,
@@ -98,9 +100,14 @@ pub(crate) fn resume(
         payload,
         sender,
     } = unattested;
+    let is_brought = matches!(appraisal, Appraisal::Brought { .. });
+    let is_passport_model = matches!(tam.policy.attestation, AttestationModel::Passport { .. });
     let unproved = Unproved {
         tam,
         is_tied: response.token.is_some(),
+        is_dated_evidence: is_passport_model
+            && !is_brought
+            && snapshot.queries == Attempts::default(),
         sender: &sender,
         snapshot,
         now,
@@ -111,7 +118,7 @@ pub(crate) fn resume(
         Appraisal::Failed {
             reason,
             shortfall: None,
-        } if tam.policy.takes_hints() => {
+        } if unproved.is_asked_again() => {
             let code = ErrorCode::AttestationRequired;
             return Ok(unproved.hint_or(code, reason, random));
         }
@@ -121,7 +128,6 @@ pub(crate) fn resume(
             return Ok(done);
         }
     };
-    let is_brought = matches!(appraisal, Appraisal::Brought { .. });
     let checked = attestation::check(tam, result, &payload.bytes, is_brought, &sender, now);
     let attested = match checked {
         Ok(attested) => attested,
@@ -188,12 +194,20 @@ struct Unproved<'a> {
     tam: &'a Tam,
     /// Whether it has a token, so that it answers some QueryRequest.
     is_tied: bool,
+    /// Whether it may be Evidence that goes by time, of an Agent without a passport: it is new, and no challenge was
+    /// sent yet.
+    is_dated_evidence: bool,
     sender: &'a Sender,
     snapshot: &'a Snapshot,
     now: u64,
 }
 
 impl Unproved<'_> {
+    // T-096 (4.6) as if the Agent had said that it has a passport no more than time that counts here: once.
+    const fn is_asked_again(&self) -> bool {
+        !self.is_tied && (self.is_dated_evidence || self.tam.policy.takes_hints())
+    }
+
     /// T-150, P-19 (7.2) takes it for a hint, where policy has it so, and asks with a challenge; else refuses.
     fn hint_or(
         &self,
@@ -202,9 +216,8 @@ impl Unproved<'_> {
         random: &mut dyn rand_core::CryptoRng,
     ) -> Done {
         let (tam, sender, now) = (self.tam, self.sender, self.now);
-        let takes_hint = !self.is_tied && tam.policy.takes_hints();
         let attempt = || query_request::attempt(tam, sender, self.snapshot, now);
-        let Some((_, counted)) = takes_hint.then(attempt).flatten() else {
+        let Some((_, counted)) = self.is_asked_again().then(attempt).flatten() else {
             return refuse(sender, code, reason);
         };
         Done {

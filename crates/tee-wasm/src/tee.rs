@@ -336,9 +336,11 @@ impl Attester for SoftwareTee {
     fn evidence(
         &mut self,
         challenge: Option<&[u8]>,
+        made: Option<u64>,
         agent_key: &PublicKey,
     ) -> Result<Evidence, PortError> {
-        let claims = attester::claims(&self.identity, &self.software, challenge, agent_key)?;
+        let mut claims = attester::claims(&self.identity, &self.software, challenge, agent_key)?;
+        claims.iat = made;
         Ok(attester::sign(&claims, &self.attestation_key))
     }
 }

@@ -373,7 +373,7 @@ impl Scene {
                 self.say(&format!("cannot fetch {uri}: {reason}"))
             }
             Traffic::AppraisalFailed { reason } => self.say(&format!(
-                "cannot have the TAM's Evidence appraised: {reason}"
+                "cannot have the Evidence appraised: {reason}"
             )),
         })?)
     }

@@ -42,7 +42,7 @@ impl Watch {
                 anstream::eprintln!("cannot fetch {uri}: {reason}");
             }
             Traffic::AppraisalFailed { reason } => {
-                anstream::eprintln!("cannot have the TAM's Evidence appraised: {reason}");
+                anstream::eprintln!("cannot have the Evidence appraised: {reason}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `teep suit`: what a Trusted Component developer does with manifests.
 
+mod chains;
 mod cose;
 mod description;
 mod encryption_key;
@@ -62,6 +63,10 @@ struct BuildArguments {
     /// Sign with this private key (PEM) too; may be given several times
     #[arg(long, value_name = "PEM")]
     signer: Vec<PathBuf>,
+    /// The certificates (PEM or DER) of one who signs, its own first, for devices that trust an authority above it;
+    /// once for each signer that has some
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    chain: Vec<PathBuf>,
     /// Sign with nothing; `teep suit sign` adds signatures later
     #[arg(long, conflicts_with = "signer")]
     unsigned: bool,
@@ -105,17 +110,21 @@ struct ShowArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code 0 means that one of the keys signed the manifest, and that every integrated payload has a
+Exit code 0 means that one of the keys signed the manifest, or one that an anchor vouches for, and that every integrated payload has a
 digest which the manifest names; 1 that it is not so.
 
-Example:
-  teep suit verify counter.suit --key signer.pem.pub")]
+Examples:
+  teep suit verify counter.suit --key signer.pem.pub
+  teep suit verify counter.suit --anchor pki/signers.crt --anchor pki/signers.crl")]
 struct VerifyArguments {
     /// An envelope, or - for standard input
     file: PathBuf,
     /// A public key (PEM) that is trusted; may be given several times
-    #[arg(long, value_name = "PEM", required = true)]
+    #[arg(long, value_name = "PEM", required_unless_present = "anchor")]
     key: Vec<PathBuf>,
+    /// Certificates of authorities that are trusted, and revocation lists (PEM or DER); may be given several times
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -138,7 +147,7 @@ fn build(arguments: &BuildArguments) -> Result<(), Failure> {
         true => description::Signers::Nobody,
         false => description::Signers::AndThese(extra.collect::<Result<_, _>>()?),
     };
-    let built = description::build(&arguments.file, signers)?;
+    let built = description::build(&arguments.file, signers, &arguments.chain)?;
     let out = match &arguments.out {
         Some(out) if out.as_os_str() == "-" => {
             built.files.iter().try_for_each(write)?;

@@ -8,6 +8,7 @@ use suit::{Envelope, Limits};
 use teep_cose::mac::MacKey;
 use teep_cose::{PublicKey, Sign1, SigningKey};
 
+use super::chains::Chains;
 use super::encryption_key::read_mac_key;
 use super::{MAX_ENVELOPE, NewFile, write};
 use crate::exit::Failure;
@@ -24,6 +25,7 @@ s, 32 bytes each), which is checked.
 
 Examples:
   teep suit sign counter.suit --signer auditor.pem
+  teep suit sign counter.suit --signer developer.pem --chain developer.crt
   teep suit sign counter.suit --key hsm.pem.pub --to-be-signed counter.tbs
   teep suit sign counter.suit --key hsm.pem.pub --signature counter.sig")]
 pub(super) struct SignArguments {
@@ -32,6 +34,10 @@ pub(super) struct SignArguments {
     /// Sign with this private key (PEM); may be given several times
     #[arg(long, value_name = "PEM")]
     signer: Vec<PathBuf>,
+    /// The certificates (PEM or DER) of one who signs, its own first, for devices that trust an authority above it;
+    /// once for each signer that has some
+    #[arg(long, value_name = "FILE")]
+    chain: Vec<PathBuf>,
     /// Add a MAC by the key in this file (64 hexadecimal digits); may be given several times
     #[arg(long, value_name = "FILE")]
     mac_key: Vec<PathBuf>,
@@ -39,7 +45,7 @@ pub(super) struct SignArguments {
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
     /// Write what must be signed elsewhere; - for standard output
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["signer", "mac_key", "signature", "out"])]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["signer", "mac_key", "signature", "chain", "out"])]
     to_be_signed: Option<PathBuf>,
     /// The signature that was made elsewhere
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -66,10 +72,12 @@ pub(super) fn run(arguments: &SignArguments) -> Result<(), Failure> {
     }
     let signers = arguments.signer.iter().map(|file| key::read_private(file));
     let signers: Vec<SigningKey> = signers.collect::<Result<_, _>>()?;
+    let public: Vec<_> = signers.iter().map(SigningKey::public_key).collect();
+    let chains = Chains::read(&arguments.chain, public.iter().chain(&elsewhere))?;
     let mac_keys = arguments.mac_key.iter().map(|file| read_mac_key(file));
     let mac_keys: Vec<MacKey> = mac_keys.collect::<Result<_, _>>()?;
     let made = match (&elsewhere, &arguments.signature) {
-        (Some(key), Some(file)) => Some(made_elsewhere(&digest, key, file)?),
+        (Some(key), Some(file)) => Some(made_elsewhere(&digest, key, file, &chains)?),
         (Some(_), None) => {
             return Err(Failure::usage(
                 "--key: give --to-be-signed to get what must be signed, or --signature",
@@ -79,7 +87,7 @@ pub(super) fn run(arguments: &SignArguments) -> Result<(), Failure> {
     };
     let authentications: Vec<_> = signers
         .iter()
-        .map(Authentication::Sign1)
+        .map(|key| chains.by(key))
         .chain(mac_keys.iter().map(Authentication::Mac0))
         .chain(made.as_deref().map(Authentication::Made))
         .collect();
@@ -108,7 +116,12 @@ fn to_be_signed(digest: &[u8], key: &PublicKey) -> Vec<u8> {
 }
 
 /// The block around a signature, which is `key`'s.
-fn made_elsewhere(digest: &[u8], key: &PublicKey, file: &Path) -> Result<Vec<u8>, Failure> {
+fn made_elsewhere(
+    digest: &[u8],
+    key: &PublicKey,
+    file: &Path,
+    chains: &Chains,
+) -> Result<Vec<u8>, Failure> {
     let signature = output::read(file, MAX_SIGNATURE)?;
     if !key.verify(&to_be_signed(digest, key), &signature) {
         let name = file.display();
@@ -118,6 +131,7 @@ fn made_elsewhere(digest: &[u8], key: &PublicKey, file: &Path) -> Result<Vec<u8>
     }
     Ok(Sign1::new(digest)
         .detached()
+        .with_chain(chains.of(key))
         .sign_elsewhere(key, |_| signature))
 }
 
@@ -137,15 +151,19 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use std::sync::Arc;
     use suit::build::{Component, Description};
-    use teep_cose::Algorithm;
+    use teep_cose::{Algorithm, TrustAnchors};
+    use teep_pki::Authority;
 
+    use crate::certificate::now;
     use crate::key::system_random;
 
     fn arguments(folder: &Path) -> SignArguments {
         SignArguments {
             file: folder.join("x.suit"),
             signer: vec![],
+            chain: vec![],
             mac_key: vec![],
             key: None,
             to_be_signed: None,
@@ -171,6 +189,18 @@ mod tests {
             key
         });
         let [module, auditor] = &keys;
+        let validity = now() - 1..now() + 100;
+        let authority = Authority::root(
+            Arc::new(auditor.clone()),
+            &teep_pki::Description::authority("CN=Root", validity.clone()),
+            &mut system_random(),
+        )
+        .unwrap();
+        for (key, file) in [(module, "module.crt"), (auditor, "auditor.crt")] {
+            let subject = teep_pki::Description::signer("CN=Signer", validity.clone());
+            let certificate = authority.issue(&key.public_key(), &subject, &mut system_random());
+            fs::write(folder.join(file), certificate.unwrap().to_pem()).unwrap();
+        }
         fs::write(folder.join("module.pub"), module.public_key().to_pem()).unwrap();
         fs::write(folder.join("mac.key"), "07".repeat(32)).unwrap();
 
@@ -192,14 +222,21 @@ mod tests {
             fs::write(folder.join("signature"), signature).unwrap();
             let result = run(&SignArguments {
                 signature: Some(folder.join("signature")),
+                chain: vec![folder.join("module.crt")],
                 ..elsewhere()
             });
             assert_eq!(result.is_ok(), good);
         }
-        run(&SignArguments {
+        let by_auditor = |chain: &str| SignArguments {
             signer: vec![folder.join("Ed25519.pem")],
-            mac_key: vec![folder.join("mac.key")],
+            chain: vec![folder.join(chain)],
             ..arguments(folder)
+        };
+        let refused = run(&by_auditor("module.crt")).unwrap_err();
+        assert!(refused.to_string().contains("none who signs"), "{refused}");
+        run(&SignArguments {
+            mac_key: vec![folder.join("mac.key")],
+            ..by_auditor("auditor.crt")
         })
         .unwrap();
 
@@ -207,8 +244,12 @@ mod tests {
         let envelope = Envelope::decode(&signed, &Limits::DEFAULT).unwrap();
         assert_eq!(envelope.blocks().len(), 3);
         for key in [module, auditor] {
-            let trusted = [key.public_key()].into_iter().collect();
+            let trusted: TrustAnchors = [key.public_key()].into_iter().collect();
             assert!(envelope.verify(&trusted).is_ok(), "{}", key.algorithm());
         }
+        // Who trusts the authority needs to know none of the keys, and gets both.
+        let trusted: TrustAnchors = [authority.certificate().clone()].into_iter().collect();
+        let verified = envelope.verify(&trusted).unwrap();
+        assert_eq!(verified.signers().len(), 2);
     }
 }

@@ -4,24 +4,32 @@
 use serde_json::json;
 use suit::command::TryEach;
 use suit::{
-    Authenticated, Command, CommandSequence, Envelope, Limits, Parameter, Refusal, Section, Signer,
-    SuitDigest,
+    Authenticated, Authorities, Command, CommandSequence, Envelope, Limits, Parameter, Refusal,
+    Section, Signer, SuitDigest,
 };
-use teep_cose::{Malformed, TrustAnchors};
+use teep_cose::{Malformed, Time, TrustAnchors};
 
 use super::{MAX_ENVELOPE, VerifyArguments};
+use crate::certificate::{add_anchors, now};
 use crate::exit::Failure;
 use crate::{inspect, key, output};
 
 /// Runs `teep suit verify`.
 pub(crate) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let keys = arguments.key.iter().map(|file| key::read_public(file));
-    let trusted = keys.collect::<Result<TrustAnchors, _>>()?;
+    let mut trusted = keys.collect::<Result<TrustAnchors, _>>()?;
+    for file in &arguments.anchor {
+        add_anchors(file, &mut trusted)?;
+    }
+    let trusted = Authorities {
+        time: Time::Is(now()),
+        ..Authorities::from(&trusted)
+    };
     let read = output::read(&arguments.file, 4 * MAX_ENVELOPE)?;
     let bytes = inspect::input_bytes(&read);
     let envelope = Envelope::decode(&bytes, &Limits::DEFAULT)
         .map_err(|error| Failure::usage(format!("no SUIT envelope: {error}")))?;
-    let authenticated = envelope.verify(&trusted).map_err(Failure::refused)?;
+    let authenticated = envelope.verify(trusted).map_err(Failure::refused)?;
     let sequences = sequences(&authenticated).map_err(Failure::refused)?;
     let digests = ImageDigests::of(&sequences).map_err(Failure::refused)?;
     for (name, payload) in envelope.payloads() {

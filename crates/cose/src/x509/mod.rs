@@ -121,6 +121,12 @@ impl Certificate {
         &self.subject
     }
 
+    /// The distinguished name of whoever issued it, in DER.
+    #[must_use]
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
     /// Its number at its issuer, as a DER INTEGER's content.
     #[must_use]
     pub fn serial(&self) -> &[u8] {

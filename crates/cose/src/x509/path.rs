@@ -111,7 +111,7 @@ impl<'a> Authorities<'a> {
             )
             .map_err(|error| self.explain(error, chain))?;
         self.check_usage(chain, &path, purpose)?;
-        self.anchor_of(&path, now, leaf)
+        self.anchor_of(chain, &path, time)
     }
 
     fn webpki_anchors(&self) -> Vec<TrustAnchor<'a>> {
@@ -151,29 +151,32 @@ impl<'a> Authorities<'a> {
         purpose: Purpose,
     ) -> Result<(), CertificateError> {
         chain[0].check_signing_use(purpose)?;
-        for authority in path.intermediate_certificates() {
-            let der = authority.der();
-            let authority = chain
-                .iter()
-                .find(|certificate| certificate.as_der() == &*der)
-                .expect("a path goes through the chain that it was built from");
-            authority.check_authority_use(purpose)?;
-        }
-        Ok(())
+        let mut authorities = intermediates(chain, path);
+        authorities.try_for_each(|authority| authority.check_authority_use(purpose))
     }
 
-    /// The anchor at the end of `path`, which must be valid itself and permit a path of this length.
+    /// The anchor at the end of `path`, which must be valid itself, together with all of the path, and permit a
+    /// path of this length.
     fn anchor_of(
         &self,
+        chain: &[Certificate],
         path: &VerifiedPath<'_>,
-        now: u64,
-        leaf: &Certificate,
+        time: Time,
     ) -> Result<&'a Certificate, CertificateError> {
+        let leaf = &chain[0];
         let authorities = path.intermediate_certificates().count();
         let mut reason = leaf.fault(CertificateProblem::UnknownIssuer);
         for anchor in self.anchors {
             if anchor.is_authority() && anchor.as_webpki_anchor().as_ref() == Some(path.anchor()) {
-                match anchor.check_as_anchor(now, authorities) {
+                // T-190 (10) without a clock an anchor, too, may have begun by now: else a device could not be
+                // given a root that is younger than all that it has proof of.
+                let begins = chain.iter().chain([anchor]).map(|each| each.not_before);
+                let now = time.effective(begins.max().unwrap_or_default());
+                let mut below = intermediates(chain, path).chain([leaf]);
+                let counts = anchor
+                    .check_as_anchor(now, authorities)
+                    .and_then(|()| below.try_for_each(|each| each.check_validity(now)));
+                match counts {
                     Ok(()) => return Ok(anchor),
                     Err(error) => reason = error,
                 }
@@ -261,6 +264,20 @@ impl Certificate {
             _ => Ok(()),
         }
     }
+}
+
+/// The authorities between the certificate at the end and the anchor.
+fn intermediates<'c>(
+    chain: &'c [Certificate],
+    path: &VerifiedPath<'_>,
+) -> impl Iterator<Item = &'c Certificate> {
+    path.intermediate_certificates().map(|authority| {
+        let der = authority.der();
+        let mut certificates = chain.iter();
+        certificates
+            .find(|certificate| certificate.as_der() == &*der)
+            .expect("a path goes through the chain that it was built from")
+    })
 }
 
 /// Extended key usage is checked by [`Authorities::check_usage`].

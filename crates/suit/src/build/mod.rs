@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use teep_cose::mac::{Mac0, MacKey};
-use teep_cose::{Sign1, SigningKey};
+use teep_cose::{Certificate, Sign1, SigningKey};
 
 pub use component::{Component, Conditions, Image, Payload, Source};
 pub use dependency::Dependency;
@@ -131,6 +131,9 @@ impl Unsigned {
 pub enum Authentication<'k> {
     /// By a signature: a COSE_Sign1 with the algorithm of the key, which is never the ambiguous ES256 (-7).
     Sign1(&'k SigningKey),
+    /// By a signature as above that carries the certificates of its key (x5chain, RFC 9360), the key's own first,
+    /// for devices that trust an authority above it.
+    Certified(&'k SigningKey, &'k [Certificate]),
     /// By a MAC: a COSE_Mac0 with HMAC 256/256. Whoever can check it can forge it, so devices must not share
     /// such a key.
     Mac0(&'k MacKey),
@@ -143,6 +146,10 @@ impl Authentication<'_> {
     fn block(&self, signed: &[u8]) -> Vec<u8> {
         match self {
             Self::Sign1(key) => Sign1::new(signed).detached().sign(key),
+            Self::Certified(key, chain) => {
+                let block = Sign1::new(signed).detached().with_chain(chain);
+                block.sign(key)
+            }
             Self::Mac0(key) => Mac0::create_detached(signed, key),
             Self::Made(block) => block.to_vec(),
         }

@@ -101,7 +101,7 @@ fn what_is_encrypted_to_the_tee_is_opened_after_reopening_and_by_no_other() {
 fn evidence_verifies_and_says_what_was_endorsed() {
     let (_folder, mut tee) = new_tee();
     let agent_key = tee.public_key();
-    let evidence = tee.evidence(Some(b"challenge"), &agent_key).unwrap();
+    let evidence = tee.evidence(Some(b"challenge"), None, &agent_key).unwrap();
     assert_eq!(evidence.format, eat::EVIDENCE_MEDIA_TYPE);
     let decoded = eat::Evidence::decode(&evidence.payload).unwrap();
     let identity = tee.identity();
@@ -115,9 +115,9 @@ fn evidence_verifies_and_says_what_was_endorsed() {
     assert_eq!(claims.hwmodel.as_deref(), Some(&b"software TEE"[..]));
     assert_eq!(claims.hwversion, Some(Version::multipart("1.2")));
     assert_eq!(claims.manifests[0].suit_reference().unwrap(), software());
-    assert!(tee.evidence(None, &agent_key).is_ok());
+    assert!(tee.evidence(None, None, &agent_key).is_ok());
     for challenge in [&[0; 7][..], &[0; 65]] {
-        let result = tee.evidence(Some(challenge), &agent_key);
+        let result = tee.evidence(Some(challenge), None, &agent_key);
         assert_eq!(result, Err(PortError::Unavailable));
     }
 }

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::exit::Failure;
 use crate::key::read_private;
 use crate::output;
+use crate::suit::chains::Chains;
 use crate::suit::encryption_key::read_mac_key;
 use component::{DescribedComponent, DescribedDependency, names};
 use conditions::{DescribedConditions, DescribedWait};
@@ -72,8 +73,8 @@ pub(crate) enum Signers {
     Nobody,
 }
 
-/// Makes an envelope as `file` says.
-pub(crate) fn build(file: &Path, signers: Signers) -> Result<Built, Failure> {
+/// Makes an envelope as `file` says. `chains` are files with certificates of those who sign.
+pub(crate) fn build(file: &Path, signers: Signers, chains: &[PathBuf]) -> Result<Built, Failure> {
     let text = output::read(file, MAX_DESCRIPTION)?;
     let text = String::from_utf8(text)
         .map_err(|_| Failure::usage(format!("{}: not UTF-8", file.display())))?;
@@ -90,12 +91,14 @@ pub(crate) fn build(file: &Path, signers: Signers) -> Result<Built, Failure> {
         Signers::Nobody => (vec![], vec![]),
         Signers::AndThese(extra) => described.signers(&source, extra)?,
     };
+    let public: Vec<_> = signers.iter().map(SigningKey::public_key).collect();
+    let chains = Chains::read(chains, &public)?;
     let mut files = Vec::new();
     let description = described.read(&source, &mut files)?;
     let unsigned = description
         .build()
         .map_err(|error| described.blame(&source, &error))?;
-    let signatures = signers.iter().map(Authentication::Sign1);
+    let signatures = signers.iter().map(|key| chains.by(key));
     let macs = mac_keys.iter().map(Authentication::Mac0);
     let envelope = unsigned.authenticate(&signatures.chain(macs).collect::<Vec<_>>());
     check_size(file, &envelope)?;

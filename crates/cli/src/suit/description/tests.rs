@@ -43,7 +43,11 @@ impl Folder {
     }
 
     fn build(&self, name: &str) -> Result<Built, Failure> {
-        build(&self.folder.path().join(name), Signers::AndThese(vec![]))
+        build(
+            &self.folder.path().join(name),
+            Signers::AndThese(vec![]),
+            &[],
+        )
     }
 
     /// What is said of `description` with `from` replaced.
