@@ -59,6 +59,8 @@ pub(crate) async fn serve(
         }
         tls.accept(stream).await
     };
+    // In a box, since it is large and others have none.
+    let handshake = Box::pin(handshake);
     let stream = tokio::time::timeout(service.limits.body_time, handshake).await??;
     greet(stream, begun, peer, true, (router, service, watcher)).await
 }
@@ -115,12 +117,13 @@ async fn answer_rush<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Verdict::Wait => {
                 // Most requests come whole, and then need no second call of the system.
-                let mut piece = [0; MAX_LENGTH];
-                match stream.read(&mut piece).await? {
-                    0 if begun.is_empty() => return Ok(None),
+                begun.reserve(MAX_LENGTH);
+                let is_empty = begun.is_empty();
+                match stream.read_buf(&mut begun).await? {
+                    0 if is_empty => return Ok(None),
                     // Whatever it is, it is no whole request.
                     0 => return Ok(Some(begun)),
-                    count => begun.extend_from_slice(&piece[..count]),
+                    _ => {}
                 }
             }
         }

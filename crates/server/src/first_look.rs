@@ -51,7 +51,7 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
     let wanted = Wanted {
         generation: asked.generation,
         media_type: asked.media_type,
-        is_last: !stays,
+        is_last: !stays || asked.is_last,
     };
     match service.addresses.admit(peer.ip(), now) {
         Admission::Served => {
@@ -92,6 +92,8 @@ enum Look {
 struct EmptyPost {
     generation: &'static Generation,
     media_type: &'static str,
+    /// Whether the client asks for no more over this connection.
+    is_last: bool,
     /// Of the request, in bytes.
     length: usize,
 }
@@ -123,6 +125,8 @@ fn empty_post(
     let generation = generation(request.path?)?;
     let (mut hosts, mut lengths, mut content_types) = (0, 0, 0);
     let mut accept = HeaderMap::new();
+    // RFC 9112 section 9.3.
+    let mut is_last = request.version == Some(0);
     for header in &*request.headers {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("accept") {
@@ -134,6 +138,8 @@ fn empty_post(
             hosts += 1;
         } else if is("content-type") {
             content_types += 1;
+        } else if is("connection") {
+            is_last |= !header.value.eq_ignore_ascii_case(b"keep-alive");
         } else if ["transfer-encoding", "expect"].into_iter().any(is) {
             return None;
         }
@@ -145,6 +151,7 @@ fn empty_post(
     Some(EmptyPost {
         generation,
         media_type: teep_http::accepted_type(&accept, generation)?,
+        is_last,
         length: bytes.len(),
     })
 }
@@ -162,3 +169,82 @@ fn has_line_feed_alone(bytes: &[u8]) -> bool {
 /// Bytes that are waited for at most: what devices send is a fourth of it.
 pub(crate) const MAX_LENGTH: usize = 1 << 10;
 const MAX_HEADERS: usize = 16;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn look(bytes: &[u8]) -> Look {
+        super::look(bytes, |path| match path {
+            "/tam" => Some(&Generation::DRAFT_26),
+            "/tam/older" => Some(Generation::ALL[3]),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn an_empty_post_is_known_as_soon_as_it_is_whole() {
+        let whole = b"POST /tam HTTP/1.1\r\nHost: x\r\naccept: text/html, */*;q=0.1\r\n\
+                      User-Agent: y\r\nContent-Length: 0\r\n\r\n";
+        for end in 0..whole.len() {
+            assert_eq!(look(&whole[..end]), Look::Incomplete, "{end}");
+        }
+        let asked = EmptyPost {
+            generation: &Generation::DRAFT_26,
+            media_type: teep::MEDIA_TYPE,
+            is_last: false,
+            length: whole.len(),
+        };
+        assert_eq!(look(whole), Look::EmptyPost(asked));
+        let more = [&whole[..], b"POST "].concat();
+        assert_eq!(look(&more), Look::EmptyPost(asked));
+        let accept = "Host: x\r\nAccept: application/teep+cbor\r\n";
+        for (head, is_last) in [
+            (format!("POST /tam HTTP/1.0\r\n{accept}\r\n"), true),
+            (
+                format!("POST /tam HTTP/1.1\r\nConnection: close\r\n{accept}\r\n"),
+                true,
+            ),
+            (
+                format!("POST /tam HTTP/1.1\r\nConnection: Keep-Alive\r\n{accept}\r\n"),
+                false,
+            ),
+        ] {
+            let Look::EmptyPost(asked) = look(head.as_bytes()) else {
+                panic!("{head}");
+            };
+            assert_eq!(asked.is_last, is_last, "{head}");
+        }
+        let older = b"POST /tam/older HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert!(matches!(look(older), Look::EmptyPost(_)), "without Accept");
+    }
+
+    #[test]
+    fn whatever_is_not_plain_is_left_to_those_who_have_the_words() {
+        let accept = "Accept: application/teep+cbor\r\n";
+        for head in [
+            "GET ".to_owned(),
+            "PRI * HTTP/2.0\r\n\r\n".to_owned(),
+            "\x16\x03\x01".to_owned(),
+            format!("POST /tam?x HTTP/1.1\r\nHost: x\r\n{accept}\r\n"),
+            format!("POST /other HTTP/1.1\r\nHost: x\r\n{accept}\r\n"),
+            format!("POST /tam HTTP/1.1\r\n{accept}\r\n"),
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\nHost: x\r\n{accept}\r\n"),
+            format!("POST /tam HTTP/1.1\nHost: x\r\n{accept}\r\n"),
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\n{accept}Content-Length: 1\r\n\r\nx"),
+            format!(
+                "POST /tam HTTP/1.1\r\nHost: x\r\n{accept}Content-Length: 0\r\nContent-Length: 0\r\n\r\n"
+            ),
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\n{accept}Content-Type: x/y\r\n\r\n"),
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\n{accept}Transfer-Encoding: chunked\r\n\r\n"),
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\n{accept}Expect: 100-continue\r\n\r\n"),
+            "POST /tam HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n".to_owned(),
+            "POST /tam HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            // Longer than is waited for.
+            format!("POST /tam HTTP/1.1\r\nHost: {}", "x".repeat(MAX_LENGTH)),
+        ] {
+            assert_eq!(look(head.as_bytes()), Look::Other, "{head}");
+        }
+    }
+}

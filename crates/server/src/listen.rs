@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -144,15 +144,38 @@ pub(crate) async fn serve(
 }
 
 /// The next connection to any of the listeners, and to which.
-async fn accept(listeners: &[Listener]) -> io::Result<(usize, (TcpStream, SocketAddr))> {
+async fn accept(listeners: &[Listener]) -> io::Result<(usize, (Stream, SocketAddr))> {
     let waiting = listeners.iter().enumerate().map(|(index, one)| {
         Box::pin(async move {
             let (stream, peer) = one.first.accept().await?;
-            Ok((index, (stream.into_std()?, peer)))
+            Ok((index, (Stream::Registered(stream), peer)))
         })
     });
     // Those that are not ready lose nothing by being dropped: accepting is all or nothing.
     futures_util::future::select_all(waiting).await.0
+}
+
+/// A new connection.
+enum Stream {
+    Registered(tokio::net::TcpStream),
+    /// The reactor does not know of it.
+    New(TcpStream),
+}
+
+impl Stream {
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Registered(stream) => stream.into(),
+            Self::New(stream) => stream.into(),
+        }
+    }
+
+    fn register(self) -> io::Result<tokio::net::TcpStream> {
+        match self {
+            Self::Registered(stream) => Ok(stream),
+            Self::New(stream) => tokio::net::TcpStream::from_std(stream),
+        }
+    }
 }
 
 /// What a new connection needs.
@@ -174,7 +197,7 @@ impl Serving<'_> {
     fn accept_all(
         &mut self,
         listener: &Listener,
-        first: (TcpStream, SocketAddr),
+        first: (Stream, SocketAddr),
         place: OwnedSemaphorePermit,
     ) -> io::Result<()> {
         let mut place = self.begin(listener, first, place);
@@ -184,7 +207,9 @@ impl Serving<'_> {
                 break;
             };
             match listener.others.accept() {
-                Ok(accepted) => place = self.begin(listener, accepted, own),
+                Ok((stream, peer)) => {
+                    place = self.begin(listener, (Stream::New(stream), peer), own);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
@@ -196,12 +221,12 @@ impl Serving<'_> {
     fn begin(
         &mut self,
         listener: &Listener,
-        (stream, peer): (TcpStream, SocketAddr),
+        (stream, peer): (Stream, SocketAddr),
         place: OwnedSemaphorePermit,
     ) -> Option<OwnedSemaphorePermit> {
-        let begun = first_bytes(self.service, &stream, peer, listener.is_tls());
+        let begun = first_bytes(self.service, &stream.socket(), peer, listener.is_tls());
         let begun = begun.and_then(|begun| match begun {
-            Some(begun) => Ok(Some((tokio::net::TcpStream::from_std(stream)?, begun))),
+            Some(begun) => Ok(Some((stream.register()?, begun))),
             None => Ok(None),
         });
         match begun {
@@ -247,7 +272,7 @@ impl Serving<'_> {
 /// If the client is gone, or takes nothing.
 fn first_bytes(
     service: &Service,
-    mut stream: &TcpStream,
+    mut stream: &Socket,
     peer: SocketAddr,
     is_tls: bool,
 ) -> io::Result<Option<Vec<u8>>> {
@@ -277,8 +302,8 @@ fn first_bytes(
 }
 
 /// Leaves nothing of the connection behind here.
-fn reset(stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
-    SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
+fn reset(stream: &Socket) -> io::Result<Option<Vec<u8>>> {
+    stream.set_linger(Some(Duration::ZERO))?;
     Ok(None)
 }
 

@@ -82,7 +82,7 @@ impl Problem {
     }
 
     /// 404.
-    pub(crate) fn not_found(what: &'static str) -> Self {
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such thing here", what)
     }
 

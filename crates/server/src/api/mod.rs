@@ -4,14 +4,13 @@
 //! `Authorization: Bearer TOKEN`. Answers are JSON, refusals
 //! `application/problem+json`. Lists that may be long come in pages: `?after=` takes what `next` gave.
 
+mod authorized_keys;
 mod components;
 mod devices;
 mod endorsements;
-mod endorsers;
 mod payloads;
 mod reference_values;
 mod remedies;
-mod signers;
 
 use std::sync::Arc;
 
@@ -29,6 +28,7 @@ use teep_cose::{PublicKey, Thumbprint};
 
 use crate::connection::Peer;
 use crate::problem::Problem;
+use crate::store::authorized_keys::{ENDORSERS, SIGNERS};
 use crate::{Service, hexadecimal};
 
 type Routes = MethodRouter<Arc<Service>>;
@@ -56,11 +56,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         )
         .route(
             "/api/signers",
-            route(get(signers::list).post(signers::add), "GET, POST"),
+            route(authorized_keys::all(&SIGNERS), "GET, POST"),
         )
         .route(
             "/api/signers/{thumbprint}",
-            route(axum::routing::delete(signers::remove), "DELETE"),
+            route(authorized_keys::one(&SIGNERS), "DELETE"),
         )
         .route(
             "/api/endorsements",
@@ -72,11 +72,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         )
         .route(
             "/api/endorsers",
-            route(get(endorsers::list).post(endorsers::add), "GET, POST"),
+            route(authorized_keys::all(&ENDORSERS), "GET, POST"),
         )
         .route(
             "/api/endorsers/{thumbprint}",
-            route(axum::routing::delete(endorsers::remove), "DELETE"),
+            route(authorized_keys::one(&ENDORSERS), "DELETE"),
         )
         .route(
             "/api/reference-values",
@@ -179,7 +179,7 @@ async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
         "tam_uri": service.tam_uri,
         "keys": keys,
         "encryption_keys": encryption_keys,
-        "verifier": describe(&service.verifier.key.public_key()),
+        "verifier": describe(&service.verifiers.for_tam.key.public_key()),
     }))
 }
 
