@@ -3,6 +3,7 @@
 //! Run it as `cargo xtask COMMAND`; `cargo xtask` alone lists the commands.
 
 mod fuzz;
+mod pages;
 mod process;
 mod requirements;
 mod setup;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ["ta", rest @ ..] => ta::run(rest),
         ["requirements", rest @ ..] => requirements::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["pages", rest @ ..] => pages::run(rest),
         ["test"] => test::run_all(),
         other => Err(format!("unknown command `{}`\n\n{HELP}", other.join(" "))),
     };
@@ -62,4 +64,5 @@ Usage: cargo xtask COMMAND
   requirements --check      fail where docs/requirements.txt is not what the code says, too
   fuzz [--seconds N] [TARGET]
                             run the fuzz targets in fuzz/, or one, for a time (60 s)
+  pages [--write] [PAGE]    run the commands that the book shows, and compare what they print; --write renews the pages
   test                      set-up, format check, lints, Trusted Applications, tests, fuzzing, requirements";

@@ -97,7 +97,8 @@ pub trait Keys {
     /// The public key that verifies the Agent's TEEP messages.
     fn public_key(&self) -> PublicKey;
 
-    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`].
+    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`]. Where the device has a
+    /// certificate for the key, it goes along, for TAMs that trust its issuer (RFC 9397 section 9.4).
     fn sign(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
 
     /// The public key that verifies the Agent's SUIT Reports: another one than [`Keys::public_key`] (T-073), of

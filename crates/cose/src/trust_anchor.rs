@@ -68,8 +68,9 @@ impl TrustAnchors {
         }
     }
 
-    /// From now on a revocation list whose time is over vouches for nobody, for who can get newer ones. Not
-    /// stored: without it, lists are believed in what they name for ever.
+    /// From now on a certificate counts only if a revocation list of its issuer, and of each authority above it
+    /// up to the anchor, is here and its time is not over: for who can get newer ones. Not stored: without it, lists are
+    /// believed in what they name for ever, and what has none is not revoked.
     #[must_use]
     pub fn with_current_revocation_lists_only(self) -> Self {
         Self {
@@ -86,6 +87,11 @@ impl TrustAnchors {
     /// The trusted certificates.
     pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
         self.certificates.iter()
+    }
+
+    /// What the authorities took back.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &RevocationList> {
+        self.revocation_lists.iter()
     }
 
     /// The names of all anchors: the thumbprints of the raw keys, and of the certificates' keys.

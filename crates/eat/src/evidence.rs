@@ -25,7 +25,7 @@ impl Evidence {
             eat_profile: Some(EVIDENCE_PROFILE.into()),
             ..claims.clone()
         };
-        token::sign(&claims, attestation_key)
+        token::sign(&claims, attestation_key, &[])
     }
 
     /// Parses Evidence of the profile that [`Evidence::sign`] makes.
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn refuses_another_profile_and_a_missing_kid() {
         let key = key(Algorithm::Esp256, 1);
-        let other = token::sign(&claims(), &key);
+        let other = token::sign(&claims(), &key, &[]);
         assert_eq!(Evidence::decode(&other).unwrap_err(), Error::WrongProfile);
         let ours = Claims {
             eat_profile: Some(EVIDENCE_PROFILE.into()),

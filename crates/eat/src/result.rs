@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use teep_cose::{Purpose, SigningKey, Thumbprint, Time, TrustAnchors};
+use teep_cose::{Certificate, Purpose, SigningKey, Thumbprint, Time, TrustAnchors};
 
 use crate::{
     Bundle, Claims, Confirmation, Error, HardwareModel, Manifest, Nonce, OemId, Profile, Submodule,
@@ -43,6 +43,18 @@ impl AttestationResult {
     /// Signs with the Verifier's key, in the profile's form.
     #[must_use]
     pub fn sign(&self, profile: &Profile, verifier_key: &SigningKey) -> Vec<u8> {
+        self.sign_certified(profile, verifier_key, &[])
+    }
+
+    /// As [`AttestationResult::sign`], and carries the certificates of the Verifier's key (`x5chain`), its own first,
+    /// for those who trust an authority above it.
+    #[must_use]
+    pub fn sign_certified(
+        &self,
+        profile: &Profile,
+        verifier_key: &SigningKey,
+        chain: &[Certificate],
+    ) -> Vec<u8> {
         let claims = Claims {
             exp: self.expires_at,
             iat: self.issued_at,
@@ -63,7 +75,7 @@ impl AttestationResult {
             swversion: None,
             manifests: self.manifests.clone(),
         };
-        token::sign(&claims, verifier_key)
+        token::sign(&claims, verifier_key, chain)
     }
 
     /// Checks everything that can be checked without knowing the Agent and the challenge.
@@ -220,7 +232,7 @@ mod tests {
         let message = token::open(&signed(&result())).unwrap();
         let mut claims = Claims::decode(message.unverified_payload().unwrap()).unwrap();
         change(&mut claims);
-        verify(&token::sign(&claims, &key(Algorithm::Ed25519, 3)), NOW)
+        verify(&token::sign(&claims, &key(Algorithm::Ed25519, 3), &[]), NOW)
     }
 
     /// Proves: T-053, T-106, T-138, T-182
@@ -357,7 +369,7 @@ mod tests {
         let mut claims = Claims::decode(message.unverified_payload().unwrap()).unwrap();
         let digest = teep_cose::digest::sha256(&component.encode());
         claims.submodules = vec![("ta".into(), Submodule::Detached(digest))];
-        let main_token = token::sign(&claims, &key(Algorithm::Ed25519, 3));
+        let main_token = token::sign(&claims, &key(Algorithm::Ed25519, 3), &[]);
         let alone = verify(&main_token, NOW).unwrap();
         assert_eq!(alone.submodules, [], "not known, but no fault");
         let bundled = |claims: &Claims| {

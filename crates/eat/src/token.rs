@@ -3,14 +3,16 @@
 use alloc::vec::Vec;
 
 use teep_cose::cbor::{Kind, Reader};
-use teep_cose::{Sign1, SignedMessage, SigningKey};
+use teep_cose::{Certificate, Sign1, SignedMessage, SigningKey};
 
 use crate::claims::LIMITS;
 use crate::{Claims, Error};
 
-pub(crate) fn sign(claims: &Claims, key: &SigningKey) -> Vec<u8> {
+pub(crate) fn sign(claims: &Claims, key: &SigningKey, chain: &[Certificate]) -> Vec<u8> {
+    let claims = claims.encode();
     // T-111 (5) no tag. T-114 (5) kid is the thumbprint of the key.
-    Sign1::new(&claims.encode()).untagged().with_kid().sign(key)
+    let message = Sign1::new(&claims).untagged().with_kid();
+    message.with_chain(chain).sign(key)
 }
 
 /// Parses without believing anything.
@@ -43,7 +45,7 @@ pub(crate) mod tests {
     fn is_an_untagged_sign1_that_names_its_key() {
         for algorithm in Algorithm::TEEP {
             let key = key(algorithm, 1);
-            let bytes = sign(&Claims::default(), &key);
+            let bytes = sign(&Claims::default(), &key, &[]);
             assert_eq!(bytes[0], 0x84, "an array of 4, no tag before it");
             let message = open(&bytes).unwrap();
             let kid = message.signatures()[0].thumbprint();

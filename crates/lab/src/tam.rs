@@ -7,12 +7,12 @@ use suit::ComponentIdentifier;
 use teep::{AttestationPayload, Generation, Message, Token};
 use teep_cose::encrypt::{Curve, DecryptionKey, RecipientKey};
 use teep_cose::mac::MacKey;
-use teep_cose::{Algorithm, PublicKey, SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Algorithm, SigningKey, Thumbprint, TrustAnchors};
 use teep_tam::{
-    Appraisal, Appraise, Attempts, Authenticated, Change, Decision, Device, Done, Dropped,
-    FailedManifest, Installed, KnownComponent, Minter, Outcome, Policy, Prove, Published, Received,
-    RefusedKeys, Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam, TamKeys,
-    Withdrawn,
+    Admission, Appraisal, Appraise, Attempts, Authenticated, Change, Decision, Device, Done,
+    Dropped, FailedManifest, Installed, KnownComponent, Minter, Outcome, Policy, Prove, Published,
+    Received, RefusedKeys, Remedy, Reply, SentManifest, SentUpdate, Shortfall, Snapshot, Tam,
+    TamKeys, Withdrawn,
 };
 use teep_verifier::{Appraised, Endorsement, Known, ReferenceValue, Refusal, Verifier};
 
@@ -39,6 +39,8 @@ pub struct TamNode {
     pub proof: Proof,
     /// What the TAM remembers.
     pub store: TamStore,
+    /// Who certifies Agents' keys, and both lists, whole.
+    pub admission: Admission,
     /// What is published, with the envelopes.
     published: Vec<(Published, Vec<u8>)>,
     /// What was withdrawn.
@@ -138,6 +140,7 @@ impl TamNode {
                 instead: None,
             },
             store: TamStore::default(),
+            admission: Admission::default(),
             published: Vec::new(),
             withdrawn: Vec::new(),
             decisions: Vec::new(),
@@ -375,6 +378,7 @@ impl TamNode {
                 .map(|known| known.refused_keys.clone())
                 .unwrap_or_default(),
             honoured: spent.filter(|((spender, _), _)| *spender == agent).count() as u64,
+            admission: self.admission.about(authenticated),
         }
     }
 
@@ -445,8 +449,16 @@ impl TamNode {
                     ueid,
                     installed,
                     generation,
+                    chain,
                     ..
-                } => self.seen(agent, generation, ueid, installed),
+                } => {
+                    let device = Device {
+                        agent: agent.clone(),
+                        generation,
+                        chain: chain.clone(),
+                    };
+                    self.seen(device, ueid, installed);
+                }
                 Change::Sent(sent) => self.store.sent.push(sent.clone()),
                 Change::Answered { token, .. } => {
                     self.honoured.push(token.as_bytes().to_vec());
@@ -491,23 +503,14 @@ impl TamNode {
         Ok(())
     }
 
-    fn seen(
-        &mut self,
-        agent: &PublicKey,
-        generation: &'static Generation,
-        ueid: &[u8],
-        installed: &[Installed],
-    ) {
-        let heard = agent.thumbprint();
+    fn seen(&mut self, device: Device, ueid: &[u8], installed: &[Installed]) {
+        let heard = device.agent.thumbprint();
         self.store.sent.retain(|sent| sent.agent != heard);
         // A device has one Agent key: a new one takes the place of the old.
         let devices = &mut self.store.devices;
         devices.retain(|known_as, known| *known_as == heard || known.ueid != ueid);
         let known = devices.entry(heard).or_insert_with(|| KnownDevice {
-            device: Device {
-                agent: agent.clone(),
-                generation,
-            },
+            device: device.clone(),
             ueid: Vec::new(),
             installed: Vec::new(),
             failed: Vec::new(),
@@ -516,6 +519,7 @@ impl TamNode {
             updates: Attempts::default(),
             refused_keys: RefusedKeys::default(),
         });
+        known.device = device;
         known.ueid = ueid.to_vec();
         known.installed = installed.to_vec();
         known

@@ -10,7 +10,7 @@ use teep_agent::ports::{
 use teep_cose::encrypt::{
     ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose, RecipientKey,
 };
-use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey};
+use teep_cose::{Algorithm, Certificate, PublicKey, Sign1, SigningKey};
 use teep_verifier::Endorsement;
 
 use crate::SeededRandom;
@@ -32,6 +32,9 @@ pub struct MemoryTee {
     pub stores_what_it_refuses: bool,
     /// Writes so far.
     pub writes: u64,
+    /// What vouches for the Agent's key, its own certificate first; the Agent's messages carry it. None unless a
+    /// story gives it some.
+    pub certificates: Vec<Certificate>,
     /// The software that Evidence names: what the endorsement says, until a story changes it.
     pub software: Vec<SuitReference>,
     /// The time by the TEE's own clock, in seconds since 1970; it has none unless a story gives it one.
@@ -84,6 +87,7 @@ impl MemoryTee {
             full_after: None,
             stores_what_it_refuses: false,
             writes: 0,
+            certificates: Vec::new(),
             clock: None,
             random: SeededRandom::from_rng(random),
             lies_about_version: None,
@@ -270,7 +274,7 @@ impl Keys for MemoryTee {
     }
 
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
-        message.sign(&self.agent_key)
+        message.with_chain(&self.certificates).sign(&self.agent_key)
     }
 
     fn report_key(&self) -> PublicKey {

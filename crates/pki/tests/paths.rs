@@ -399,9 +399,33 @@ fn an_old_revocation_list_is_believed_or_not_as_the_store_says() {
     anchors.add_revocation_list(list);
     assert_eq!(problem(&anchors, &chain, Time::Is(NOW)), Some(Revoked));
     assert_eq!(problem(&anchors, &other, Time::Is(NOW)), None);
-    let strict = anchors.with_current_revocation_lists_only();
+    let mut strict = anchors.with_current_revocation_lists_only();
+    strict.add_revocation_list(world.root.revoke(&[], 1, NOW..YEAR.end).unwrap());
     let expired = Some(RevocationListExpired(last_month.end));
     assert_eq!(problem(&strict, &other, Time::Is(NOW)), expired);
+}
+
+/// Proves: A-20, T-195
+#[test]
+fn where_lists_must_be_current_each_authority_has_one() {
+    let mut world = World::new();
+    let chain = world.chain(&World::signer());
+    let month = NOW..NOW + 30 * DAY;
+    let missing = Some(RevocationListMissing);
+    let mut strict = world.anchors().with_current_revocation_lists_only();
+    assert_eq!(problem(&strict, &chain, Time::Is(NOW)), missing);
+    strict.add_revocation_list(world.authority.revoke(&[], 1, month.clone()).unwrap());
+    let of_root = "the authority's own status is unknown";
+    assert_eq!(
+        problem(&strict, &chain, Time::Is(NOW)),
+        missing,
+        "{of_root}"
+    );
+    strict.add_revocation_list(world.root.revoke(&[], 1, month.clone()).unwrap());
+    assert_eq!(problem(&strict, &chain, Time::Is(NOW)), None);
+    let late = Time::Is(month.end + 1);
+    let expired = Some(RevocationListExpired(month.end));
+    assert_eq!(problem(&strict, &chain, late), expired);
 }
 
 /// Proves

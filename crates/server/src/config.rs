@@ -30,6 +30,16 @@ pub struct Config {
     pub tam_paths: Vec<(String, &'static Generation)>,
     /// Keys of Agents whose messages neither name nor carry them (see [`teep_tam::Tam::agent_keys`]).
     pub agent_keys: TrustAnchors,
+    /// Files with the certificates of the TAM's signing keys, PEM or DER: in each the certificate of one key, then those
+    /// above it, up to but without the anchor that devices have. Sent with each signature (`x5chain`). Read at the start.
+    pub certificates: Vec<PathBuf>,
+    /// Files with the certificates of those who certify the keys of Agents, PEM or DER. If there are any, a key that none of
+    /// them certifies and that is not on the allow list is refused. Read anew when they change, as are:
+    pub agent_authorities: Vec<PathBuf>,
+    /// Files with the revocation lists of those authorities, PEM or DER. Of each issuer's the newest counts.
+    pub revocation_lists: Vec<PathBuf>,
+    /// Whether a key is refused where a revocation list above it is missing or over its time.
+    pub current_revocation_lists_only: bool,
     /// How long a challenge or token counts (T-130): for so long a device may take to answer. Several hours
     /// at least are recommended. Whole seconds; what is below one refuses every answer.
     pub token_lifetime: Duration,
@@ -71,6 +81,10 @@ impl Config {
             tam_uri: None,
             tam_paths: default_paths(),
             agent_keys: TrustAnchors::new(),
+            certificates: Vec::new(),
+            agent_authorities: Vec::new(),
+            revocation_lists: Vec::new(),
+            current_revocation_lists_only: false,
             token_lifetime: Duration::from_secs(Minter::LIFETIME_SECONDS),
             policy: Policy::default(),
             profile: eat::Profile::default(),

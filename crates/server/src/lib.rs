@@ -32,6 +32,7 @@
 mod addresses;
 mod api;
 mod body;
+mod certificates;
 mod config;
 mod connection;
 mod first_contact;
@@ -46,6 +47,7 @@ mod payloads;
 mod pkcs11;
 mod problem;
 mod publish;
+mod refusals;
 mod session;
 mod store;
 mod strangers;
@@ -68,13 +70,15 @@ use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use teep::Generation;
-pub use teep_tam::{AttestationModel, KeyBinding, Policy, ReturnedResult};
+pub use teep_tam::{AgentKeys, AttestationModel, KeyBinding, Policy, ReturnedResult};
 use teep_tam::{Minter, OwnReportError, Tam};
 use teep_verifier::Verifier;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::addresses::Addresses;
+use crate::certificates::AgentAuthorities;
+pub use crate::certificates::CertificateFileError;
 pub use crate::config::{ClientCertificates, Config, Limits, ProvesBy, Tls, TraceHttp};
 use crate::first_contact::FirstContact;
 use crate::keys::Keys;
@@ -82,6 +86,7 @@ use crate::listen::Listener;
 use crate::payloads::Payloads;
 pub use crate::pkcs11::{Pkcs11, Pkcs11Error};
 use crate::problem::Problem;
+use crate::refusals::Refusals;
 use crate::store::Store;
 pub use crate::store::StoreError;
 use crate::strangers::Strangers;
@@ -128,6 +133,14 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong.
         source: OwnReportError,
+    },
+    /// A file with certificates or revocation lists cannot be used.
+    #[error("{path}: {source}")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        source: CertificateFileError,
     },
     /// The address cannot be listened on.
     #[error("{address}: {source}: stop what uses this address, or listen on another one")]
@@ -184,6 +197,8 @@ pub(crate) struct Service {
     pub(crate) first_contact: FirstContact,
     pub(crate) addresses: Addresses,
     pub(crate) strangers: Strangers,
+    pub(crate) agent_authorities: AgentAuthorities,
+    pub(crate) refusals: Refusals,
     pub(crate) requests: Semaphore,
 }
 
@@ -195,7 +210,9 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     config.check_tam_paths()?;
     let folder = &config.folder;
     keys::make_private_folder(folder)?;
-    let keys = Keys::load_or_make(&folder.join("keys"), config.pkcs11.as_ref())?;
+    let mut keys = Keys::load_or_make(&folder.join("keys"), config.pkcs11.as_ref())?;
+    certificates::certify(&mut keys.signing, &config.certificates)?;
+    let agent_authorities = AgentAuthorities::open(&config)?;
     let payloads_folder = folder.join("payloads");
     keys::make_private_folder(&payloads_folder)?;
     let payloads =
@@ -222,6 +239,10 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         suit_reports: Vec::new(),
         policy: config.policy,
     };
+    // Deny by default: who names authorities wants no others' keys.
+    if !config.agent_authorities.is_empty() {
+        tam.policy.agent_keys = AgentKeys::Known;
+    }
     tam.suit_reports = own_reports(&tam, &config.suit_reports)?;
     let verifier = Verifier {
         profile: config.profile,
@@ -237,6 +258,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         payloads,
         operator_token: keys.operator_token,
         strangers: Strangers::new(STRANGERS),
+        agent_authorities,
+        refusals: Refusals::default(),
         tam_uri: config
             .tam_uri
             .unwrap_or_else(|| format!("{}/tam", preferred.origin())),

@@ -74,11 +74,16 @@ async fn once(
     let device = store.sender(&received).await?;
     let authenticated = received.authenticate(tam, device.as_ref())?;
     let agent = authenticated.agent();
-    let mut snapshot = store.snapshot(&authenticated).await?;
+    let authorities = service.agent_authorities.current();
+    let mut snapshot = store.snapshot(&authenticated, authorities).await?;
     if device.is_none() {
         snapshot.queries = service.strangers.attempts(&agent, now());
     }
-    let mut done = match tam.decide(authenticated, &snapshot, now(), &mut random())? {
+    let decided = tam.decide(authenticated, &snapshot, now(), &mut random());
+    if let Err(Dropped::NotAdmitted(reason)) = &decided {
+        service.refusals.count(&agent, reason);
+    }
+    let mut done = match decided? {
         Outcome::Done(done) => done,
         Outcome::Appraise(Appraise {
             format,
@@ -115,6 +120,7 @@ async fn once(
     };
     store.commit(&agent, &done, now()).await?;
     service.strangers.note(&done.changes);
+    service.refusals.note(&agent, &done.decisions);
     log(&agent, &done.decisions);
     Ok(reply)
 }

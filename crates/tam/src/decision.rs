@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
 use teep::{ErrorCode, Generation, LanguageTag, QueryRequest, Token, Update};
-use teep_cose::{PublicKey, Thumbprint};
+use teep_cose::{Certificate, PublicKey, Thumbprint};
 
+use crate::admission::NotAdmitted;
 use crate::device::{Attempts, FailedManifest, Installed, SentManifest, SentUpdate};
 use crate::open::Suite;
 use crate::refused_keys::RefusedKeys;
@@ -86,6 +87,8 @@ pub enum Change {
         hwversion: String,
         /// The generation of the protocol that it spoke.
         generation: &'static Generation,
+        /// The certificates by which its key was taken for an Agent's; none if it needed none.
+        chain: Vec<Certificate>,
         /// What is installed, from its tc-list.
         installed: Vec<Installed>,
         /// Seconds since 1970.
@@ -195,6 +198,8 @@ pub enum Decision {
     OtherAlgorithm(i64),
     /// The device was refused.
     Refused(ErrorCode, String),
+    /// The device was refused for its key or certificate, whatever it may be.
+    NotAdmitted(NotAdmitted),
 }
 
 /// Why a message was ignored. The device is not told (T-125); the operator's log is.
@@ -231,6 +236,9 @@ pub enum Dropped {
     /// The signature does not verify (T-014).
     #[error("signature: {0} (T-014)")]
     Signature(#[from] teep_cose::SignatureError),
+    /// The answer to an Update, by a key that may be no Agent's any more.
+    #[error("an answer to an Update that counts no more: {0}")]
+    NotAdmitted(#[from] NotAdmitted),
     /// The token or challenge is not acceptable.
     #[error(transparent)]
     Token(#[from] TokenError),

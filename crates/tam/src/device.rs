@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
 use teep::{Generation, Token};
-use teep_cose::{PublicKey, Thumbprint};
+use teep_cose::{Certificate, PublicKey, Thumbprint};
 
+use crate::admission::Admission;
 use crate::refused_keys::RefusedKeys;
 use crate::remedy::Remedy;
 
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub refused_keys: RefusedKeys,
     /// How many of its QueryResponses were honoured within the lifetime of a challenge.
     pub honoured: u64,
+    /// What says whether the key may be an Agent's.
+    pub admission: Admission,
 }
 
 /// A device that has proved itself before.
@@ -43,6 +46,9 @@ pub struct Device {
     pub agent: PublicKey,
     /// The generation of the protocol that it spoke when it proved itself.
     pub generation: &'static Generation,
+    /// The certificates by which its key was taken for an Agent's, its own first; empty if it needed none. They
+    /// stand in where a message carries none, and are checked anew each time.
+    pub chain: Vec<Certificate>,
 }
 
 /// A manifest that a device could not install.

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use teep_cose::{Algorithm, Credential, SigningKey, Thumbprint};
+use teep_cose::signer::NotCertified;
+use teep_cose::{Algorithm, Certificate, Credential, SigningKey, Thumbprint};
 
 use crate::open::Suite;
 
@@ -40,6 +41,19 @@ impl TamKeys {
     /// [`MissingKey`] if they are not of these two algorithms.
     pub fn of(esp256: SigningKey, ed25519: SigningKey) -> Result<Self, MissingKey> {
         Self::new(alloc::vec![esp256.into(), ed25519.into()])
+    }
+
+    /// Gives the key that the first of these certificates is about the whole chain, to send with each signature:
+    /// its own certificate first, each certified by the next, the anchor of the devices left out.
+    ///
+    /// # Errors
+    /// [`NotCertified`] if it is about none of the keys.
+    pub fn certify(&mut self, chain: Vec<Certificate>) -> Result<(), NotCertified> {
+        let own = chain.first().ok_or(NotCertified)?.public_key();
+        let mut keys = self.0.iter_mut();
+        let key = keys.find(|key| key.signer.public_key() == *own);
+        key.ok_or(NotCertified)?.chain = chain;
+        Ok(())
     }
 
     /// All keys, in order of preference.

@@ -48,6 +48,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod admission;
 mod attestation;
 mod decision;
 mod device;
@@ -74,6 +75,7 @@ use teep::{AttestationPayload, ErrorCode, Generation, Message};
 use teep_cose::encrypt::DecryptionKey;
 use teep_cose::{SignerUnavailable, TrustAnchors};
 
+pub use admission::{Admission, AgentKeys, NotAdmitted};
 pub use decision::{Change, Decision, Done, Dropped, Reply};
 pub use device::{
     Attempts, Dependency, Device, FailedManifest, Installed, KnownComponent, Published,
@@ -201,6 +203,17 @@ impl Tam {
             message,
             mut sender,
         } = authenticated;
+        let admitted = admission::check(self.policy.agent_keys, &sender, &snapshot.admission, now);
+        sender.chain = match admitted {
+            Ok(chain) => Ok(chain),
+            Err(_) if !admission::is_needed_for(&message) => Ok(Vec::new()),
+            // T-195 (11) told to who begins; an answer to an Update is dropped, since whoever is told of an error is to
+            // answer nothing more.
+            Err(reason) if matches!(message, Message::QueryResponse(_)) => {
+                return Ok(Outcome::Done(update::not_admitted(&sender, reason)));
+            }
+            Err(reason) => return Err(reason.into()),
+        };
         // T-100, T-102 (4.6) by a key of ours that the Agent has not refused.
         sender.suite.tam_key = snapshot
             .refused_keys

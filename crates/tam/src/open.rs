@@ -7,10 +7,11 @@ use suit::ComponentIdentifier;
 use teep::{Generation, Message, QueryResponse, Token, recognise_generation};
 use teep_cose::cbor::Limits;
 use teep_cose::{
-    Algorithm, AlgorithmNumbers, PublicKey, Sign1, SignatureError, SignedMessage, Thumbprint,
+    Algorithm, AlgorithmNumbers, Certificate, CertificateError, PublicKey, Sign1, SignatureError,
+    SignedMessage, Thumbprint,
 };
 
-use crate::{Decision, Device, Dropped, Tam};
+use crate::{Decision, Device, Dropped, Tam, admission};
 
 /// A message as it came: parsed, believed by nobody.
 #[derive(Debug)]
@@ -21,8 +22,9 @@ pub struct Received {
     asked: &'static Generation,
     /// The key that the message claims to be signed with, if it names one.
     agent: Option<Thumbprint>,
-    /// A key that it carries: in its header or, if there is none, in the `cnf` of its attestation payload.
-    carried: Option<PublicKey>,
+    /// The keys that it carries: in its header, in its certificate, in the `cnf` of its attestation payload.
+    carried: Vec<PublicKey>,
+    chain: Result<Vec<Certificate>, CertificateError>,
 }
 
 /// A message whose signature holds. Made by [`Received::authenticate`] only.
@@ -47,6 +49,9 @@ pub(crate) struct Sender {
     pub(crate) asked: &'static Generation,
     /// Whether the device proved itself before.
     pub(crate) known: bool,
+    /// The certificates of the key, its own first: those of the message (`x5chain`) or, if it has none, those that
+    /// counted when the device last proved itself. Empty: there are none.
+    pub(crate) chain: Result<Vec<Certificate>, CertificateError>,
 }
 
 /// How an Agent writes and signs its messages, and how its answers are written and signed, since it may
@@ -107,10 +112,15 @@ pub(crate) fn open(bytes: &[u8], asked: &'static Generation) -> Result<Received,
         (Message::QueryResponse(response), None) => confirmed_key(response),
         _ => None,
     };
-    let carried = by_value.or_else(|| confirmed.as_ref()?.key.clone());
+    let chain = header.chain.iter().map(|der| Certificate::from_der(der));
+    let chain: Result<Vec<_>, _> = chain.collect();
+    let certified = chain.iter().flatten().next().map(Certificate::public_key);
+    let in_payload = confirmed.as_ref().and_then(|cnf| cnf.key.clone());
+    let carried = by_value.into_iter().chain(certified.cloned());
+    let carried: Vec<_> = carried.chain(in_payload).collect();
     let confirmed_name = || Thumbprint::try_from(&confirmed.as_ref()?.key_id.as_ref()?[..]).ok();
     let agent = named
-        .or_else(|| carried.as_ref().map(PublicKey::thumbprint))
+        .or_else(|| carried.first().map(PublicKey::thumbprint))
         .or_else(confirmed_name);
     Ok(Received {
         signed,
@@ -119,6 +129,7 @@ pub(crate) fn open(bytes: &[u8], asked: &'static Generation) -> Result<Received,
         asked,
         agent,
         carried,
+        chain,
     })
 }
 
@@ -200,6 +211,7 @@ impl Received {
                 },
                 asked: self.asked,
                 known: is_known,
+                chain: self.chain_of(key, device.filter(|_| is_known)),
             };
             return Ok(Authenticated {
                 message: self.message,
@@ -207,6 +219,23 @@ impl Received {
             });
         }
         Err(refused)
+    }
+
+    /// The certificates of the key that signed; others say nothing of it.
+    fn chain_of(
+        &self,
+        key: &PublicKey,
+        device: Option<&Device>,
+    ) -> Result<Vec<Certificate>, CertificateError> {
+        let is_of_key =
+            |chain: &Vec<Certificate>| chain.first().is_some_and(|own| own.public_key() == key);
+        match &self.chain {
+            Ok(chain) if is_of_key(chain) => Ok(chain.clone()),
+            Ok(_) => Ok(device
+                .map(|device| device.chain.clone())
+                .unwrap_or_default()),
+            Err(error) => Err(*error),
+        }
     }
 
     /// Whether the message says the same by the generation that the device spoke when it proved itself: nothing
@@ -266,6 +295,18 @@ impl Authenticated {
         answered_token(&self.message)
     }
 
+    /// The key that signed the message, and its certificates with their keys, as they may stand on a list: what
+    /// [`Admission`](crate::Admission) is about.
+    #[must_use]
+    pub fn identities(&self) -> Vec<Thumbprint> {
+        let chain = self.sender.chain.iter().flatten();
+        let certified =
+            chain.flat_map(|one| [admission::identity(one), one.public_key().thumbprint()]);
+        core::iter::once(self.sender.agent)
+            .chain(certified)
+            .collect()
+    }
+
     /// Whether attestation may fail on it, so that the remedies belong into the [`Snapshot`].
     #[must_use]
     pub const fn may_need_remedies(&self) -> bool {
@@ -320,6 +361,7 @@ mod tests {
         let known = |key: &SigningKey| Device {
             agent: key.public_key(),
             generation: &Generation::DRAFT_26,
+            chain: Vec::new(),
         };
         let tam = tam();
         let authenticate = |bytes: &[u8], device: Option<Device>| {

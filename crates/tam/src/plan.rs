@@ -125,6 +125,16 @@ impl<'a> Planning<'a> {
                 self.note(Decision::KeptFor(name.clone(), dependent));
                 continue;
             }
+            // A-15 what a leaving manifest brought goes with it. An update would install it for itself, and
+            // it would stay; whoever has it for other reasons gets the update at the next policy check.
+            let mut published_now = self.snapshot.published.iter();
+            let leaves = published_now.any(|other| {
+                let unneeded = &self.plan.unneeded;
+                unneeded.contains(&other.manifest_component_id) && other.depends_on(name).is_some()
+            });
+            if leaves {
+                continue;
+            }
             let candidate = Candidate {
                 published,
                 without_images: false,

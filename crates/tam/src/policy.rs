@@ -1,8 +1,13 @@
 //! What a TAM asks of devices, and how far it goes to meet them: plain data.
 
-/// The settings by which a TAM decides. [`Policy::default`] is the strictest in every one of them.
+use crate::admission::AgentKeys;
+
+/// The settings by which a TAM decides. [`Policy::default`] is the strictest in every one of them that needs nobody's
+/// lists or certificates: every key may be an Agent's, and attestation judges the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// Which keys may be Agents', before attestation is looked at.
+    pub agent_keys: AgentKeys,
     /// Who has Evidence appraised: this TAM, or the device beforehand.
     pub attestation: AttestationModel,
     /// Whether an Attestation Result must name the Agent's key (T-138).
@@ -88,10 +93,11 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// Background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken. Three
+    /// Any key, background check, bound to the Agent's key; nothing is given back and nothing unsolicited taken. Three
     /// retries, an hour of hold-down, a first pause of a minute, 1,000 challenges.
     fn default() -> Self {
         Self {
+            agent_keys: AgentKeys::Any,
             attestation: AttestationModel::BackgroundCheck,
             key_binding: KeyBinding::Required,
             maximum_evidence_age_seconds: None,

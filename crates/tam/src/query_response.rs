@@ -243,6 +243,7 @@ fn seen(response: &QueryResponse, sender: &Sender, result: &AttestationResult, n
         hwmodel: result.hwmodel.to_vec(),
         hwversion: result.hwversion.version.clone(),
         generation: sender.suite.generation,
+        chain: sender.chain.clone().unwrap_or_default(),
         installed: installed.collect(),
         at: now,
     }

@@ -8,6 +8,7 @@ use suit::{ComponentIdentifier, Envelope};
 use teep::{AttestationPayload, ErrorCode, Generation, LanguageTag, Text, Update};
 
 use crate::Tam;
+use crate::admission::NotAdmitted;
 use crate::decision::{Change, Decision, Done, Dropped, Reply};
 use crate::device::{SentManifest, SentUpdate};
 use crate::open::Sender;
@@ -93,6 +94,15 @@ pub(crate) fn refuse(sender: &Sender, code: ErrorCode, reason: &str) -> Done {
         }),
         changes: Vec::new(),
         decisions: alloc::vec![Decision::Refused(code, String::from(reason))],
+    }
+}
+
+/// The same for an Agent whose key or certificate does not count here.
+// T-099 (4.6) the reason names the certificate.
+pub(crate) fn not_admitted(sender: &Sender, reason: NotAdmitted) -> Done {
+    Done {
+        decisions: alloc::vec![Decision::NotAdmitted(reason)],
+        ..refuse(sender, reason.code(), &alloc::format!("{reason}"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `lock` | empty; locked while a process has the TEE open |
 //! | `identity.sealed` | what the device is: the claims of its endorsement |
 //! | `attestation-key.sealed`, `agent-key.sealed` | the two signing keys |
+//! | `agent-certificates.sealed` | what vouches for the Agent's key, if anybody does |
 //! | `decryption-key.sealed` | the key that payloads are encrypted to; made when it is missing |
 //! | `state.sealed` | the Agent's record |
 //! | `slots/` | component images |
@@ -26,7 +27,7 @@ use teep_agent::ports::{
 use teep_cose::encrypt::{
     ContentKey, Curve, DecryptionKey, EncryptError, Encrypted, Purpose as KeyPurpose, RecipientKey,
 };
-use teep_cose::{Algorithm, PublicKey, Sign1, SigningKey};
+use teep_cose::{Algorithm, Certificate, PublicKey, Sign1, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::attester;
@@ -74,6 +75,8 @@ pub struct SoftwareTee {
     state: StateFile,
     slots: SlotFolder,
     agent_key: SigningKey,
+    /// The Agent's own first; empty if nobody certified its key.
+    certificates: Vec<Certificate>,
     report_key: SigningKey,
     attestation_key: SigningKey,
     decryption_key: DecryptionKey,
@@ -118,6 +121,14 @@ pub enum TeeError {
         /// What is wrong with it.
         error: PortError,
     },
+    /// The first certificate is about another key than the Agent's.
+    #[error(
+        "the first certificate is about another key than the Agent's: have the Agent's own key certified"
+    )]
+    OtherKey,
+    /// More certificates than are kept.
+    #[error("more certificates than are kept: the Agent's own, and few of those above it, will do")]
+    TooManyCertificates,
     /// The operating system refused.
     #[error("{}: {error}", path.display())]
     Io {
@@ -195,6 +206,7 @@ impl SoftwareTee {
         let agent_key = read_key(folder, &root, AGENT_KEY)?;
         let report_key = report_key(folder, &root, agent_key.algorithm())?;
         let decryption_key = decryption_key(folder, &root)?;
+        let certificates = read_certificates(folder, &root, &agent_key.public_key())?;
         let root = Arc::new(root);
         let device = Device {
             folder: folder.to_path_buf(),
@@ -205,6 +217,7 @@ impl SoftwareTee {
         Ok(Self {
             state: state_file(folder, &root),
             agent_key,
+            certificates,
             report_key,
             decryption_key,
             slots: SlotFolder::new(folder.join(SLOTS), root),
@@ -226,6 +239,26 @@ impl SoftwareTee {
     #[must_use]
     pub const fn identity(&self) -> &DeviceIdentity {
         &self.identity
+    }
+
+    /// Keeps the certificates that vouch for the Agent's key, its own first, in place of those that were there;
+    /// from now on the Agent's messages carry them. Nothing is trusted because of them: they are for TAMs.
+    ///
+    /// # Errors
+    /// [`TeeError::OtherKey`], [`TeeError::TooManyCertificates`], or if they cannot be written.
+    pub fn certify(&mut self, certificates: Vec<Certificate>) -> Result<(), TeeError> {
+        let first = certificates.first().map(Certificate::public_key);
+        if first != Some(&self.agent_key.public_key()) {
+            return Err(TeeError::OtherKey);
+        }
+        let pem: String = certificates.iter().map(Certificate::to_pem).collect();
+        if certificates.len() > MAX_CERTIFICATES || pem.len() as u64 > MAX_KEY_FILE / 2 {
+            return Err(TeeError::TooManyCertificates);
+        }
+        let (folder, root) = (&self.device.folder, &self.device.root);
+        write_sealed(folder, root, AGENT_CERTIFICATES, pem.as_bytes())?;
+        self.certificates = certificates;
+        Ok(())
     }
 
     /// All bytes of a finished slot, for [`TrustedApplication::load`](crate::TrustedApplication::load).
@@ -307,7 +340,7 @@ impl Keys for SoftwareTee {
     }
 
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
-        message.sign(&self.agent_key)
+        message.with_chain(&self.certificates).sign(&self.agent_key)
     }
 
     fn report_key(&self) -> PublicKey {
@@ -408,6 +441,24 @@ fn read_key(folder: &Path, root: &RootKey, name: &str) -> Result<SigningKey, Tee
     SigningKey::from_pkcs8(&bytes).map_err(|_| port_error(&folder.join(name), PortError::Corrupt))
 }
 
+/// None if nobody certified the key.
+fn read_certificates(
+    folder: &Path,
+    root: &RootKey,
+    agent_key: &PublicKey,
+) -> Result<Vec<Certificate>, TeeError> {
+    let path = folder.join(AGENT_CERTIFICATES);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let pem = read_sealed(folder, root, AGENT_CERTIFICATES)?;
+    let pem = std::str::from_utf8(&pem).ok();
+    let certificates = pem.and_then(|pem| Certificate::all_from_pem(pem).ok());
+    certificates
+        .filter(|chain| chain.first().map(Certificate::public_key) == Some(agent_key))
+        .ok_or_else(|| port_error(&path, PortError::Corrupt))
+}
+
 /// The key for SUIT Reports. A new one where there is none, in a folder made before there were any: each
 /// report carries the key, so nobody knows it beforehand.
 fn report_key(folder: &Path, root: &RootKey, algorithm: Algorithm) -> Result<SigningKey, TeeError> {
@@ -491,11 +542,14 @@ const LOCK: &str = "lock";
 const STATE: &str = "state.sealed";
 const IDENTITY: &str = "identity.sealed";
 const AGENT_KEY: &str = "agent-key.sealed";
+const AGENT_CERTIFICATES: &str = "agent-certificates.sealed";
 const REPORT_KEY: &str = "report-key.sealed";
 const ATTESTATION_KEY: &str = "attestation-key.sealed";
 const DECRYPTION_KEY: &str = "decryption-key.sealed";
 const SLOTS: &str = "slots";
 
+/// What an `x5chain` may have.
+const MAX_CERTIFICATES: usize = 7;
 /// Bounds what is read into memory; a key or an identity takes a few hundred bytes.
 const MAX_KEY_FILE: u64 = 64 << 10;
 

@@ -4,7 +4,7 @@ use eat::{
     AttestationResult, Confirmation, EVIDENCE_MEDIA_TYPE, Ear, HardwareModel, MediaType, Nonce,
     Profile, TrustworthinessVector,
 };
-use teep_cose::{SigningKey, Thumbprint};
+use teep_cose::{Certificate, SigningKey, Thumbprint};
 
 use crate::endorsement::Endorsement;
 use crate::evidence::eat as eat_evidence;
@@ -15,6 +15,9 @@ use crate::reference_values::{self, ReferenceValue};
 pub struct Verifier {
     /// Signs the Attestation Results. The TAM has its public half as trust anchor.
     pub key: SigningKey,
+    /// The certificates of that key, its own first, which the Attestation Results in the TEEP profile carry. Empty:
+    /// who trusts this Verifier knows its key.
+    pub certificates: Vec<Certificate>,
     /// The profile of the Attestation Results.
     pub profile: Profile,
     /// For how long an Attestation Result holds, in seconds.
@@ -52,6 +55,7 @@ impl Verifier {
     pub fn new(key: SigningKey) -> Self {
         Self {
             key,
+            certificates: Vec::new(),
             profile: Profile::default(),
             lifetime_seconds: 3600,
             maximum_evidence_age_seconds: None,
@@ -145,7 +149,7 @@ impl Verifier {
             expires_at: Some(now.saturating_add(self.lifetime_seconds)),
         };
         Ok(Appraised {
-            result: result.sign(&self.profile, &self.key),
+            result: result.sign_certified(&self.profile, &self.key, &self.certificates),
             ar4si: ear.sign(&self.key),
         })
     }

@@ -8,8 +8,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_agent::Step;
+use teep_cose::Certificate;
 
 use super::{Device, DeviceError, Watch, anchors, decoded, init, lifecycle};
+use crate::certificate::read_chain;
 use crate::exit::Failure;
 use crate::http::Http;
 use crate::output;
@@ -47,8 +49,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
     Init(init::Init),
-    /// Make a store of trust anchors, to be installed on devices in the field
+    /// Make a store of trust anchors, to be installed on devices in the field, or list whom the device trusts
     Anchors(anchors::Anchors),
+    /// Give the Agent the certificates that an authority made for its key: its messages carry them
+    Certify(Certify),
     /// An application needs a component: ask the TAM for it (RequestTA)
     Request(lifecycle::Ask),
     /// No application needs a component any longer: tell the TAM (UnrequestTA)
@@ -61,6 +65,18 @@ enum Command {
     Run(Run),
     /// Hand a recorded TEEP message to the Agent, as a hostile Broker could, and show its answer
     Deliver(Deliver),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A TAM that trusts the authority knows the device by them. New certificates take the place of the old ones.
+
+Examples:
+  teep pki certify pki/devices device/agent-key.pub device.crt --subject 'CN=Device 1,O=Example'
+  teep device certify device.crt")]
+struct Certify {
+    /// The chain (PEM or DER): the certificate of the Agent's key first, each certified by the next
+    chain: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -111,7 +127,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut watch = Watch::new(verbose, record);
     match command {
         Command::Init(init) => init::create(single(&folder)?, &init, json),
-        Command::Anchors(anchors) => anchors::run(&anchors, json),
+        Command::Anchors(anchors) => anchors::run(&anchors, &folder, json),
+        Command::Certify(certify) => {
+            let chain = read_chain(&certify.chain)?;
+            let subject = chain.first().map(Certificate::subject_text);
+            Device::open(single(&folder)?)?.certify(chain)?;
+            output::note(&format!("certified as {}", subject.unwrap_or_default()));
+            Ok(())
+        }
         Command::Request(ask) => lifecycle::request(&folder, http.broker()?, ask, &mut watch, json),
         Command::Unrequest(give_up) => {
             lifecycle::unrequest(&folder, http.broker()?, &give_up, &mut watch, json)
@@ -191,7 +214,7 @@ fn list(device: &Device, json: bool) -> Result<(), Failure> {
 }
 
 /// The folder of the one TEE that the command is about.
-fn single(folders: &[PathBuf]) -> Result<&Path, Failure> {
+pub(super) fn single(folders: &[PathBuf]) -> Result<&Path, Failure> {
     match folders {
         [folder] => Ok(folder),
         _ => Err(Failure::usage("this command takes one --folder")),
@@ -225,7 +248,12 @@ impl From<DeviceError> for Failure {
         match &error {
             DeviceError::Broker(BrokerError::Unreachable { .. }) => Self::unreachable(error),
             DeviceError::Broker(BrokerError::BadUri { .. })
-            | DeviceError::Tee(TeeError::Missing(_) | TeeError::Exists(_))
+            | DeviceError::Tee(
+                TeeError::Missing(_)
+                | TeeError::Exists(_)
+                | TeeError::OtherKey
+                | TeeError::TooManyCertificates,
+            )
             | DeviceError::Broker(BrokerError::NoSuchTee { .. })
             | DeviceError::NotInstalled(_)
             | DeviceError::Agent(teep_agent::AgentError::NoTam) => Self::usage(error),

@@ -17,10 +17,12 @@ use crate::{key, output};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The device's endorsement, for the Verifier, is written to FOLDER/endorsement.cbor; the public key
-that components are encrypted to, for their signers, to FOLDER/encryption-key.pub.
+that components are encrypted to, for their signers, to FOLDER/encryption-key.pub; the Agent's own public
+key, for an authority to certify, to FOLDER/agent-key.pub.
 
-Example:
-  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub")]
+Examples:
+  teep device init --tam http://127.0.0.1:8080/tam --tam-key tam-esp256.pub --signer signer.pem.pub
+  teep device init --tam http://127.0.0.1:8080/tam --tam-authority pki/tams.crt --signer-authority pki/signers.crt")]
 pub(super) struct Init {
     #[command(flatten)]
     tams: Tams,
@@ -51,8 +53,8 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         provision: provision(init.algorithm.into()),
         provisioning: Provisioning {
             tams: init.tams.read()?,
-            signers: init.signers.keys()?,
-            verifiers: init.verifiers.keys()?,
+            signers: init.signers.anchors()?,
+            verifiers: init.verifiers.anchors()?,
             profile: eat::Profile::default(),
             permissions: init.signers.permissions()?,
             identity: identity(&init.vendor, &init.class),
@@ -70,14 +72,15 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         let uri = tam.uris.first().map(String::as_str).unwrap_or_default();
         return Err(Failure::usage(format!(
             "the Agent signs with {algorithm}, so a TAM must have an {algorithm} key: give that of {uri} \
-             with --tam-key"
+             with --tam-key, or an authority for it with --tam-authority"
         )));
     }
     let must_attest = |tam: &TrustedTam| tam.must_attest;
     let provisioning = &setup.provisioning;
     if provisioning.tams.iter().any(must_attest) && provisioning.verifiers.is_empty() {
         return Err(Failure::usage(
-            "--attested-tam: the device believes no Verifier: give the key of one with --verifier",
+            "--attested-tam: the device believes no Verifier: give the key of one with --verifier, or an authority \
+             with --verifier-authority",
         ));
     }
     let device = Device::create(folder, setup)?;
@@ -96,6 +99,8 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         device.encryption_key().to_pem().as_bytes(),
         false,
     )?;
+    let agent_key = folder.join(AGENT_KEY);
+    output::create(&agent_key, device.agent_key().to_pem().as_bytes(), false)?;
     let identity = &device.provisioning().identity;
     let uuid = |ids: &[[u8; 16]]| {
         ids.first()
@@ -156,3 +161,6 @@ pub(crate) fn identity(vendor: &str, class: &str) -> suit::process::Identity {
         ..Default::default()
     }
 }
+
+/// The file with the Agent's public key, in the device's folder.
+const AGENT_KEY: &str = "agent-key.pub";

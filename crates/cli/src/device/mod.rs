@@ -17,8 +17,8 @@ use suit::ComponentIdentifier;
 use tee_wasm::{DeviceIdentity, SoftwareTee, TeeError, TrustedApplication};
 use teep_agent::{Agent, AgentError, Input, InstalledManifest, Provisioning, Step};
 use teep_broker::{Binaries, Broker, BrokerError, Contact, Request, Tee, TeepAgent, Traffic, Wish};
-use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
+use teep_cose::{Certificate, Thumbprint};
 use teep_verifier::Endorsement;
 
 pub(crate) use arguments::{Arguments, run};
@@ -127,6 +127,11 @@ impl Device {
             hwversion,
             software: vec![self.tee.software().clone()],
         }
+    }
+
+    /// Keeps the certificates of the Agent's key.
+    pub(crate) fn certify(&mut self, chain: Vec<Certificate>) -> Result<(), DeviceError> {
+        Ok(self.tee.certify(chain)?)
     }
 
     /// The public key of the device's Agent.

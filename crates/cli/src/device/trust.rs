@@ -6,9 +6,10 @@ use clap::Args;
 use suit::ComponentIdentifier;
 use teep::Generation;
 use teep_agent::{Permission, TrustedTam};
-use teep_cose::TrustAnchors;
 use teep_cose::encrypt::RecipientKey;
+use teep_cose::{PublicKey, Purpose, Thumbprint, Time, TrustAnchors};
 
+use crate::certificate::{add_anchors, read_chain};
 use crate::exit::Failure;
 use crate::key;
 
@@ -19,8 +20,16 @@ pub(super) struct Tams {
     #[arg(long, value_name = "URI", required = true)]
     tam: Vec<String>,
     /// A public key (PEM) of every TAM, or of the one with this URI: trust in a TAM is trust in its key
-    #[arg(long, value_name = "[URI=]FILE", required = true)]
+    #[arg(
+        long,
+        value_name = "[URI=]FILE",
+        required_unless_present = "tam_authority"
+    )]
     tam_key: Vec<String>,
+    /// Certificates (PEM or DER) of authorities that say who is a TAM, or who is the one with this URI, and their
+    /// revocation lists
+    #[arg(long, value_name = "[URI=]FILE")]
+    tam_authority: Vec<String>,
     /// A public key (PEM, P-256 or X25519) of every TAM, or of the one with this URI: what the device says about
     /// itself is encrypted to it
     #[arg(long, value_name = "[URI=]FILE")]
@@ -45,12 +54,14 @@ pub(super) struct Verifiers {
     /// The public key (PEM) of a Verifier whose word about a TAM counts
     #[arg(long, value_name = "FILE")]
     verifier: Vec<PathBuf>,
+    /// Certificates (PEM or DER) of authorities that say who is such a Verifier, and their revocation lists
+    #[arg(long, value_name = "FILE")]
+    verifier_authority: Vec<PathBuf>,
 }
 
 impl Verifiers {
-    pub(super) fn keys(&self) -> Result<TrustAnchors, Failure> {
-        let keys = self.verifier.iter().map(|file| key::read_public(file));
-        keys.collect()
+    pub(super) fn anchors(&self) -> Result<TrustAnchors, Failure> {
+        anchors(&self.verifier, &self.verifier_authority)
     }
 }
 
@@ -58,10 +69,17 @@ impl Verifiers {
 #[derive(Debug, Args)]
 pub(super) struct Signers {
     /// A Trusted Component Signer's public key (PEM)
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "signer_authority"
+    )]
     signer: Vec<PathBuf>,
-    /// What a signer may install: its key and the first segments of the names, joined by /. Without any,
-    /// each signer may install what no other has; with one, nothing but what is given here
+    /// Certificates (PEM or DER) of authorities that say who is a signer, and their revocation lists
+    #[arg(long, value_name = "FILE")]
+    signer_authority: Vec<PathBuf>,
+    /// What a signer may install: its key, or its certificate with those above it, and the first segments of the
+    /// names, joined by /. A certificate stands for its name: its successor has the same right. Without any, each signer may install what no other has; with one, nothing but what is given here
     #[arg(long, value_name = "FILE=PREFIX", value_parser = permit)]
     permit: Vec<(PathBuf, ComponentIdentifier)>,
 }
@@ -70,6 +88,7 @@ impl Tams {
     /// Each TAM with the keys that are its own.
     pub(super) fn read(&self) -> Result<Vec<TrustedTam>, Failure> {
         let keys = self.files("--tam-key", &self.tam_key, key::read_public)?;
+        let authorities = self.files("--tam-authority", &self.tam_authority, authority)?;
         let read = |file: &Path| read_recipient(file);
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
         let generations = self.files("--tam-generation", &self.tam_generation, generation)?;
@@ -84,7 +103,7 @@ impl Tams {
             encryption_keys: of(uri, &encryption_keys).collect(),
             manages: of(uri, &manages).collect(),
             must_attest: self.attested_tam.contains(uri),
-            ..TrustedTam::new(uri, of(uri, &keys).collect())
+            ..TrustedTam::new(uri, joined(of(uri, &keys), of(uri, &authorities)))
         };
         Ok(self.tam.iter().map(tam).collect())
     }
@@ -145,29 +164,68 @@ fn read_recipient(file: &Path) -> Result<RecipientKey, Failure> {
 }
 
 impl Signers {
-    pub(super) fn keys(&self) -> Result<TrustAnchors, Failure> {
-        let keys = self.signer.iter().map(|file| key::read_public(file));
-        keys.collect()
+    pub(super) fn anchors(&self) -> Result<TrustAnchors, Failure> {
+        anchors(&self.signer, &self.signer_authority)
     }
 
     /// What `--permit` gives. A right of a key that nobody is trusted by would be a mistake.
     pub(super) fn permissions(&self) -> Result<Vec<Permission>, Failure> {
-        let signers = self.keys()?;
+        let signers = self.anchors()?;
         let permission = |(file, prefix): &(PathBuf, ComponentIdentifier)| {
-            let signer = key::read_public(file)?.thumbprint();
-            if signers.find(&signer).is_none() {
-                let file = file.display();
-                return Err(Failure::usage(format!(
-                    "--permit {file}: the key is not trusted: give it with --signer, too"
-                )));
-            }
             Ok(Permission {
-                signer,
+                signer: name(file, &signers)?,
                 prefix: prefix.clone(),
             })
         };
         self.permit.iter().map(permission).collect()
     }
+}
+
+/// By what a signer's rights are known: its key, or the name in its certificate.
+fn name(file: &Path, signers: &TrustAnchors) -> Result<Thumbprint, Failure> {
+    let untrusted = |what: &dyn std::fmt::Display| {
+        let file = file.display();
+        Failure::usage(format!("--permit {file}: {what}"))
+    };
+    if let Ok(chain) = read_chain(file) {
+        let trusted = signers.trace(&chain, Time::AtLeast(0), Purpose::Manifest);
+        return Ok(trusted.map_err(|error| untrusted(&error))?.name);
+    }
+    let signer = key::read_public(file)?.thumbprint();
+    match signers.find(&signer) {
+        Some(_) => Ok(signer),
+        None => Err(untrusted(
+            &"the key is not trusted: give it with --signer, too",
+        )),
+    }
+}
+
+/// Keys and authorities from files.
+fn anchors(keys: &[PathBuf], authorities: &[PathBuf]) -> Result<TrustAnchors, Failure> {
+    let keys = keys.iter().map(|file| key::read_public(file));
+    let mut anchors = keys.collect::<Result<TrustAnchors, _>>()?;
+    for file in authorities {
+        add_anchors(file, &mut anchors)?;
+    }
+    Ok(anchors)
+}
+
+fn authority(file: &Path) -> Result<TrustAnchors, Failure> {
+    anchors(&[], &[file.into()])
+}
+
+fn joined(
+    keys: impl Iterator<Item = PublicKey>,
+    authorities: impl Iterator<Item = TrustAnchors>,
+) -> TrustAnchors {
+    let mut anchors: TrustAnchors = keys.collect();
+    for authority in authorities {
+        let certificates = authority.certificates().cloned();
+        certificates.for_each(|certificate| anchors.add_certificate(certificate));
+        let lists = authority.revocation_lists().cloned();
+        lists.for_each(|list| anchors.add_revocation_list(list));
+    }
+    anchors
 }
 
 /// Reads `FILE=PREFIX`. A file name may have a `=`, the last one counts.
@@ -190,6 +248,7 @@ mod tests {
         Tams {
             tam: vec!["http://a/tam".into(), "http://b/tam".into()],
             tam_key: Vec::new(),
+            tam_authority: Vec::new(),
             tam_encryption_key: Vec::new(),
             tam_generation: Vec::new(),
             tam_manages: Vec::new(),

@@ -1,5 +1,6 @@
 //! `teep tam`: runs a TAM, and works on one that runs.
 
+mod agents;
 mod attestation;
 mod client;
 mod serve;
@@ -51,6 +52,9 @@ enum Command {
     /// Authorize signers of Trusted Components, withdraw and list them
     #[command(subcommand)]
     Signer(SignerCommand),
+    /// Allow devices by their keys or certificates, block and list them
+    #[command(subcommand)]
+    Agent(agents::AgentCommand),
     /// Choose what devices get whose attestation fails
     #[command(subcommand)]
     Remedy(attestation::RemedyCommand),
@@ -195,6 +199,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             &["thumbprint", "name"],
             json,
         ),
+        Command::Agent(command) => agents::run(&client()?, command, json),
         Command::Remedy(command) => attestation::remedy(&client()?, command, json),
         Command::Keys(Keys { out }) => {
             let mut files = Vec::new();

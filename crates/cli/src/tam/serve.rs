@@ -8,6 +8,7 @@ use clap::Args;
 use teep::Generation;
 use teep_server::{ClientCertificates, Config, Limits, Pkcs11, ServerError, Tls, TraceHttp};
 
+use super::agents;
 use super::attestation::Options;
 use crate::exit::Failure;
 use crate::http::Trace;
@@ -72,6 +73,8 @@ pub(crate) struct Serve {
     token_lifetime: u64,
     #[command(flatten)]
     attestation: Options,
+    #[command(flatten)]
+    agents: agents::Options,
     #[command(flatten)]
     token: Token,
 }
@@ -168,6 +171,7 @@ pub(crate) fn run(serve: Serve) -> Result<(), Failure> {
             ..usual
         };
         serve.attestation.apply(&mut config)?;
+        serve.agents.apply(&mut config);
         let server = teep_server::open(config)
             .await
             .map_err(|error| match error {

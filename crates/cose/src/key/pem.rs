@@ -11,7 +11,7 @@ use ed25519_dalek::pkcs8::spki::{
 };
 use ed25519_dalek::pkcs8::{
     self, DecodePrivateKey as _, Document, EncodePrivateKey as _, EncodePublicKey as _,
-    SecretDocument,
+    KeypairBytes, SecretDocument,
 };
 use zeroize::Zeroizing;
 
@@ -117,7 +117,12 @@ impl SigningKey {
     fn document(&self) -> pkcs8::Result<SecretDocument> {
         match self {
             Self::P256(key) => key.to_pkcs8_der(),
-            Self::Ed25519(key) => key.to_pkcs8_der(),
+            // Version 1 of the format, without the public key: OpenSSL 3 and SoftHSM read no other.
+            Self::Ed25519(key) => KeypairBytes {
+                secret_key: key.to_bytes(),
+                public_key: None,
+            }
+            .to_pkcs8_der(),
             Self::MlDsa(key) => match key.public_key().parameters() {
                 ParameterSet::MlDsa44 => seed_document::<MlDsa44>(key.seed()),
                 ParameterSet::MlDsa65 => seed_document::<MlDsa65>(key.seed()),

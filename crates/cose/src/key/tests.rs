@@ -33,6 +33,17 @@ fn hss_lms() -> PublicKey {
     PublicKey::HssLms(HssLmsPublicKey::from_bytes(&key).unwrap())
 }
 
+/// RFC 8410 section 7: the private key alone, as OpenSSL 3 and SoftHSM read it.
+#[test]
+fn an_ed25519_private_key_is_written_in_version_1() {
+    let key = SigningKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
+    let mut expected = std::vec![
+        0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 34, 4, 32
+    ];
+    expected.extend([7; 32]);
+    assert_eq!(&key.to_pkcs8()[..], &expected[..]);
+}
+
 #[test]
 fn the_thumbprint_is_that_of_rfc_9679() {
     assert_eq!(

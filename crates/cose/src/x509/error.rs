@@ -60,6 +60,9 @@ pub enum CertificateProblem {
     /// The revocation list of its issuer is too old to say whether it is revoked.
     #[error("its issuer's revocation list ended at {}: get a newer one", Date(.0))]
     RevocationListExpired(u64),
+    /// No revocation list of its issuer is here, where there must be one.
+    #[error("there is no revocation list of its issuer to look it up in")]
+    RevocationListMissing,
     /// The revocation list of its issuer cannot be relied upon.
     #[error("its issuer's revocation list is not usable")]
     RevocationList,

@@ -9,7 +9,7 @@ mod error;
 mod path;
 mod revocation_list;
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -121,6 +121,12 @@ impl Certificate {
         &self.subject
     }
 
+    /// The subject's distinguished name for people, as in `CN=Example TAM,O=Example Ltd` (RFC 4514).
+    #[must_use]
+    pub fn subject_text(&self) -> String {
+        name_text(&self.subject)
+    }
+
     /// The distinguished name of whoever issued it, in DER.
     #[must_use]
     pub fn issuer(&self) -> &[u8] {
@@ -175,6 +181,11 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({})", self.fingerprint())
     }
+}
+
+fn name_text(der: &[u8]) -> String {
+    let name = x509_cert::name::Name::from_der(der);
+    name.map_or_else(|_| String::new(), |name| name.to_string())
 }
 
 const PEM_LABEL: &str = "CERTIFICATE";

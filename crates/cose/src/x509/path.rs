@@ -38,7 +38,7 @@ pub enum Purpose {
 pub(crate) struct Authorities<'a> {
     pub(crate) anchors: &'a [Certificate],
     pub(crate) revocation_lists: &'a [RevocationList],
-    /// Whether a list past its `nextUpdate` leaves a certificate's status unknown.
+    /// Whether a certificate counts only if a list of its issuer is here and not past its `nextUpdate`.
     pub(crate) must_be_current: bool,
 }
 
@@ -110,6 +110,9 @@ impl<'a> Authorities<'a> {
                 None,
             )
             .map_err(|error| self.explain(error, chain))?;
+        if self.must_be_current && lists.is_empty() {
+            return Err(leaf.fault(CertificateProblem::RevocationListMissing));
+        }
         self.check_usage(chain, &path, purpose)?;
         self.anchor_of(chain, &path, time)
     }
@@ -124,19 +127,19 @@ impl<'a> Authorities<'a> {
     }
 
     // A-20 (9397 9.4) revocation, where lists are given: of the whole path. What no list is about counts
-    // as not revoked.
+    // as not revoked, unless lists must be current.
     fn revocation<'l>(
         &self,
         lists: &'l [&'l webpki::CertRevocationList<'l>],
     ) -> Option<RevocationOptions<'l>> {
-        let expiration = match self.must_be_current {
-            true => ExpirationPolicy::Enforce,
-            false => ExpirationPolicy::Ignore,
+        let (unknown, expiration) = match self.must_be_current {
+            true => (UnknownStatusPolicy::Deny, ExpirationPolicy::Enforce),
+            false => (UnknownStatusPolicy::Allow, ExpirationPolicy::Ignore),
         };
         let options = RevocationOptionsBuilder::new(lists).ok()?;
         Some(
             options
-                .with_status_policy(UnknownStatusPolicy::Allow)
+                .with_status_policy(unknown)
                 .with_expiration_policy(expiration)
                 .build(),
         )
@@ -299,6 +302,7 @@ fn problem(error: Error) -> CertificateProblem {
         Error::CrlExpired { next_update, .. } => {
             CertificateProblem::RevocationListExpired(next_update.as_secs())
         }
+        Error::UnknownRevocationStatus => CertificateProblem::RevocationListMissing,
         Error::InvalidCrlSignatureForPublicKey
         | Error::IssuerNotCrlSigner
         | Error::UnsupportedCrlSignatureAlgorithmContext(_)

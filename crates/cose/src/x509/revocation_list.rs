@@ -17,6 +17,7 @@ pub struct RevocationList {
     der: Arc<[u8]>,
     pub(super) list: Arc<CertRevocationList<'static>>,
     issuer: Vec<u8>,
+    this_update: u64,
     next_update: Option<u64>,
 }
 
@@ -38,6 +39,7 @@ impl RevocationList {
             der: der.into(),
             list: Arc::new(list.into()),
             issuer: parsed.issuer.to_der().map_err(|_| malformed)?,
+            this_update: parsed.this_update.to_unix_duration().as_secs(),
             next_update: parsed
                 .next_update
                 .map(|time| time.to_unix_duration().as_secs()),
@@ -73,6 +75,24 @@ impl RevocationList {
     #[must_use]
     pub fn to_pem(&self) -> String {
         crate::key::to_pem_block(PEM_LABEL, &self.der)
+    }
+
+    /// Who made it, as a distinguished name in DER.
+    #[must_use]
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// When it was made, in seconds since the epoch.
+    #[must_use]
+    pub const fn this_update(&self) -> u64 {
+        self.this_update
+    }
+
+    /// Its issuer's distinguished name for people, as in `CN=Example CA,O=Example Ltd` (RFC 4514).
+    #[must_use]
+    pub fn issuer_text(&self) -> String {
+        super::name_text(&self.issuer)
     }
 
     /// When the next list will be there at the latest, in seconds since the epoch.

@@ -4,6 +4,7 @@
 //! `Authorization: Bearer TOKEN`. Answers are JSON, refusals
 //! `application/problem+json`. Lists that may be long come in pages: `?after=` takes what `next` gave.
 
+mod agents;
 mod authorized_keys;
 mod components;
 mod devices;
@@ -47,6 +48,15 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route(
             "/api/components/{*manifest}",
             route(axum::routing::delete(components::withdraw), "DELETE"),
+        )
+        .route("/api/agents/refused", route(get(agents::refused), "GET"))
+        .route(
+            "/api/agents/{list}",
+            route(get(agents::list).post(agents::add), "GET, POST"),
+        )
+        .route(
+            "/api/agents/{list}/{thumbprint}",
+            route(axum::routing::delete(agents::remove), "DELETE"),
         )
         .route("/api/payloads", route(put(payloads::store), "PUT"))
         .route("/api/devices", route(get(devices::list), "GET"))

@@ -136,6 +136,9 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::Refused(code, reason) => {
             format!("the device was refused: {code}: {}", printable(reason))
         }
+        Decision::NotAdmitted(reason) => {
+            format!("the device was refused: {}: {reason}", reason.code())
+        }
     }
 }
 
@@ -163,6 +166,7 @@ const fn word(decision: &Decision) -> &'static str {
         Decision::Failed(..) => "failed",
         Decision::OtherAlgorithm(..) => "other-algorithm",
         Decision::Refused(..) => "refused",
+        Decision::NotAdmitted(..) => "not-admitted",
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct DeviceRecord {
     pub(crate) first_seen: u64,
     /// Seconds since 1970.
     pub(crate) last_seen: u64,
+    /// When the first of its certificates ends, in seconds since 1970; nothing if it was taken without one.
+    pub(crate) certified_until: Option<u64>,
     pub(crate) last_error: Option<String>,
     /// Seconds since 1970.
     pub(crate) last_error_at: Option<u64>,
@@ -53,8 +55,8 @@ impl Store {
     ) -> Result<Vec<DeviceRecord>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let rows = sqlx::query(
-            "SELECT agent, ueid, hwmodel, hwversion, generation, first_seen, last_seen, last_error, last_error_at \
-             FROM devices WHERE agent > ? ORDER BY agent LIMIT ?",
+            "SELECT agent, ueid, hwmodel, hwversion, generation, first_seen, last_seen, last_error, last_error_at, \
+             certificates FROM devices WHERE agent > ? ORDER BY agent LIMIT ?",
         )
         .bind(after.map(AsRef::as_ref).unwrap_or_default())
         .bind(count)
@@ -74,6 +76,7 @@ impl Store {
                 generation: row.try_get("generation")?,
                 first_seen: unsigned(row.try_get("first_seen")?)?,
                 last_seen: unsigned(row.try_get("last_seen")?)?,
+                certified_until: certified_until(row.try_get("certificates")?)?,
                 last_error: row.try_get("last_error")?,
                 last_error_at: last_error_at.map(unsigned).transpose()?,
             });
@@ -81,6 +84,11 @@ impl Store {
         transaction.rollback().await?;
         Ok(devices)
     }
+}
+
+fn certified_until(certificates: &str) -> Result<Option<u64>, StoreError> {
+    let chain = super::agents::from_pem(certificates)?;
+    Ok(chain.iter().map(|one| one.validity().1).min())
 }
 
 async fn installed_records(
@@ -128,6 +136,7 @@ pub(super) struct Seen<'a> {
     pub(super) hwmodel: &'a [u8],
     pub(super) hwversion: &'a str,
     pub(super) generation: &'a str,
+    pub(super) certificates: &'a str,
     pub(super) at: u64,
 }
 
@@ -145,9 +154,9 @@ pub(super) async fn seen(
         .await?;
     sqlx::query(
         "INSERT INTO devices \
-         (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen, generation) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (agent) DO UPDATE SET \
-         ueid = ?3, hwmodel = ?4, hwversion = ?5, last_seen = max(last_seen, ?6), generation = ?7",
+         (agent, key, ueid, hwmodel, hwversion, first_seen, last_seen, generation, certificates) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8) ON CONFLICT (agent) DO UPDATE SET ueid = ?3, hwmodel = ?4, \
+         hwversion = ?5, last_seen = max(last_seen, ?6), generation = ?7, certificates = ?8",
     )
     .bind(agent.thumbprint().as_ref())
     .bind(agent.to_cose_key())
@@ -156,6 +165,7 @@ pub(super) async fn seen(
     .bind(seen.hwversion)
     .bind(integer(seen.at))
     .bind(seen.generation)
+    .bind(seen.certificates)
     .execute(&mut **transaction)
     .await?;
     Ok(())

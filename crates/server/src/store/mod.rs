@@ -4,6 +4,7 @@
 //! transaction whole or absent. Everything that belongs together is written in one transaction, which its
 //! function names.
 
+pub(crate) mod agents;
 pub(crate) mod authorized_keys;
 pub(crate) mod components;
 pub(crate) mod decisions;

@@ -1,14 +1,18 @@
 //! The two transactions of a device's message: "snapshot" before the decision, "device message" after.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep::{Generation, Token};
-use teep_cose::Thumbprint;
+use teep_cose::{Thumbprint, TrustAnchors};
 use teep_tam::{
-    Authenticated, Change, Device, Done, Installed, Received, SentManifest, SentUpdate, Snapshot,
+    Admission, Authenticated, Change, Device, Done, Installed, Received, SentManifest, SentUpdate,
+    Snapshot,
 };
 
+use super::agents::{self, AgentList};
 use super::{Store, StoreError, integer, unsigned};
 use super::{components, decisions, decode_key, devices, remedies};
 use crate::hexadecimal;
@@ -53,7 +57,7 @@ impl Store {
 
     /// The device whose Agent has this key, if it has proved itself before.
     pub(crate) async fn device(&self, agent: &Thumbprint) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query("SELECT key, generation FROM devices WHERE agent = ?")
+        let row = sqlx::query("SELECT key, generation, certificates FROM devices WHERE agent = ?")
             .bind(agent.as_ref())
             .fetch_optional(&self.pool)
             .await?;
@@ -64,13 +68,18 @@ impl Store {
             agent: decode_key(&key)?,
             generation: Generation::by_name(&generation)
                 .ok_or(StoreError::Damaged("a device's generation"))?,
+            chain: agents::from_pem(row.try_get("certificates")?)?,
         }))
     }
 
     /// Transaction "snapshot": all that the decision on a message may depend on, at one moment.
-    pub(crate) async fn snapshot(&self, message: &Authenticated) -> Result<Snapshot, StoreError> {
+    pub(crate) async fn snapshot(
+        &self,
+        message: &Authenticated,
+        authorities: Arc<TrustAnchors>,
+    ) -> Result<Snapshot, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let agent = message.agent();
+        let (agent, identities) = (message.agent(), message.identities());
         let sent = match message.token() {
             Some(token) => sent_update(&mut transaction, token).await?,
             None => None,
@@ -92,6 +101,11 @@ impl Store {
             updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
             refused_keys: devices::refused_keys(&mut transaction, &agent).await?,
             honoured: honoured(&mut transaction, &agent).await?,
+            admission: Admission {
+                authorities,
+                allowed: agents::on_list(&mut transaction, AgentList::Allowed, &identities).await?,
+                blocked: agents::on_list(&mut transaction, AgentList::Blocked, &identities).await?,
+            },
             sent,
         };
         // Nothing was written, so there is nothing that a failing rollback could lose.
@@ -173,6 +187,7 @@ async fn apply(
             hwmodel,
             hwversion,
             generation,
+            chain,
             installed,
             at,
         } => {
@@ -181,6 +196,7 @@ async fn apply(
                 hwmodel,
                 hwversion,
                 generation: generation.name,
+                certificates: &agents::to_pem(chain),
                 at: *at,
             };
             devices::seen(transaction, agent, &seen).await?;

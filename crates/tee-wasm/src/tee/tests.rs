@@ -67,6 +67,49 @@ fn keys_identity_and_record_survive_reopening() {
     assert_ne!(other.public_key(), key);
 }
 
+/// Proves: A-20
+#[test]
+fn the_agents_certificates_go_along_after_reopening_too() {
+    use teep_pki::{Authority, Description};
+    let random = &mut UnwrapErr(SysRng);
+    let root = SigningKey::generate(Algorithm::Esp256, random);
+    let description = Description::authority("CN=Root", 0..1000);
+    let root = Authority::root(Arc::new(root), &description, random).unwrap();
+    let (folder, mut tee) = new_tee();
+    let (_other, other) = new_tee();
+    let mut certify = |key: &PublicKey| {
+        let issued = root.issue(key, &Description::signer("CN=Device", 0..1000), random);
+        vec![issued.unwrap()]
+    };
+    let refused = tee.certify(certify(&other.public_key())).unwrap_err();
+    assert!(matches!(refused, TeeError::OtherKey), "{refused}");
+    let chain = certify(&tee.public_key());
+    tee.certify(chain.clone()).unwrap();
+    let carried = |tee: &SoftwareTee| {
+        let signed = tee.sign(Sign1::new(b"message").with_key());
+        let limits = &teep_cose::cbor::Limits::MESSAGE;
+        let signed = teep_cose::SignedMessage::decode(&signed, limits).unwrap();
+        signed.signatures()[0].chain.clone()
+    };
+    assert_eq!(carried(&tee), [chain[0].as_der()]);
+    drop(tee);
+    assert_eq!(carried(&opened(&folder)), [chain[0].as_der()]);
+    // The report key is another one, about which the certificate says nothing.
+    let report = opened(&folder).sign_report(Sign1::new(b"report"));
+    let limits = &teep_cose::cbor::Limits::MESSAGE;
+    let report = teep_cose::SignedMessage::decode(&report, limits).unwrap();
+    assert!(report.signatures()[0].chain.is_empty());
+    // What is damaged is not taken for absent.
+    fs::write(folder.path().join(AGENT_CERTIFICATES), b"damaged").unwrap();
+    assert!(matches!(
+        open_error(folder.path()),
+        TeeError::Port {
+            error: PortError::Corrupt,
+            ..
+        }
+    ));
+}
+
 /// Proves: E-03
 #[test]
 fn what_is_encrypted_to_the_tee_is_opened_after_reopening_and_by_no_other() {

@@ -70,6 +70,43 @@ fn refusal(change: impl FnOnce(&mut Claims)) -> Refusal {
     appraise(&verifier(), &Evidence::sign(&claims, &key(1))).unwrap_err()
 }
 
+/// Who trusts the authority above a Verifier needs not know its key, as long as its certificate is good.
+///
+/// Proves: T-137, A-20
+#[test]
+fn a_certified_verifier_is_believed_by_those_who_trust_the_authority_above_it() {
+    use teep_pki::{Authority, Description};
+    let random = &mut ChaCha20Rng::seed_from_u64(9);
+    let root = Authority::root(
+        std::sync::Arc::new(key(4)),
+        &Description::authority("CN=Verifiers", NOW - 10..NOW + 1000),
+        random,
+    )
+    .unwrap();
+    let until = NOW + 100;
+    let description = Description::signer("CN=Verifier", NOW - 10..until);
+    let certificate = root.issue(&key(3).public_key(), &description, random);
+    let certificate = certificate.unwrap();
+    let verifier = Verifier {
+        certificates: vec![certificate.clone()],
+        ..verifier()
+    };
+    let evidence = Evidence::sign(&claims(), &key(1));
+    let appraised = verifier
+        .appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, NOW)
+        .unwrap();
+    let believed = |trusted: &TrustAnchors, now| {
+        AttestationResult::verify(&appraised.result, trusted, now, &verifier.profile).is_ok()
+    };
+    let mut trusted: TrustAnchors = [root.certificate().clone()].into_iter().collect();
+    assert!(believed(&trusted, NOW));
+    assert!(!believed(&trusted, until + 1), "the certificate is over");
+    let revoked = root.revoke(&[(&certificate, NOW)], 1, NOW..NOW + 10);
+    trusted.add_revocation_list(revoked.unwrap());
+    assert!(!believed(&trusted, NOW), "revoked");
+    assert!(!believed(&[key(4).public_key()].into_iter().collect(), NOW));
+}
+
 /// Proves: T-053, T-114, T-117, T-138
 #[test]
 fn good_evidence_becomes_a_complete_result_about_the_agents_key() {

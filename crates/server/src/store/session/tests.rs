@@ -24,6 +24,7 @@ fn spend(agent: &PublicKey, nonce: &[u8], expires: u64) -> Change {
 fn seen(agent: &PublicKey, installed: Vec<Installed>) -> Change {
     Change::Seen {
         generation: &teep::Generation::DRAFT_26,
+        chain: Vec::new(),
         agent: agent.clone(),
         ueid: vec![1; 17],
         hwmodel: b"model".to_vec(),
