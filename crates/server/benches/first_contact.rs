@@ -341,6 +341,8 @@ fn over_tls(target: &Target, until: Instant) -> std::io::Result<u32> {
         let Ok(stream) = TcpStream::connect(target.https) else {
             continue;
         };
+        // As a Broker does: else the request would wait for the TAM to acknowledge the handshake's end.
+        stream.set_nodelay(true)?;
         let tls = ClientConnection::new(Arc::clone(&target.tls), name.clone());
         let tls = tls.map_err(Error::other)?;
         ask(&mut rustls::StreamOwned::new(tls, stream))?;

@@ -74,19 +74,31 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stays: bool,
     (router, service, watcher): (Router, Arc<Service>, Watcher),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let first = answer_rush(&mut stream, begun, peer, stays, &service);
-    match tokio::time::timeout(service.limits.body_time, first).await?? {
+    match answer_rush(&mut stream, begun, peer, stays, &service).await? {
         // In a box, since most connections of a flood do not come so far.
         Some(begun) => Box::pin(speak(stream, begun, peer, router, service, watcher)).await,
         None => Ok(()),
     }
 }
 
-/// What has come that is to be served as always; `None` if the connection is over.
+/// Answers the empty POSTs with which a connection begins in a rush. What has come that is to be served as always;
+/// `None` if the connection is over.
 ///
 /// # Errors
-/// If the connection breaks.
-async fn answer_rush<S: AsyncRead + AsyncWrite + Unpin>(
+/// If the connection breaks, or that is not clear within [`Limits::body_time`].
+pub(crate) async fn answer_rush<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    begun: Vec<u8>,
+    peer: SocketAddr,
+    stays: bool,
+    service: &Service,
+) -> io::Result<Option<Vec<u8>>> {
+    let answering = answer_first(stream, begun, peer, stays, service);
+    let answered = tokio::time::timeout(service.limits.body_time, answering).await;
+    answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn answer_first<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut begun: Vec<u8>,
     peer: SocketAddr,

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, Socket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -101,6 +104,7 @@ pub(crate) async fn serve(
         router,
         places,
         graceful: GracefulShutdown::new(),
+        late: FuturesUnordered::new(),
         connections: JoinSet::new(),
     };
     let mut stop = pin!(stop);
@@ -110,6 +114,10 @@ pub(crate) async fn serve(
         let place = Arc::clone(&server.places).acquire_owned();
         let accepted = tokio::select! {
             accepted = async { (place.await, accept(&listeners).await) } => accepted,
+            Some(looked_at) = server.late.next() => {
+                server.go_on(looked_at);
+                continue;
+            }
             () = &mut stop => break Ok(()),
         };
         let (place, accepted) = (accepted.0.expect("never closed"), accepted.1);
@@ -133,6 +141,7 @@ pub(crate) async fn serve(
         }
     };
     drop(listeners);
+    server.late.clear();
     // A client that neither asks nor leaves must not keep the server from stopping.
     if tokio::time::timeout(limits.shutdown_time, server.graceful.shutdown())
         .await
@@ -178,12 +187,18 @@ impl Stream {
     }
 }
 
+/// A connection that is to be served, what has come of it, and its place.
+type LookedAt = (tokio::net::TcpStream, Vec<u8>, OwnedSemaphorePermit);
+
 /// What a new connection needs.
 struct Serving<'s> {
     service: &'s Arc<Service>,
     router: Router,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
+    /// Those whose first bytes were not there at once, in a rush: until it is clear what they want, they cost no task
+    /// of their own, nor another thread's attention.
+    late: FuturesUnordered<BoxFuture<'static, (SocketAddr, io::Result<Option<LookedAt>>)>>,
     /// Dropped, it ends the connections that have not come to their end in time.
     connections: JoinSet<()>,
 }
@@ -224,33 +239,53 @@ impl Serving<'_> {
         (stream, peer): (Stream, SocketAddr),
         place: OwnedSemaphorePermit,
     ) -> Option<OwnedSemaphorePermit> {
-        let begun = first_bytes(self.service, &stream.socket(), peer, listener.is_tls());
-        let begun = begun.and_then(|begun| match begun {
-            Some(begun) => Ok(Some((stream.register()?, begun))),
-            None => Ok(None),
+        let first = first_bytes(self.service, &stream.socket(), peer, listener.is_tls());
+        let begun = first.and_then(|first| match first {
+            First::Over => Ok(None),
+            First::Some { begun, is_clear } => Ok(Some((stream.register()?, begun, is_clear))),
         });
         match begun {
-            Ok(Some(begun)) => {
-                self.spawn(begun, peer, listener, place);
-                return None;
+            Ok(None) => Some(place),
+            Ok(Some((stream, begun, true))) => {
+                self.spawn((stream, begun, place), peer, listener.tls.clone());
+                None
             }
+            Ok(Some((mut stream, begun, false))) => {
+                let service = Arc::clone(self.service);
+                self.late.push(Box::pin(async move {
+                    let begun = connection::answer_rush(&mut stream, begun, peer, false, &service);
+                    let begun = begun.await;
+                    let to_serve = begun.map(|begun| Some((stream, begun?, place)));
+                    (peer, to_serve)
+                }));
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%error, %peer, "a connection ended before it began");
+                Some(place)
+            }
+        }
+    }
+
+    /// Serves one of those that were [late](Self::late), if it wants more than the answer that it has got.
+    fn go_on(&mut self, (peer, looked_at): (SocketAddr, io::Result<Option<LookedAt>>)) {
+        match looked_at {
+            Ok(Some(looked_at)) => self.spawn(looked_at, peer, None),
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, %peer, "a connection ended before it began"),
         }
-        Some(place)
     }
 
     fn spawn(
         &mut self,
-        begun: (tokio::net::TcpStream, Vec<u8>),
+        (stream, begun, place): LookedAt,
         peer: SocketAddr,
-        listener: &Listener,
-        place: OwnedSemaphorePermit,
+        tls: Option<TlsAcceptor>,
     ) {
         let serving = connection::serve(
-            begun,
+            (stream, begun),
             peer,
-            listener.tls.clone(),
+            tls,
             self.router.clone(),
             Arc::clone(self.service),
             self.graceful.watcher(),
@@ -266,7 +301,15 @@ impl Serving<'_> {
     }
 }
 
-/// What has come of a connection that is to be served; `None` if all is said.
+/// How a connection begins.
+enum First {
+    /// All is said.
+    Over,
+    /// What has come; whether it is clear that it is to be served.
+    Some { begun: Vec<u8>, is_clear: bool },
+}
+
+/// Looks at what has come of a new connection already.
 ///
 /// # Errors
 /// If the client is gone, or takes nothing.
@@ -275,36 +318,43 @@ fn first_bytes(
     mut stream: &Socket,
     peer: SocketAddr,
     is_tls: bool,
-) -> io::Result<Option<Vec<u8>>> {
+) -> io::Result<First> {
     if service.addresses.admit(peer.ip(), now()) == Admission::Cut {
         return reset(stream);
     }
     stream.set_nonblocking(true)?;
     if is_tls || !service.first_contact.is_rush(now()) {
-        return Ok(Some(Vec::new()));
+        return Ok(First::Some {
+            begun: Vec::new(),
+            is_clear: true,
+        });
     }
     let mut begun = [0; first_look::MAX_LENGTH];
     let begun = match stream.read(&mut begun) {
-        Ok(0) => return Ok(None),
+        Ok(0) => return Ok(First::Over),
         Ok(count) => &begun[..count],
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => &[],
         Err(error) => return Err(error),
     };
-    match first_look::judge(service, peer, begun, false) {
+    let verdict = first_look::judge(service, peer, begun, false);
+    match verdict {
         Verdict::Answer { response, .. } => {
             // A new connection has room for it.
             stream.write_all(&response)?;
-            Ok(None)
+            Ok(First::Over)
         }
         Verdict::Cut => reset(stream),
-        Verdict::Wait | Verdict::Serve => Ok(Some(begun.to_vec())),
+        Verdict::Wait | Verdict::Serve => Ok(First::Some {
+            begun: begun.to_vec(),
+            is_clear: verdict == Verdict::Serve,
+        }),
     }
 }
 
 /// Leaves nothing of the connection behind here.
-fn reset(stream: &Socket) -> io::Result<Option<Vec<u8>>> {
+fn reset(stream: &Socket) -> io::Result<First> {
     stream.set_linger(Some(Duration::ZERO))?;
-    Ok(None)
+    Ok(First::Over)
 }
 
 const ATTEMPTS: u32 = 60;
