@@ -321,8 +321,15 @@ async fn the_operator_allows_and_blocks_by_key_and_by_certificate() {
         assert_eq!(code, ErrorCode::BadCertificate);
         assert!(text.contains("blocked"), "{text}");
     }
-    assert_eq!(counted(&server).await["blocked"], 2);
+    // The anchor is not sent, and can be blocked all the same.
+    let root = pki.root.certificate().fingerprint().to_string();
     let line = format!("DELETE /api/agents/blocked/{name}");
+    assert_eq!(server.api(&line, b"").await.status, 204);
+    let body = serde_json::json!({ "thumbprint": root });
+    assert_eq!(post("blocked", body).await.status, 201);
+    assert!(!is_taken(&certified).await);
+    let line = format!("DELETE /api/agents/blocked/{root}");
+    assert_eq!(counted(&server).await["blocked"], 3);
     assert_eq!(server.api(&line, b"").await.status, 204);
     assert!(is_taken(&certified).await);
     server.api(&line, b"").await.problem(404);
