@@ -8,10 +8,11 @@
 use std::sync::LazyLock;
 
 use eat::{
-    AttestationResult, Claims, EVIDENCE_MEDIA_TYPE, Evidence, MediaType, Profile, SuitReference,
+    AttestationResult, Bundle, Claims, EVIDENCE_MEDIA_TYPE, Ear, Evidence, MediaType, Profile,
+    SuitReference, TrustworthinessVector,
 };
 use libfuzzer_sys::fuzz_target;
-use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
+use teep_cose::{Algorithm, Sign1, SigningKey, Time, TrustAnchors};
 use teep_fuzz::seeds;
 use teep_lab::World;
 use teep_verifier::{Endorsement, Known, Verifier};
@@ -26,6 +27,11 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
     }
     if let Ok(reference) = SuitReference::decode(rest) {
         assert_eq!(SuitReference::decode(&reference.encode()), Ok(reference));
+    }
+    if let Ok(bundle) = Bundle::decode(rest)
+        && !bundle.detached.is_empty()
+    {
+        assert_eq!(Bundle::decode(&bundle.encode()), Ok(bundle));
     }
     if let Ok(endorsement) = Endorsement::decode(rest) {
         assert!(Endorsement::decode(&endorsement.encode()).is_ok());
@@ -53,6 +59,10 @@ fuzz_target!(init: seeds::write(inputs), |input: &[u8]| {
     if AttestationResult::verify(&token, &trusted, NOW, &Profile::default()).is_ok() {
         assert_ne!(first, 0, "nobody has this key");
     }
+    if let Ok(ear) = Ear::verify(&token, &trusted, Time::Is(NOW)) {
+        assert_ne!(first, 0, "nobody has this key");
+        assert_eq!(Ear::verify(&ear.sign(&KEY), &trusted, Time::Is(NOW)), Ok(ear));
+    }
 });
 
 /// Claims of Evidence and of a result, to be signed; and what is signed already, by somebody else.
@@ -72,7 +82,24 @@ fn inputs() -> Vec<Vec<u8>> {
     let evidence = Evidence::sign(&claims, &KEY);
     let lookup = |_: &_| Some(known());
     let result = Verifier::new(KEY.clone()).appraise(EVIDENCE_MEDIA_TYPE, &evidence, lookup, NOW);
-    let tokens = [evidence, result.expect("good Evidence").result];
+    let ear = Ear {
+        issued_at: NOW,
+        cnf: Some(eat::Confirmation::of_key(KEY.public_key())),
+        nonce: Some(challenge.try_into().expect("8 to 64 bytes")),
+        developer: "us".into(),
+        build: "1".into(),
+        attester: "TEE".into(),
+        vector: TrustworthinessVector::AFFIRMING,
+    };
+    let bundle = Bundle {
+        main_token: evidence.clone(),
+        detached: vec![("app".into(), claims.encode())],
+    };
+    let tokens = [
+        evidence,
+        result.expect("good Evidence").result,
+        ear.sign(&KEY),
+    ];
     let payload = |token: &Vec<u8>| {
         let signed = teep_cose::SignedMessage::decode(token, &teep_cose::cbor::Limits::MESSAGE);
         let signed = signed.expect("just made");
@@ -83,6 +110,8 @@ fn inputs() -> Vec<Vec<u8>> {
     for other in [
         Evidence::sign(&claims, &other_key),
         ENDORSEMENT.encode(),
+        ear.sign(&other_key),
+        bundle.encode(),
         SuitReference::sha256("urn:example:agent", [7; 32]).encode(),
         EVIDENCE_MEDIA_TYPE.into(),
     ] {

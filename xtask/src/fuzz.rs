@@ -105,6 +105,10 @@ impl<'a> Run<'a> {
         command.arg(format!("-max_total_time={seconds}"));
         command.arg(format!("-artifact_prefix={}/{target}-", faults.display()));
         command.args(LIBFUZZER_OPTIONS);
+        let dictionary = root().join("fuzz/dictionaries").join(target);
+        if dictionary.exists() {
+            command.arg(format!("-dict={}", dictionary.display()));
+        }
         // What is found goes into the first folder.
         command.args([&corpus, &seeds]);
         let process = command
@@ -134,7 +138,7 @@ impl<'a> Run<'a> {
             .ok_or_else(|| format!("{} does not say what was done", self.log.display()))?;
         let corpus = fs::read_dir(&self.corpus).map_or(0, Iterator::count);
         println!(
-            "   {:<10} {:>10} runs, {} of {} branches covered, {corpus} inputs in the corpus, no fault",
+            "   {:<12} {:>10} runs, {} of {} branches covered, {corpus} inputs in the corpus, no fault",
             self.target, done.runs, done.covered, done.counters
         );
         Ok(())
@@ -184,7 +188,7 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> String {
     format!("{} cannot {what}: {error}", path.display())
 }
 
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 11] = [
     "envelope",
     "processor",
     "message",
@@ -194,6 +198,8 @@ const TARGETS: [&str; 9] = [
     "report",
     "agent",
     "tam",
+    "certificates",
+    "text",
 ];
 const DEFAULT_SECONDS: u32 = 60;
 const SHORT_SECONDS: u32 = 10;

@@ -140,7 +140,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Bytes from hexadecimal, two digits each; `None` if it is anything else.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+    // `from_str_radix` takes a sign, too.
+    let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hexadecimal || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())
@@ -160,6 +162,15 @@ mod tests {
             vec!["algorithm".into(), String::new()],
         ];
         assert_eq!(table(&rows), "kid        ca9e\nalgorithm\n");
+    }
+
+    #[test]
+    fn hexadecimal_is_two_digits_for_each_byte() {
+        assert_eq!(unhex(&hex(&[0, 0xa5, 0xff])), Some(vec![0, 0xa5, 0xff]));
+        assert_eq!(unhex("A5"), Some(vec![0xa5]));
+        for wrong in ["a", "+5", "-5", " 5", "0x", "g0", "\u{e9}"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use teep_cose::x509::RevocationList;
 use teep_cose::{Certificate, CertificateError, Purpose, SignatureError, Time, TrustAnchors};
-use teep_tam::TamKeys;
 
+use crate::keys::Keys;
 use crate::{Config, ServerError, now};
 
 /// What is wrong with a file of certificates or revocation lists, and what to do.
@@ -25,9 +25,9 @@ pub enum CertificateFileError {
     /// It holds no certificates or revocation lists, neither in PEM nor in DER.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The first certificate is about none of the TAM's keys.
+    /// The first certificate is about none of the keys.
     #[error(
-        "the first certificate is about none of the TAM's signing keys: put the key's own certificate first (`teep tam keys` \
+        "the first certificate is about no signing key of the TAM or its Verifier: put the key's own certificate first (`teep tam keys` \
          writes the keys)"
     )]
     OtherKey,
@@ -38,22 +38,27 @@ pub enum CertificateFileError {
     NoChain(SignatureError),
 }
 
-/// Gives the TAM's keys their certificates.
+/// Gives the keys of the TAM and of its Verifier their certificates.
 ///
 /// # Errors
 /// [`ServerError::Certificates`]. One that is out of its time is none: devices without a clock may take it.
-pub(crate) fn certify(keys: &mut TamKeys, files: &[PathBuf]) -> Result<(), ServerError> {
+pub(crate) fn certify(keys: &mut Keys, files: &[PathBuf]) -> Result<(), ServerError> {
     for file in files {
         certify_by(keys, file).map_err(|source| in_file(file, source))?;
     }
     Ok(())
 }
 
-fn certify_by(keys: &mut TamKeys, file: &Path) -> Result<(), CertificateFileError> {
+fn certify_by(keys: &mut Keys, file: &Path) -> Result<(), CertificateFileError> {
     let chain = certificates(file)?;
     check_chain(&chain, file)?;
-    keys.certify(chain)
-        .map_err(|_| CertificateFileError::OtherKey)
+    let own = chain.first().map(Certificate::public_key);
+    if own == Some(&keys.verifier.public_key()) {
+        keys.verifier_certificates = chain;
+        return Ok(());
+    }
+    let certified = keys.signing.certify(chain);
+    certified.map_err(|_| CertificateFileError::OtherKey)
 }
 
 fn check_chain(chain: &[Certificate], file: &Path) -> Result<(), CertificateFileError> {

@@ -30,7 +30,7 @@ pub struct Config {
     pub tam_paths: Vec<(String, &'static Generation)>,
     /// Keys of Agents whose messages neither name nor carry them (see [`teep_tam::Tam::agent_keys`]).
     pub agent_keys: TrustAnchors,
-    /// Files with the certificates of the TAM's signing keys, PEM or DER: in each the certificate of one key, then those
+    /// Files with the certificates of the TAM's signing keys, or of its Verifier's, PEM or DER: in each the certificate of one key, then those
     /// above it, up to but without the anchor that devices have. Sent with each signature (`x5chain`). Read at the start.
     pub certificates: Vec<PathBuf>,
     /// Files with the certificates of those who certify the keys of Agents, PEM or DER. If there are any, a key that none of

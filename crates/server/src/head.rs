@@ -7,6 +7,7 @@
 //! `application/problem+json` body.
 
 mod fault;
+mod refusal;
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 pub(crate) use fault::Fault;
+use fault::Next;
 
 /// A stream that knows where heads of requests begin and end.
 pub(crate) struct Heads<S> {
@@ -31,18 +33,6 @@ pub(crate) struct Heads<S> {
     /// What is written in place of hyper's bare refusal, and how much of it is written.
     instead: Option<(Vec<u8>, usize)>,
     moved: Arc<AtomicBool>,
-}
-
-/// What the next byte belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Head,
-    /// So many bytes of a body, then a head.
-    Body(u64),
-    /// Nothing of what the client sends: hyper is to see the end of a head that it will refuse.
-    EndOfFaulty,
-    /// Chunks, HTTP/2, or something that hyper will refuse: nothing is looked at any more.
-    Unknown,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {

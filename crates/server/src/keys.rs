@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use rand_core::Rng as _;
 use teep_cose::encrypt::{Curve, DecryptionKey};
 use teep_cose::mac::MacKey;
-use teep_cose::{Algorithm, SigningKey};
+use teep_cose::{Algorithm, Certificate, SigningKey};
 use teep_tam::TamKeys;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,8 @@ use crate::{ServerError, hexadecimal, random};
 pub(crate) struct Keys {
     pub(crate) signing: TamKeys,
     pub(crate) verifier: SigningKey,
+    /// What the Verifier's Attestation Results carry; none until [`certify`](crate::certificates::certify) has some.
+    pub(crate) verifier_certificates: Vec<Certificate>,
     pub(crate) encryption: [DecryptionKey; 2],
     pub(crate) attestation: SigningKey,
     pub(crate) replica: MacKey,
@@ -61,6 +63,7 @@ impl Keys {
                 )
                 .expect("a key is loaded for its algorithm only"),
             },
+            verifier_certificates: Vec::new(),
             verifier: signing_key(&folder.join("verifier.pem"), Algorithm::Esp256)?,
             encryption: [
                 decryption_key(&folder.join("encryption-p256.pem"), Curve::P256)?,

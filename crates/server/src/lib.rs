@@ -29,6 +29,7 @@
 //! HTTP/1.1 and HTTP/2, over TCP and over TLS (rustls). Not yet here: PostgreSQL and object storage, outside Verifiers, operators with
 //! roles, a web console, OTrP.
 
+mod accept;
 mod addresses;
 mod api;
 mod body;
@@ -208,7 +209,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let folder = &config.folder;
     keys::make_private_folder(folder)?;
     let mut keys = Keys::load_or_make(&folder.join("keys"), config.pkcs11.as_ref())?;
-    certificates::certify(&mut keys.signing, &config.certificates)?;
+    certificates::certify(&mut keys, &config.certificates)?;
     let agent_authorities = AgentAuthorities::open(&config)?;
     let payloads_folder = folder.join("payloads");
     keys::make_private_folder(&payloads_folder)?;
@@ -244,6 +245,7 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
     let verifier = Verifier {
         profile: config.profile,
         maximum_evidence_age_seconds: tam.policy.maximum_evidence_age_seconds,
+        certificates: keys.verifier_certificates,
         ..Verifier::new(keys.verifier)
     };
     let service = Service {

@@ -372,9 +372,9 @@ impl Scene {
             Traffic::FetchFailed { uri, reason } => {
                 self.say(&format!("cannot fetch {uri}: {reason}"))
             }
-            Traffic::AppraisalFailed { reason } => self.say(&format!(
-                "cannot have the Evidence appraised: {reason}"
-            )),
+            Traffic::AppraisalFailed { reason } => {
+                self.say(&format!("cannot have the Evidence appraised: {reason}"))
+            }
         })?)
     }
 

@@ -13,9 +13,10 @@ use crate::{key, output};
 
 /// Certificates of the TAM, and of its devices.
 #[derive(Debug, Args)]
+#[group(id = "agents")]
 pub(crate) struct Options {
-    /// The certificates of one of the TAM's signing keys (PEM or DER), to send with its signatures: its own first, then
-    /// those above it, without the root that devices trust. Once for each key
+    /// The certificates of one of the TAM's signing keys, or of its Verifier's (PEM or DER), to send with its signatures:
+    /// its own first, then those above it, without the root that devices trust. Once for each key
     #[arg(long, value_name = "FILE")]
     certificate: Vec<PathBuf>,
     /// Take only devices whose keys these authorities certify (PEM or DER), or that `teep tam agent allow` names; read

@@ -9,6 +9,7 @@ use teep::{
 use teep_cose::{AlgorithmNumbers, Sign1};
 use teep_lab::{TrustedComponent, World, id};
 
+use crate::suites::OTHERS;
 use crate::{DRAFT_26, DRAFTS_10_TO_15, DRAFTS_16_TO_20, DRAFTS_21_TO_25, ESP256, clean, world_of};
 
 /// A device that has to recognise what its TAM speaks.
@@ -20,7 +21,7 @@ fn recognising() -> World {
     world
 }
 
-fn query_request(token: Option<&[u8]>, items: DataItems) -> QueryRequest {
+pub(crate) fn query_request(token: Option<&[u8]>, items: DataItems) -> QueryRequest {
     QueryRequest {
         token: token.map(|token| Token::new(token).unwrap()),
         supported_teep_cipher_suites: CipherSuite::MANDATORY.to_vec(),
@@ -345,16 +346,10 @@ fn manifests_signed_by_older_numbers_count_in_their_time() {
 /// Proves: T-166, T-167
 #[test]
 fn other_suites_may_stand_beside_a_common_one() {
-    let others: [&[u8]; 4] = [
-        &[0x81, 0x82, 0x18, 98, 0x28],
-        &[0x82, 0x82, 18, 0x28, 0x82, 16, 1],
-        &[0x81, 0x82, 18, 0x38, 48],
-        &[0x81, 0x82, 17, 5],
-    ];
     for generation in Generation::ALL {
         let mut world = world_of(generation);
         let mut request = query_request(Some(&[7; 16]), DataItems::TRUSTED_COMPONENTS);
-        let suites = others.map(|bytes| CipherSuite::Other(teep::Item::new(bytes).unwrap()));
+        let suites = OTHERS.map(|bytes| CipherSuite::Other(teep::Item::new(bytes).unwrap()));
         request.supported_teep_cipher_suites.splice(0..0, suites);
         let bytes = world.tams[0].sign(&Message::QueryRequest(request), ESP256);
         let answer = world.hand_in(0, &bytes).unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod agent;
+mod suites;
 mod tam;
 
 use teep::{Generation, Message, recognise_generation};

@@ -1,9 +1,6 @@
-//! What can be wrong with a head, in words for the people who wrote the client.
+//! What can be wrong with a head, and what follows one.
 
-use axum::http::{StatusCode, Uri};
-
-use super::{MAX_HEAD, Next};
-use crate::problem::Problem;
+use http::Uri;
 
 /// What is wrong. Lines are counted from 1, the request line; nothing of the content is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,56 +29,20 @@ pub(crate) enum Fault {
     TlsOnHttpPort,
 }
 
-impl Fault {
-    /// The whole refusal as it goes over the wire.
-    pub(crate) fn response(self) -> Vec<u8> {
-        self.problem().to_http1()
-    }
-
-    fn problem(self) -> Problem {
-        match self {
-            Self::LineFeedAlone { line } => Problem::bad_request(format!(
-                "line {line} of the head ends with a line feed alone: end every line with a carriage \
-                 return and a line feed, and have neither within a header's value"
-            )),
-            Self::RequestLine => Problem::bad_request(
-                "the first line must be METHOD PATH HTTP/1.1, three parts with one space between: does the \
-                 path hold a space, or a whole request line?",
-            ),
-            Self::Path => Problem::bad_request("the path in the first line is no path and no URI"),
-            Self::Version => {
-                Problem::bad_request("the first line must end with HTTP/1.1 or HTTP/1.0")
-            }
-            Self::NoHead => Problem::bad_request(
-                "what came is no HTTP request. If it belongs to the request before: that one's \
-                 Content-Length was missing, or less than its body (count bytes, not characters)",
-            ),
-            Self::Header { line, what } => {
-                Problem::bad_request(format!("line {line} of the head is no header: {what}"))
-            }
-            Self::ContentLength => Problem::bad_request(
-                "Content-Length must be there once, and be the body's length in bytes, in decimal digits",
-            ),
-            Self::TransferEncoding => Problem::bad_request(
-                "Transfer-Encoding must be chunked, or absent where Content-Length is given",
-            ),
-            Self::TooLarge => Problem::new(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The head of the request is too large",
-                format!("at most {MAX_HEAD} bytes and {MAX_LINES} header lines are taken here"),
-            ),
-            Self::HttpOnTlsPort => {
-                Problem::bad_request("this port speaks HTTPS: use a URI that begins with https://")
-            }
-            Self::TlsOnHttpPort => {
-                Problem::bad_request("this port speaks HTTP without TLS: use the one for HTTPS")
-            }
-        }
-    }
+/// What the next byte of a stream belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Head,
+    /// So many bytes of a body, then a head.
+    Body(u64),
+    /// Nothing of what the client sends: hyper is to see the end of a head that it will refuse.
+    EndOfFaulty,
+    /// Chunks, HTTP/2, or something that hyper will refuse: nothing is looked at any more.
+    Unknown,
 }
 
 /// What follows a complete head, and what is wrong with it.
-pub(super) fn framing(head: &[u8]) -> (Next, Option<Fault>) {
+pub(crate) fn framing(head: &[u8]) -> (Next, Option<Fault>) {
     if let Some(fault) = in_head(head) {
         return (Next::Unknown, Some(fault));
     }
@@ -119,7 +80,7 @@ pub(super) fn framing(head: &[u8]) -> (Next, Option<Fault>) {
 }
 
 /// The first thing that is wrong with a head, of which only the beginning may be there.
-pub(super) fn in_head(head: &[u8]) -> Option<Fault> {
+pub(crate) fn in_head(head: &[u8]) -> Option<Fault> {
     if head.starts_with(&[0x16, 3]) {
         return Some(Fault::TlsOnHttpPort);
     }
@@ -186,4 +147,4 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// Header lines that hyper takes.
-const MAX_LINES: usize = 100;
+pub(crate) const MAX_LINES: usize = 100;

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use proptest::prelude::*;
 use suit::{Envelope, Limits, Section, SuitDigest};
 use teep_cose::encrypt::{Curve, DecryptionKey, Encrypted, KeyEncryptionKey, Purpose};
 use teep_cose::mac::ReceivedMac0;
@@ -380,4 +381,45 @@ fn what_is_wrong_is_said_with_its_line() {
         message.contains("component.encrypt: ") && message.contains("recipients"),
         "{message}"
     );
+}
+
+proptest! {
+    /// Wherever it is changed, and to whatever: it is built, or refused with the name of the file.
+    #[test]
+    fn a_changed_description_is_built_or_refused(
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), 0..20_usize, fragment()), 1..4
+        ),
+    ) {
+        static FOLDER: std::sync::LazyLock<Folder> = std::sync::LazyLock::new(Folder::new);
+        let mut description: Vec<char> = EVERYTHING.chars().collect();
+        for (at, removed, fragment) in changes {
+            let at = at.index(description.len());
+            let end = (at + removed).min(description.len());
+            description.splice(at..end, fragment.chars());
+        }
+        let description: String = description.into_iter().collect();
+        FOLDER.put("changed.toml", description.as_bytes());
+        match FOLDER.build("changed.toml") {
+            Ok(built) => {
+                let envelope = Envelope::decode(&built.envelope, &Limits::DEFAULT);
+                prop_assert!(envelope.unwrap().unverified_manifest().is_ok());
+            }
+            Err(error) => prop_assert!(error.to_string().contains("changed.toml"), "{error}"),
+        }
+    }
+}
+
+/// What a description is made of, and text that is nothing of it.
+fn fragment() -> impl Strategy<Value = String> {
+    const KNOWN: [&str; 24] = [
+        "\"", "\n", "[", "]]", "= ", "-1", "0", "18446744073709551615", "1e99", "1.2-rc.1", "0x", "2026-01-01T00:00:00Z",
+        "9999-12-31T23:59:60Z", "23:59:59", "[[component]]\n", "[[dependency]]\n", "[wait]\n", "{sha256}", "\\u0000",
+        "inline = true\n", "payload = \"counter.wasm\"\n", "slot = 0\n", "TEEP-Device/counter/ta", "\"#library\"",
+    ];
+    prop_oneof![
+        prop::sample::select(&KNOWN[..]).prop_map(str::to_owned),
+        "\\PC{0,12}",
+        any::<char>().prop_map(String::from),
+    ]
 }
