@@ -12,6 +12,7 @@ mod generations;
 mod heads;
 mod http2;
 mod life;
+mod older_manifests;
 mod operations;
 mod pkcs11;
 mod teep_http;
