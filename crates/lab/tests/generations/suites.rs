@@ -129,21 +129,6 @@ fn certificates_say_whose_key_it_is_where_no_kid_does() {
     }
 }
 
-/// What was seen of each generation, by hand: nothing here is read from the table that the code goes by.
-struct Seen {
-    generation: &'static Generation,
-    algorithm: i64,
-    is_query_request_signed_by_each: bool,
-    has_kid: bool,
-    has_key_by_value: bool,
-    has_versions: bool,
-    selects_suite: bool,
-    profile: &'static [u8],
-    success: u64,
-    token: u64,
-    component: u8,
-}
-
 /// A client that cannot take more than 1,024 bytes is asked whatever the operator has switched on.
 #[test]
 fn no_policy_makes_a_query_request_large() {
