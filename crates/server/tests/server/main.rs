@@ -4,6 +4,7 @@
 
 mod api;
 mod attestation;
+mod certificates;
 mod client;
 mod crash;
 mod first_contact;
