@@ -1,6 +1,7 @@
 //! What a transaction that is complete makes of the record: the manifest, its dependencies, and what nobody
 //! needs any longer.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use suit::process::{Authorized, Failure, Fault, Processor};
@@ -13,51 +14,77 @@ use crate::device::thumbprints;
 use crate::install::{Staged, Staging, write_slot};
 use crate::inventory::{InstalledManifest, Inventory};
 use crate::ports::{PortError, SlotNumber, Tee};
+use crate::transaction::Processed;
 use crate::{bounds, rights, trust_anchors};
 
 /// Why what was staged was not installed. Nothing has changed then.
 pub(crate) enum NotCommitted {
-    /// The manifests do not go together with what is installed.
-    Failed(Failure),
+    /// The manifests do not go together with what is installed; which root's do not.
+    Failed(usize, Box<Failure>),
     /// The TEE could not store it.
     Port(PortError),
 }
 
-/// Switches over to what `processor` staged: the root, which `updates` ordered, then the dependencies that
-/// were checked.
+/// Switches over to what is staged: each root, which its `updates` ordered, and the dependencies that were checked.
 pub(crate) fn commit(
     mut staging: Staging,
-    processor: &Processor,
-    updates: Vec<[u8; 32]>,
+    roots: &[Processed],
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
 ) -> Result<(), NotCommitted> {
-    let envelope = staging.allocate();
-    let set = Set {
-        staging: &staging,
-        processor,
-        inventory,
-    };
-    let next = set.record(envelope, updates).and_then(|mut next| {
-        trust_anchors::adopt(set.inventory, &mut next, tee)?;
-        Ok(next)
-    });
+    let slots: Vec<_> = roots.iter().map(|_| staging.allocate()).collect();
+    let next = record(&staging, roots, &slots, inventory, tee);
     let next = match next {
         Ok(next) => next,
-        Err(fault) => {
+        Err((at, fault)) => {
             staging.discard(inventory, tee);
-            return Err(NotCommitted::Failed(failure(fault)));
+            return Err(NotCommitted::Failed(at, failure(fault).into()));
         }
     };
-    if let Err(error) = write_slot(envelope, processor.manifests()[0].envelope(), tee) {
-        staging.discard(inventory, tee);
-        return Err(NotCommitted::Port(error));
+    for (root, slot) in roots.iter().zip(slots) {
+        if let Err(error) = write_slot(slot, root.processor.manifests()[0].envelope(), tee) {
+            staging.discard(inventory, tee);
+            return Err(NotCommitted::Port(error));
+        }
     }
     let switched = staging.switch_over(next, inventory, tee);
     switched.map_err(NotCommitted::Port)
 }
 
-/// The manifests of one transaction.
+/// The record that names all that the roots install, their envelopes in `slots`; or which root is at fault.
+fn record(
+    staging: &Staging,
+    roots: &[Processed],
+    slots: &[SlotNumber],
+    inventory: &Inventory,
+    tee: &mut dyn Tee,
+) -> Result<Inventory, (usize, Fault)> {
+    let sets = roots.iter().map(|root| Set {
+        staging,
+        processor: &root.processor,
+        inventory,
+    });
+    let sets: Vec<_> = sets.collect();
+    let mut next = inventory.clone();
+    next.next_slot = staging.next_slot;
+    for (at, (set, slot)) in sets.iter().zip(slots).enumerate() {
+        let updates = roots[at].updates.clone();
+        set.install(&mut next, *slot, updates)
+            .map_err(|fault| (at, fault))?;
+    }
+    // S-143 what the new versions depend on no longer goes with them, if nobody else needs it.
+    for id in next.unused() {
+        next.remove(&id);
+    }
+    for (at, set) in sets.iter().enumerate() {
+        set.check(&next).map_err(|fault| (at, fault))?;
+    }
+    let last = roots.len().saturating_sub(1);
+    trust_anchors::adopt(inventory, &mut next, tee).map_err(|fault| (last, fault))?;
+    Ok(next)
+}
+
+/// A root and the manifests that it depends on.
 struct Set<'a> {
     staging: &'a Staging,
     processor: &'a Processor,
@@ -65,15 +92,18 @@ struct Set<'a> {
 }
 
 impl Set<'_> {
-    /// The record that names all that the set installs, the root's envelope in the slot `envelope`.
-    fn record(&self, envelope: SlotNumber, updates: Vec<[u8; 32]>) -> Result<Inventory, Fault> {
+    /// Puts all that the set installs into `next`, the root's envelope in the slot `envelope`.
+    fn install(
+        &self,
+        next: &mut Inventory,
+        envelope: SlotNumber,
+        updates: Vec<[u8; 32]>,
+    ) -> Result<(), Fault> {
         let (root, dependencies) = self
             .processor
             .manifests()
             .split_first()
             .expect("the root is the first");
-        let mut next = self.inventory.clone();
-        next.next_slot = self.staging.next_slot;
         for (manifest, position) in dependencies.iter().zip(1..) {
             let Some(slot) = self.envelope(manifest) else {
                 continue;
@@ -107,14 +137,15 @@ impl Set<'_> {
             is_root: true,
             ..self.installed(root, envelope, updates)?
         });
-        // S-143 what the new version depends on no longer goes with it, if nobody else needs it.
-        for id in next.unused() {
-            next.remove(&id);
-        }
-        self.check_whole(&next)?;
-        self.check_owners(&next)?;
-        self.check_bounds(&next)?;
-        Ok(next)
+        Ok(())
+    }
+
+    /// Whether what the set installs can stand in `next`.
+    fn check(&self, next: &Inventory) -> Result<(), Fault> {
+        self.check_whole(next)?;
+        self.check_moved(next)?;
+        self.check_owners(next)?;
+        self.check_bounds(next)
     }
 
     /// Where the envelope of a dependency lies; `None` if this version of it is not what stays.
@@ -202,6 +233,21 @@ impl Set<'_> {
             next.manifest(manifest.stored_at()).is_some() && wanted.any(is_left)
         };
         match self.processor.manifests().iter().any(wants) {
+            true => Err(Fault::IntegrityNotChecked),
+            false => Ok(()),
+        }
+    }
+
+    /// S-142 what another root of the transaction has replaced is what this one was made for: it has checked it.
+    fn check_moved(&self, next: &Inventory) -> Result<(), Fault> {
+        let (root, others) = self.processor.manifests().split_first().expect("the root");
+        let root = next.manifest(root.stored_at()).into_iter();
+        let mut dependencies = root.flat_map(|root| &root.dependencies);
+        let is_unchecked = |id: &ComponentIdentifier| {
+            let is_checked = others.iter().any(|other| other.stored_at() == id);
+            self.staging.staged(id).is_some() && !is_checked
+        };
+        match dependencies.any(is_unchecked) {
             true => Err(Fault::IntegrityNotChecked),
             false => Ok(()),
         }

@@ -209,6 +209,12 @@ impl Device for StagedStore<'_> {
         &self.inventory.provisioning.identity
     }
 
+    // T-052 (4.3) the TAM has left out what the caller of RequestTA has.
+    fn is_content_at_hand(&self, component: &ComponentIdentifier) -> bool {
+        let requested = self.inventory.requested(component);
+        requested.is_some_and(|requested| requested.have_binary)
+    }
+
     fn content_key(&self, encrypted: &Encrypted) -> Result<ContentKey, EncryptError> {
         self.tee.content_key(encrypted, Purpose::PayloadEncryption)
     }

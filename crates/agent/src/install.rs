@@ -8,7 +8,8 @@
 //! | 4 clean up | old images removed | new | new version; what is left is removed at the next start |
 //!
 //! Nothing that is installed is touched before step 3, and sequence numbers go up only with it. A manifest
-//! and its dependencies are one transaction: `commit.rs` says what the new record holds.
+//! and its dependencies are one transaction (`transaction.rs`: or several such manifests); `commit.rs` says what the
+//! new record holds.
 
 use alloc::vec::Vec;
 
@@ -29,6 +30,8 @@ pub(crate) struct Staging {
     pub(crate) staged: Vec<(ComponentIdentifier, Staged)>,
     /// Which manifest needs which component, where the record does not say so (S-141).
     needs: Vec<Need>,
+    /// Roots that are installed together, where they are several: all get a new version, or none.
+    pub(crate) together: Vec<ComponentIdentifier>,
     /// Whether signatures of manifests may name ES256 and EdDSA.
     pub(crate) takes_older_algorithms: bool,
 }
@@ -67,6 +70,7 @@ impl Staging {
             next_slot: inventory.next_slot,
             staged: Vec::new(),
             needs: Vec::new(),
+            together: Vec::new(),
         }
     }
 
@@ -213,8 +217,14 @@ impl Staging {
         component: &ComponentIdentifier,
         except: Option<&ComponentIdentifier>,
     ) -> bool {
+        // S-142 what the others of this transaction relied on does not count, until they say it again.
+        let is_given_up = |user: &ComponentIdentifier| {
+            except.is_some()
+                && self.together.contains(user)
+                && self.noted(user, component).is_none()
+        };
         self.users(inventory, component)
-            .any(|user| Some(user) != except)
+            .any(|user| Some(user) != except && !is_given_up(user))
             || inventory.manifest(component).is_some_and(|m| m.is_root)
     }
 

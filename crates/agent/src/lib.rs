@@ -59,6 +59,7 @@ mod strangers;
 mod tam_attestation;
 mod tam_report;
 mod time;
+mod transaction;
 pub mod trust_anchors;
 mod trusted_tam;
 mod unsolicited;
@@ -130,7 +131,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Fetch this URI reference (relative to the TAM's URI) and hand in its bytes.
     Fetch {
-        /// As it stands in the manifest.
+        /// As it stands in the manifest. One that begins with `#` names what was left out of the envelope, since the
+        /// caller of RequestTA has it: nobody else is asked for it.
         uri: String,
         /// The component that it is for. Where the caller of RequestTA has its binary, that is handed in.
         component: ComponentIdentifier,

@@ -26,8 +26,11 @@ impl Agent {
 
     /// Notes that something which is here was made at `time`: it is not earlier than that.
     pub(crate) fn note_time(&mut self, time: u64, tee: &mut dyn Tee) -> Result<(), AgentError> {
-        // T-190 (10) forward only: who could turn it back, could bring an old certificate back to life.
-        if time > self.inventory.earliest_time {
+        // T-190 (10) forward only: who could turn it back, could bring an old certificate back to life. And not
+        // beyond all reason: nothing could take back what a Verifier with a wrong clock once said.
+        let known = self.inventory.earliest_time;
+        let latest = known.max(NOT_BEFORE).saturating_add(STEP_SECONDS);
+        if time > known && time <= latest {
             self.change(tee, |inventory| inventory.earliest_time = time)?;
         }
         Ok(())
@@ -39,3 +42,8 @@ pub(crate) fn claimed_issue(bytes: &[u8]) -> Option<u64> {
     let message = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
     eat::Claims::decode(message.unverified_payload()?).ok()?.iat
 }
+
+/// The beginning of 2026: before that, there was no such Agent.
+const NOT_BEFORE: u64 = 1_767_225_600;
+/// How far one signed object may move the time: twenty years, longer than a device lies on a shelf.
+const STEP_SECONDS: u64 = 20 * 365 * 86_400;

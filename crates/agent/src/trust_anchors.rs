@@ -13,7 +13,8 @@
 //! component, not for a prefix of it, given when the device was made or by a later store of signers.
 //!
 //! A store stays with the manifest that first brought it, whose sequence number keeps older stores out. It cannot be
-//! unlinked.
+//! unlinked. One of the TAMs in a store of TAMs must be able to bring the next one: it manages the store's name and that of
+//! its manifest.
 
 use alloc::vec::Vec;
 
@@ -157,7 +158,6 @@ fn take(
     inventory: &mut Inventory,
     tee: &mut dyn Tee,
 ) -> Result<(), AgentError> {
-    let provisioning = &mut inventory.provisioning;
     match store {
         Store::Tams => {
             let tams = decode(content, read_tams)?;
@@ -171,13 +171,24 @@ fn take(
                 return Err(AgentError::Anchor);
             }
             tams.iter().try_for_each(|tam| confidant::check(tam, tee))?;
-            provisioning.tams = tams;
+            // A-18 one of them must be able to bring the next store: by its own name and that of its manifest.
+            let id = store.component_id();
+            let manifest =
+                holder(inventory, &id).map(|(manifest, _)| &manifest.manifest_component_id);
+            let may_follow = |tam: &TrustedTam| {
+                let names = [&id].into_iter().chain(manifest);
+                is_usable(tam) && TrustedTam::may_manage(&tam.manages, names)
+            };
+            if !tams.iter().any(may_follow) {
+                return Err(AgentError::Anchor);
+            }
+            inventory.provisioning.tams = tams;
         }
         Store::Signers => {
             let (signers, permissions) = decode(content, read_signers)?;
             let id = store.component_id();
-            provisioning.signers = signers;
-            provisioning.permissions = permissions;
+            inventory.provisioning.signers = signers;
+            inventory.provisioning.permissions = permissions;
             let next = &*inventory;
             // The next one comes in a manifest of the same name.
             let manifest = holder(next, &id).map(|(manifest, _)| &manifest.manifest_component_id);
@@ -199,7 +210,7 @@ fn take(
             if verifiers.is_empty() {
                 return Err(AgentError::Anchor);
             }
-            provisioning.verifiers = verifiers;
+            inventory.provisioning.verifiers = verifiers;
         }
     }
     Ok(())

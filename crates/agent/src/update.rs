@@ -8,17 +8,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use suit::ComponentIdentifier;
-use suit::process::{Failure, Procedure, Processor, Progress};
+use suit::process::{Failure, Processor, Progress};
 use teep::{ErrorCode, Generation, Message, Success, Token, Update};
 
-use crate::authorize::{Bar, Obstacle, authorize};
+use crate::authorize::{Bar, Obstacle};
 use crate::commit::{self, NotCommitted};
 use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
-use crate::install::Staging;
 use crate::inventory::{Inventory, Requested};
 use crate::order::Order;
 use crate::ports::Tee;
+use crate::transaction::{Orderer, Processed, Transaction};
 use crate::{
     Agent, AgentError, ReportedError, Step, TrustedTam, bounds, order, passport, removal, report,
     tam_attestation,
@@ -27,7 +27,7 @@ use crate::{
 /// An Update that waits for a payload of one of its manifests.
 pub(crate) struct Waiting {
     running: Running,
-    current: Current,
+    current: Transaction,
 }
 
 /// An Update under way.
@@ -50,20 +50,18 @@ struct Running {
 }
 
 impl Running {
+    fn orderer(&self) -> Orderer<'_> {
+        Orderer {
+            update: &self.digest,
+            manages: &self.manages,
+            order: self.order,
+        }
+    }
+
     fn report(&mut self, report: Vec<u8>, tee: &mut dyn Tee) -> Result<(), AgentError> {
         self.reports.push(self.confidant.report(report, tee)?);
         Ok(())
     }
-}
-
-/// The manifest that is being processed.
-struct Current {
-    processor: Processor,
-    staging: Staging,
-    /// Digests of the Updates that ordered this version, the present one last.
-    updates: Vec<[u8; 32]>,
-    /// The components whose payloads were asked for.
-    fetched: Vec<ComponentIdentifier>,
 }
 
 /// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
@@ -166,7 +164,7 @@ pub(crate) fn payload(
         mut current,
     } = waiting(agent)?;
     let mut store = current.staging.store(&agent.inventory, tee);
-    match current.processor.payload(bytes, &mut store) {
+    match current.root.processor.payload(bytes, &mut store) {
         Ok(()) => {
             agent.update = Some(Waiting { running, current });
             Ok(Step::MorePayload)
@@ -182,7 +180,7 @@ pub(crate) fn payload_end(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Step, 
         mut current,
     } = waiting(agent)?;
     let mut store = current.staging.store(&agent.inventory, tee);
-    match current.processor.payload_end(&mut store) {
+    match current.root.processor.payload_end(&mut store) {
         Ok(()) => advance(agent, running, Some(current), tee),
         Err(failure) => fail(agent, running, current, failure, tee),
     }
@@ -194,7 +192,7 @@ pub(crate) fn payload_failed(agent: &mut Agent, tee: &mut dyn Tee) -> Result<Ste
         running,
         mut current,
     } = waiting(agent)?;
-    let failure = current.processor.payload_failed();
+    let failure = current.root.processor.payload_failed();
     fail(agent, running, current, failure, tee)
 }
 
@@ -214,58 +212,83 @@ fn waiting(agent: &mut Agent) -> Result<Waiting, AgentError> {
 fn advance(
     agent: &mut Agent,
     mut running: Running,
-    mut current: Option<Current>,
+    mut current: Option<Transaction>,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
     loop {
-        let mut processing = match current.take() {
+        let mut transaction = match current.take() {
             Some(current) => current,
             None => {
                 let Some(envelope) = running.pending.pop_front() else {
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(answer_success(running, tee));
                 };
-                match open(agent, &envelope, &running, tee) {
-                    Ok(current) => current,
+                let alone = Vec::new();
+                let orderer = running.orderer();
+                match Transaction::begin(agent, [envelope].into(), alone, &orderer, tee) {
+                    Ok(begun) => begun,
                     Err(obstacle) => return answer_failure(agent, running, &obstacle, tee),
                 }
             }
         };
-        match run(agent, &mut processing, tee) {
+        match run(agent, &mut transaction, tee) {
             Ok(Some(fetch)) => {
                 agent.update = Some(Waiting {
                     running,
-                    current: processing,
+                    current: transaction,
                 });
                 return Ok(fetch);
             }
             Ok(None) => {}
-            Err(failure) => return fail(agent, running, processing, failure, tee),
+            Err(failure) => {
+                let pending = &mut running.pending;
+                let Some((envelopes, together)) =
+                    transaction.widened(&failure, pending, agent, tee)
+                else {
+                    return fail(agent, running, transaction, failure, tee);
+                };
+                transaction.staging.discard(&mut agent.inventory, tee);
+                let orderer = running.orderer();
+                match Transaction::begin(agent, envelopes, together, &orderer, tee) {
+                    Ok(begun) => current = Some(begun),
+                    Err(obstacle) => return answer_failure(agent, running, &obstacle, tee),
+                }
+                continue;
+            }
         }
-        let Current {
-            processor,
-            staging,
-            updates,
-            ..
-        } = processing;
         // A-27 (A 9.5) nor does it reach further by what a dependency has, or depends on itself.
-        if !is_managed(&processor, &running.manages) {
-            staging.discard(&mut agent.inventory, tee);
-            let obstacle = not_managed(&processor);
+        let processor = &transaction.root.processor;
+        if !is_managed(processor, &running.manages) {
+            let obstacle = not_managed(processor);
+            transaction.staging.discard(&mut agent.inventory, tee);
             return answer_failure(agent, running, &obstacle, tee);
         }
+        match transaction.next(agent, &running.orderer(), tee) {
+            Ok(true) => {
+                current = Some(transaction);
+                continue;
+            }
+            Ok(false) => {}
+            Err(obstacle) => {
+                transaction.staging.discard(&mut agent.inventory, tee);
+                return answer_failure(agent, running, &obstacle, tee);
+            }
+        }
         let verifiers = agent.inventory.provisioning.verifiers.clone();
-        match commit::commit(staging, &processor, updates, &mut agent.inventory, tee) {
+        let (staging, processed) = transaction.into_parts();
+        match commit::commit(staging, &processed, &mut agent.inventory, tee) {
             Ok(()) => {
                 // T-159 (7.2.1.1) what a Verifier said counts as long as it is trusted.
                 if agent.inventory.provisioning.verifiers != verifiers {
                     agent.tam_attestation.forget_all();
                 }
-                let report = report::success(&processor, running.token.as_ref());
-                running.report(report, tee)?;
+                for Processed { processor, .. } in &processed {
+                    let report = report::success(processor, running.token.as_ref());
+                    running.report(report, tee)?;
+                }
             }
-            Err(NotCommitted::Failed(failure)) => {
-                let obstacle = obstacle(&processor, failure);
+            Err(NotCommitted::Failed(at, failure)) => {
+                let obstacle = obstacle(&processed[at].processor, *failure);
                 return answer_failure(agent, running, &obstacle, tee);
             }
             // T-103 (4.6) the TEE's own trouble may pass.
@@ -280,9 +303,13 @@ fn advance(
 }
 
 /// Runs until a payload is needed; `None` when all is staged.
-fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option<Step>, Failure> {
+fn run(
+    agent: &Agent,
+    current: &mut Transaction,
+    tee: &mut dyn Tee,
+) -> Result<Option<Step>, Failure> {
     let mut store = current.staging.store(&agent.inventory, tee);
-    let processor = &mut current.processor;
+    let processor = &mut current.root.processor;
     loop {
         match processor.run(&mut store)? {
             Progress::Done => return Ok(None),
@@ -305,39 +332,15 @@ fn run(agent: &Agent, current: &mut Current, tee: &mut dyn Tee) -> Result<Option
     }
 }
 
-/// Makes an envelope ready to run, if it may (T-003, T-069).
-fn open(
-    agent: &Agent,
-    envelope: &[u8],
-    running: &Running,
-    tee: &mut dyn Tee,
-) -> Result<Current, Obstacle> {
-    let mut staging = Staging::new(agent);
-    let store = staging.store(&agent.inventory, tee);
-    let (authorized, updates) = authorize(
-        &store,
-        envelope,
-        &running.digest,
-        &running.manages,
-        running.order,
-    )?;
-    Ok(Current {
-        processor: Processor::new(authorized, Procedure::Update),
-        staging,
-        updates,
-        fetched: Vec::new(),
-    })
-}
-
 /// The current manifest failed: free what it staged, report, end the Update.
 fn fail(
     agent: &mut Agent,
     running: Running,
-    current: Current,
+    current: Transaction,
     failure: Failure,
     tee: &mut dyn Tee,
 ) -> Result<Step, AgentError> {
-    let obstacle = obstacle(&current.processor, failure);
+    let obstacle = obstacle(&current.root.processor, failure);
     current.staging.discard(&mut agent.inventory, tee);
     // T-052 (4.3) a binary that may have been the wrong one is not counted on again: the TAM brings it next time.
     let is_doubtful = |requested: &Requested| {

@@ -115,6 +115,29 @@ fn a_tam_is_replaced() {
     }
 }
 
+/// Without a TAM that may bring the next store, nobody could ever change it again.
+/// Proves
+#[test]
+fn a_store_of_tams_that_may_not_replace_it_is_refused() {
+    let mut world = world();
+    let manages = |world: &World, names: &[ComponentIdentifier]| {
+        let tam = TrustedTam {
+            manages: names.to_vec(),
+            ..tam(world, 0)
+        };
+        manifest(Store::Tams, 1, &encode_tams(&[tam]))
+    };
+    let store = Store::Tams.component_id();
+    let shut_out: [&[ComponentIdentifier]; 3] =
+        [&[id("ta")], std::slice::from_ref(&store), &[id("admin")]];
+    for names in shut_out {
+        let refused_store = manages(&world, names);
+        refused(&mut world, ADMINISTRATOR, &refused_store);
+    }
+    let followed = manages(&world, &[id("admin"), store]);
+    assert!(install(&mut world, ADMINISTRATOR, &followed));
+}
+
 /// A developer's key was stolen: its manifests are worth nothing any longer, and its successor takes over.
 /// Proves: T-188, A-18, A-31
 #[test]

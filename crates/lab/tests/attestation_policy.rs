@@ -174,6 +174,40 @@ fn the_first_tam_takes_no_result_for_an_answer_to_its_challenge() {
     );
 }
 
+/// Where results need not name a key, one that answers a challenge is still of use to one key only.
+///
+/// Proves: T-138, T-182
+#[test]
+fn a_result_without_a_key_counts_for_the_first_key_that_shows_it() {
+    let mut world = World::with_one_device(1, ESP256);
+    let thief = world.add_device(ESP256);
+    world.tams[0].tam.policy.key_binding = KeyBinding::UnsafeWaived;
+    let request = world.post(0, &[]);
+    let Some(Message::QueryRequest(request)) = teep_lab::read(&request) else {
+        panic!()
+    };
+    let endorsement = world.devices[0].tee.endorsement();
+    let result = eat::AttestationResult {
+        ueid: endorsement.ueid.clone(),
+        oemid: endorsement.oemid,
+        hwmodel: endorsement.hwmodel.clone(),
+        hwversion: endorsement.hwversion.clone(),
+        manifests: vec![endorsement.software[0].clone().into()],
+        submodules: Vec::new(),
+        cnf: None,
+        nonce: Some(request.challenge.unwrap().as_bytes().try_into().unwrap()),
+        issued_at: Some(world.now),
+        expires_at: Some(world.now + 60),
+    };
+    let profile = eat::Profile::default();
+    let bytes = result.sign(&profile, &world.tams[0].verifier.key);
+    assert_eq!(world.tell(0, 0, &with_passport(&bytes)), None);
+    assert!(world.tams[0].dropped.is_empty());
+    assert_eq!(world.tell(thief, 0, &with_passport(&bytes)), None);
+    assert_eq!(world.tams[0].dropped.len(), 1);
+    assert_eq!(world.tams[0].recorded(&world.agent_key(thief)), None);
+}
+
 /// A device that wants its TAM attested and encrypts what it tells.
 fn careful(algorithm: Algorithm) -> World {
     let mut world = World::new(1);

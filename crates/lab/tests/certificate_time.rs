@@ -138,6 +138,25 @@ fn with_a_clock_a_certificate_does_not_begin_early() {
     assert_eq!(ask(&mut world, &next, None), required);
 }
 
+/// A Verifier that counts milliseconds, say, does not end every certificate for ever.
+/// Proves: T-190
+#[test]
+fn a_time_beyond_all_reason_moves_nothing() {
+    let (mut world, authority) = world();
+    let now = world.now;
+    let first = certificate(&mut world, &authority, now..now + 10 * DAY);
+    // The result is believed in what it says of the TAM: it answers the challenge.
+    for wrong in [now * 1000, now + 22 * 365 * DAY] {
+        assert_eq!(ask(&mut world, &first, Some(wrong)), None);
+    }
+    let required = Some(ErrorCode::AttestationRequired);
+    assert_eq!(ask(&mut world, &first, None), required);
+    assert_eq!(ask(&mut world, &first, Some(now + 9 * DAY)), None);
+    assert_eq!(ask(&mut world, &first, Some(now + 11 * DAY)), None);
+    let ended = Some(ErrorCode::CertificateExpired);
+    assert_eq!(ask(&mut world, &first, None), ended);
+}
+
 /// An authority was compromised: it is taken out in the field, and with it every TAM that it certified.
 /// Proves: T-189, A-03, A-18
 #[test]

@@ -8,7 +8,7 @@ use teep::{
 };
 use teep_agent::{Agent, Contact, Input, Provisioning, ReportedError, Request, Step, TrustedTam};
 use teep_cose::{Algorithm, Sign1};
-use teep_lab::{Device, Fault, Interrupted, MemoryTee, TrustedComponent, World, id, read};
+use teep_lab::{Device, Fault, Interrupted, MemoryTee, Payload, TrustedComponent, World, id, read};
 use teep_tam::{AttestationModel, Decision};
 
 const ESP256: Algorithm = Algorithm::Esp256;
@@ -139,6 +139,49 @@ fn a_wrong_binary_is_refused_and_not_counted_on_again() {
     world.poll(0).unwrap();
     assert!(!last_query_response(&world).requested_tc_list[0].have_binary);
     assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+}
+
+/// The image is left out of the envelope, whose signature is over its manifest only; the Broker has it.
+///
+/// Proves: T-052, S-114
+#[test]
+fn an_image_that_the_tam_left_out_comes_from_the_broker() {
+    let brought = |bytes: &[u8]| Payload {
+        bytes: bytes.to_vec(),
+        breaks_off: false,
+    };
+    let request = Request {
+        have_binary: true,
+        minimum_sequence_number: Some(1),
+        ..Request::new(id("ta"))
+    };
+    let mut world = World::with_one_device(1, ESP256);
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    // The wrong one is not installed, and the next time the TAM sends its own.
+    world.payloads.insert("#ta".into(), brought(b"version X"));
+    ask(&mut world, &request).unwrap();
+    let update = |message: &Message| matches!(message, Message::Update(_));
+    let (_, sent) = world.network.latest(update).unwrap();
+    assert!(!sent.bytes.windows(9).any(|bytes| bytes == b"version 1"));
+    assert!(world.installed(0).is_empty());
+    let mut world = World::with_one_device(1, ESP256);
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.payloads.insert("#ta".into(), brought(b"version 1"));
+    ask(&mut world, &request).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"version 1"[..]));
+    assert!(world.tam_agrees(0, 0));
+    // Who has not said so is not asked for it.
+    let mut world = World::with_one_device(1, ESP256);
+    world.payloads.insert("#ta".into(), brought(b"version 1"));
+    let envelope = TrustedComponent::new("ta", 1, b"version 1").envelope(&world.signers[0]);
+    let envelope = suit::Envelope::decode(&envelope, &suit::Limits::DEFAULT).unwrap();
+    let update = Update {
+        manifest_list: vec![envelope.encode_with_payloads(|_, _| false)],
+        token: Some(Token::new([7; 16]).unwrap()),
+        ..Update::default()
+    };
+    world.say(0, 0, &Message::Update(update)).unwrap();
+    assert!(world.installed(0).is_empty());
 }
 
 /// The addresses that the Agent names, one call of RequestTA after the other.

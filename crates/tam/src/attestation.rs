@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use eat::AttestationResult;
 use teep::{AttestationPayload, FreshnessMechanism, QueryRequest, Update};
+use teep_cose::Thumbprint;
 use teep_cose::digest::sha256;
 use teep_cose::encrypt::{EncryptError, Encrypted, Purpose};
 
@@ -70,6 +71,18 @@ pub(crate) struct Attested {
     /// What showed that this is fresh, and until when it must be remembered; `None` for a passport, which is
     /// shown more than once.
     pub(crate) spend: Option<(Vec<u8>, u64)>,
+}
+
+impl Attested {
+    /// For whom that does not count again: the Agent, and where the result names no key, whoever shows one for this
+    /// device.
+    // T-138 (7.1.1.1) else it would count for each key once.
+    pub(crate) fn spenders(&self, agent: Thumbprint) -> impl Iterator<Item = Thumbprint> + use<> {
+        let result = &self.result;
+        // No key has this as its thumbprint.
+        let name = || Thumbprint(sha256(&[b"without cnf: ", &result.ueid[..]].concat()));
+        [agent].into_iter().chain(result.cnf.is_none().then(name))
+    }
 }
 
 /// Checks an Attestation Result. `shown` is the attestation payload of the message, which the result is

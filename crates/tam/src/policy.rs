@@ -80,7 +80,9 @@ pub enum KeyBinding {
     Required,
     /// An Attestation Result without `cnf` is believed to be about whoever sends it. Unsafe: any device can
     /// then pass for the attested one. For attestation technology that knows no key of the Agent's (the note
-    /// in draft section 7.1.1.1). A `cnf` that names another key is refused all the same.
+    /// in draft section 7.1.1.1). A `cnf` that names another key is refused all the same. A result that answers a
+    /// challenge counts for the first key that shows it, and for no other; a passport, or one that goes by time, for
+    /// every key.
     UnsafeWaived,
 }
 

@@ -140,12 +140,13 @@ pub(crate) fn resume(
         decisions: alloc::vec![Decision::Attested],
         ..Done::default()
     };
-    if let Some((nonce, expires)) = attested.spend {
-        done.changes.push(Change::Spend {
-            agent: sender.agent,
-            nonce,
-            expires,
-        });
+    if let Some((nonce, expires)) = &attested.spend {
+        let spenders = attested.spenders(sender.agent);
+        done.changes.extend(spenders.map(|agent| Change::Spend {
+            agent,
+            nonce: nonce.clone(),
+            expires: *expires,
+        }));
     }
     // T-133, T-134 (7.1.1) a SUIT Report answers this request: its nonce is the token, if there was one. Not
     // before attestation: a stranger's message has room for thousands, each with a signature or a key to agree.

@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a device: its TEE generates its keys, its Agent learns whom to trust
-    Init(init::Init),
+    Init(Box<init::Init>),
     /// Make a store of trust anchors, to be installed on devices in the field, or list whom the device trusts
     Anchors(anchors::Anchors),
     /// Give the Agent the certificates that an authority made for its key: its messages carry them

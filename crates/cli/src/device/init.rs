@@ -42,6 +42,12 @@ pub(super) struct Init {
     /// What the TEE can do, in words that applications may require (`teep device request --requires`)
     #[arg(long, value_name = "PROPERTY")]
     property: Vec<String>,
+    /// A UUID of the device itself, for manifests that are for this one only
+    #[arg(long, value_name = "UUID")]
+    device_id: Option<Uuid>,
+    /// The EAT profile of the Attestation Results that its Verifiers make; by default that of the draft
+    #[arg(long, value_name = "URI")]
+    eat_profile: Option<String>,
     /// The device class, from which the SUIT class identifier is made
     #[arg(long, default_value = "software-tee")]
     class: String,
@@ -55,9 +61,12 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
             tams: init.tams.read()?,
             signers: init.signers.anchors()?,
             verifiers: init.verifiers.anchors()?,
-            profile: eat::Profile::default(),
+            profile: profile(init.eat_profile.as_deref()),
             permissions: init.signers.permissions()?,
-            identity: identity(&init.vendor, &init.class),
+            identity: suit::process::Identity {
+                device: init.device_id.map(Uuid::into_bytes).into_iter().collect(),
+                ..identity(&init.vendor, &init.class)
+            },
         },
     };
     // A TAM answers in the suite of the Agent's own key, so its key of that algorithm must be trusted.
@@ -134,6 +143,12 @@ pub(super) fn create(folder: &Path, init: &Init, json: bool) -> Result<(), Failu
         .map(|(name, value)| vec![name.into(), value])
         .collect();
     output::print(&output::table(&rows))
+}
+
+fn profile(uri: Option<&str>) -> eat::Profile {
+    uri.map_or_else(eat::Profile::default, |uri| eat::Profile {
+        uri: uri.into(),
+    })
 }
 
 /// What a device of the software TEE is, to its Verifier.

@@ -46,6 +46,12 @@ pub(super) struct Tams {
     /// whose key --verifier gives
     #[arg(long, value_name = "URI")]
     attested_tam: Vec<String>,
+    /// This TAM takes a QueryResponse that it did not ask for just now, which spares a round trip
+    #[arg(long, value_name = "URI")]
+    unsolicited_tam: Vec<String>,
+    /// Another address of the TAM with the first URI, for when that does not answer
+    #[arg(long, value_name = "URI=URI")]
+    tam_also_at: Vec<String>,
 }
 
 /// The Verifiers.
@@ -93,19 +99,47 @@ impl Tams {
         let encryption_keys = self.files("--tam-encryption-key", &self.tam_encryption_key, read)?;
         let generations = self.files("--tam-generation", &self.tam_generation, generation)?;
         let manages = self.files("--tam-manages", &self.tam_manages, prefix)?;
-        if let Some(uri) = self.attested_tam.iter().find(|uri| !self.tam.contains(uri)) {
-            return Err(Failure::usage(format!(
-                "--attested-tam {uri}: no such TAM: give it with --tam, too"
-            )));
-        }
+        self.require("--attested-tam", &self.attested_tam)?;
+        self.require("--unsolicited-tam", &self.unsolicited_tam)?;
+        let addresses = self.addresses()?;
         let tam = |uri: &String| TrustedTam {
             generation: of(uri, &generations).next(),
             encryption_keys: of(uri, &encryption_keys).collect(),
             manages: of(uri, &manages).collect(),
             must_attest: self.attested_tam.contains(uri),
+            takes_unsolicited: self.unsolicited_tam.contains(uri),
+            uris: [uri.clone()]
+                .into_iter()
+                .chain(of(uri, &addresses))
+                .collect(),
             ..TrustedTam::new(uri, joined(of(uri, &keys), of(uri, &authorities)))
         };
         Ok(self.tam.iter().map(tam).collect())
+    }
+
+    fn require(&self, option: &str, given: &[String]) -> Result<(), Failure> {
+        match given.iter().find(|uri| !self.tam.contains(uri)) {
+            None => Ok(()),
+            Some(uri) => Err(Failure::usage(format!(
+                "{option} {uri}: no such TAM: give it with --tam, too"
+            ))),
+        }
+    }
+
+    /// What `--tam-also-at` gives, with the TAM that it is given for. A URI may have a `=`, too.
+    fn addresses(&self) -> Result<Vec<(Option<&str>, String)>, Failure> {
+        let address = |given: &String| {
+            let mut tams = self.tam.iter();
+            let found =
+                tams.find_map(|tam| Some((tam, given.strip_prefix(tam)?.strip_prefix('=')?)));
+            match found {
+                Some((tam, uri)) if uri.contains("://") => Ok((Some(&tam[..]), uri.to_owned())),
+                _ => Err(Failure::usage(format!(
+                    "--tam-also-at {given}: give the URI of a TAM, as with --tam, then = and its other URI"
+                ))),
+            }
+        };
+        self.tam_also_at.iter().map(address).collect()
     }
 
     /// What is in each of the files, with the URI of the TAM that it is given for, if it is for one only.
@@ -253,7 +287,31 @@ mod tests {
             tam_generation: Vec::new(),
             tam_manages: Vec::new(),
             attested_tam: Vec::new(),
+            unsolicited_tam: Vec::new(),
+            tam_also_at: Vec::new(),
         }
+    }
+
+    /// Proves: A-08, T-150
+    #[test]
+    fn a_tam_has_other_addresses_and_takes_what_it_did_not_ask_for_where_that_is_said() {
+        let also_at = |given: &str| Tams {
+            tam_also_at: vec![given.into()],
+            unsolicited_tam: vec!["http://b/tam".into()],
+            ..two()
+        };
+        let tams = also_at("http://b/tam=https://c/tam?at=b").read().unwrap();
+        assert_eq!(tams[0].uris, ["http://a/tam"]);
+        assert_eq!(tams[1].uris, ["http://b/tam", "https://c/tam?at=b"]);
+        assert!(!tams[0].takes_unsolicited && tams[1].takes_unsolicited);
+        for wrong in ["http://c/tam=http://d/tam", "http://a/tam=", "http://a/tam"] {
+            assert!(also_at(wrong).read().is_err(), "{wrong}");
+        }
+        let unknown = Tams {
+            unsolicited_tam: vec!["http://c/tam".into()],
+            ..two()
+        };
+        assert!(unknown.read().is_err());
     }
 
     /// Proves: A-27

@@ -146,6 +146,12 @@ pub trait Device: ComponentStore {
         false
     }
 
+    /// Whether somebody on the device has brought the component's content, so that it can be had although it was
+    /// left out of the envelope: whoever fetches gets the name that begins with `#`, and asks nobody else for it.
+    fn is_content_at_hand(&self, _component: &ComponentIdentifier) -> bool {
+        false
+    }
+
     /// The key of encrypted content, which one of the device's own keys gives: see
     /// [`Encrypted::content_key`].
     ///

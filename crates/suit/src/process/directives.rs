@@ -179,8 +179,9 @@ fn fetch(
         return Ok(Outcome::Done);
     }
     // S-114 a fragment must not leave the device: else the envelope's maker learns who asks, and another
-    // answers.
-    if uri.starts_with('#') {
+    // answers. What an application has brought is on the device; S-007 its image-match is still to come.
+    let is_brought = !is_dependency && device.is_content_at_hand(component);
+    if uri.starts_with('#') && !is_brought {
         return Err(Fault::NoIntegratedPayload.into());
     }
     receiving.uri = uri.to_string();
