@@ -60,11 +60,13 @@ impl TrustAnchors {
         }
     }
 
-    /// Adds a revocation list. What it names counts no more; an older list of the same issuer should not be
-    /// there too.
+    /// Adds a revocation list. What it names counts no more; of several lists of one issuer the newest counts.
     pub fn add_revocation_list(&mut self, list: RevocationList) {
         if !self.revocation_lists.contains(&list) {
-            self.revocation_lists.push(list);
+            // The first list of an issuer is the one that is asked.
+            let is_as_new = |other: &RevocationList| other.this_update() >= list.this_update();
+            let at = self.revocation_lists.partition_point(is_as_new);
+            self.revocation_lists.insert(at, list);
         }
     }
 

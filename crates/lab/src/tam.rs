@@ -378,7 +378,7 @@ impl TamNode {
                 .map(|known| known.refused_keys.clone())
                 .unwrap_or_default(),
             honoured: spent.filter(|((spender, _), _)| *spender == agent).count() as u64,
-            admission: self.admission.about(authenticated),
+            admission: self.admission.clone(),
         }
     }
 

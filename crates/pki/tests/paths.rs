@@ -383,6 +383,28 @@ fn what_was_revoked_once_is_on_every_later_list() {
     assert!(matches!(others, Err(teep_pki::PkiError::OtherList)));
 }
 
+/// Of two lists of one issuer the newer one counts, in whichever order they came.
+///
+/// Proves: T-195
+#[test]
+fn an_older_revocation_list_hides_no_newer_one() {
+    let mut world = World::new();
+    let chain = world.chain(&World::signer());
+    let older = world
+        .authority
+        .revoke(&[], 1, NOW - DAY..NOW + DAY)
+        .unwrap();
+    let revoked = [(&chain[0], NOW)];
+    let newer = world.authority.revoke(&revoked, 2, NOW..NOW + DAY).unwrap();
+    for lists in [[&older, &newer], [&newer, &older]] {
+        let mut anchors = world.anchors();
+        lists.map(|list| anchors.add_revocation_list(list.clone()));
+        assert_eq!(problem(&anchors, &chain, Time::Is(NOW)), Some(Revoked));
+        let stored = TrustAnchors::decode(&anchors.encode()).unwrap();
+        assert_eq!(problem(&stored, &chain, Time::Is(NOW)), Some(Revoked));
+    }
+}
+
 /// Proves: T-195
 #[test]
 fn an_old_revocation_list_is_believed_or_not_as_the_store_says() {

@@ -15,11 +15,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use crate::first_look::{MAX_LENGTH, Verdict, judge};
 use crate::head::{Fault, Heads, MAX_HEAD};
 use crate::problem::EndOfConnection;
 use crate::write_timeout::WriteTimeout;
@@ -29,13 +30,14 @@ use crate::{Service, teep_http};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// Serves `router` to the client until one of both ends it, nothing moves for [`Limits::body_time`], the
+/// Serves `router` to the client, of whom `begun` has come, until one of both ends it, nothing moves for [`Limits::body_time`], the
 /// client's address has had far too much, or the server stops.
 ///
 /// # Errors
 /// For the log only: what the client did wrong, or that it is gone.
 pub(crate) async fn serve(
-    (stream, peer): (TcpStream, SocketAddr),
+    (stream, begun): (TcpStream, Vec<u8>),
+    peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
     service: Arc<Service>,
@@ -44,7 +46,7 @@ pub(crate) async fn serve(
     // An answer is written as a whole; waiting for more to send would only delay it.
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return speak(stream, peer, router, service, watcher).await;
+        return greet(stream, begun, peer, false, (router, service, watcher)).await;
     };
     let handshake = async {
         let mut first = [0];
@@ -57,19 +59,99 @@ pub(crate) async fn serve(
         }
         tls.accept(stream).await
     };
+    // In a box, since it is large and others have none.
+    let handshake = Box::pin(handshake);
     let stream = tokio::time::timeout(service.limits.body_time, handshake).await??;
-    speak(stream, peer, router, service, watcher).await
+    greet(stream, begun, peer, true, (router, service, watcher)).await
+}
+
+/// Answers in a rush what is always answered the same, and has the rest served. `stays`: the connection outlives
+/// the first answer.
+async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    mut stream: S,
+    begun: Vec<u8>,
+    peer: SocketAddr,
+    stays: bool,
+    (router, service, watcher): (Router, Arc<Service>, Watcher),
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    match answer_rush(&mut stream, begun, peer, stays, &service).await? {
+        // In a box, since most connections of a flood do not come so far.
+        Some(begun) => Box::pin(speak(stream, begun, peer, router, service, watcher)).await,
+        None => Ok(()),
+    }
+}
+
+/// Answers the empty POSTs with which a connection begins in a rush. What has come that is to be served as always;
+/// `None` if the connection is over.
+///
+/// # Errors
+/// If the connection breaks, or that is not clear within [`Limits::body_time`].
+pub(crate) async fn answer_rush<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    begun: Vec<u8>,
+    peer: SocketAddr,
+    stays: bool,
+    service: &Service,
+) -> io::Result<Option<Vec<u8>>> {
+    let answering = answer_first(stream, begun, peer, stays, service);
+    let answered = tokio::time::timeout(service.limits.body_time, answering).await;
+    answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn answer_first<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mut begun: Vec<u8>,
+    peer: SocketAddr,
+    mut stays: bool,
+    service: &Service,
+) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        let verdict = match begun.is_empty() {
+            true => Verdict::Wait,
+            false => judge(service, peer, &begun, stays),
+        };
+        match verdict {
+            Verdict::Serve => return Ok(Some(begun)),
+            Verdict::Cut => return Ok(None),
+            Verdict::Answer {
+                response,
+                length,
+                is_last,
+            } => {
+                stream.write_all(&response).await?;
+                stream.flush().await?;
+                if is_last {
+                    stream.shutdown().await?;
+                    return Ok(None);
+                }
+                begun.drain(..length);
+                stays = false;
+            }
+            Verdict::Wait => {
+                // Most requests come whole, and then need no second call of the system.
+                begun.reserve(MAX_LENGTH);
+                let is_empty = begun.is_empty();
+                match stream.read_buf(&mut begun).await? {
+                    0 if is_empty => return Ok(None),
+                    // Whatever it is, it is no whole request.
+                    0 => return Ok(Some(begun)),
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    begun: Vec<u8>,
     peer: SocketAddr,
     router: Router,
     service: Arc<Service>,
     watcher: Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let limits = service.limits;
-    let mut stream = Heads::new(WriteTimeout::new(stream, limits.body_time));
+    let mut stream = Heads::new(WriteTimeout::new(stream, limits.body_time), begun);
     let moved = stream.moved();
     let is_http2 = tokio::time::timeout(limits.body_time, stream.begins_http2()).await??;
     let under_way = Arc::new(AtomicUsize::new(0));

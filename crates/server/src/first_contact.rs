@@ -11,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Bytes;
 use teep::Generation;
 
+use crate::teep_http;
+
 /// What is remembered of this second.
 #[derive(Debug)]
 pub(crate) struct FirstContact {
@@ -22,9 +24,23 @@ pub(crate) struct FirstContact {
 #[derive(Debug, Default)]
 struct Second {
     since_1970: u64,
+    /// Those who got one of their own.
     answered: u32,
+    /// Those who got a shared one.
+    shared_by: u64,
     /// One for each generation of the protocol that is asked for.
     shared: Vec<(&'static Generation, Bytes)>,
+    /// The same as they go over the wire.
+    responses: Vec<(Wanted, Bytes)>,
+}
+
+/// What a client must get that has sent an empty POST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) generation: &'static Generation,
+    pub(crate) media_type: &'static str,
+    /// Whether the connection ends with the answer.
+    pub(crate) is_last: bool,
 }
 
 impl FirstContact {
@@ -33,6 +49,12 @@ impl FirstContact {
             of_their_own,
             second: Mutex::default(),
         }
+    }
+
+    /// Whether all who come now share one QueryRequest.
+    pub(crate) fn is_rush(&self, now: u64) -> bool {
+        let second = self.second(now);
+        second.answered >= self.of_their_own
     }
 
     /// A QueryRequest by `make`: a new one, or the one that is shared in this second.
@@ -46,26 +68,82 @@ impl FirstContact {
         make: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Bytes, E> {
         {
-            let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
-            if second.since_1970 != now {
-                *second = Second {
-                    since_1970: now,
-                    ..Second::default()
-                };
-            }
+            let mut second = self.second(now);
             if second.answered >= self.of_their_own {
-                // Made while the others wait, so that it is made once.
-                let mut shared = second.shared.iter();
-                if let Some((_, made)) = shared.find(|(one, _)| *one == generation) {
-                    return Ok(made.clone());
-                }
-                let made = Bytes::from(make()?);
-                second.shared.push((generation, made.clone()));
-                return Ok(made);
+                return second.shared(generation, make);
             }
             second.answered += 1;
         }
         make().map(Bytes::from)
+    }
+
+    /// The whole HTTP/1.1 response with the QueryRequest that is shared in this second, made once; `None` if
+    /// none is shared now.
+    ///
+    /// # Errors
+    /// Those of `make`, which is tried anew at the next call.
+    pub(crate) fn response<E>(
+        &self,
+        wanted: Wanted,
+        now: u64,
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Option<Result<Bytes, E>> {
+        let mut second = self.second(now);
+        if second.answered < self.of_their_own {
+            return None;
+        }
+        let mut responses = second.responses.iter();
+        if let Some((_, made)) = responses.find(|(one, _)| *one == wanted) {
+            let made = made.clone();
+            second.shared_by += 1;
+            return Some(Ok(made));
+        }
+        let request = match second.shared(wanted.generation, make) {
+            Ok(request) => request,
+            Err(error) => return Some(Err(error)),
+        };
+        let made = teep_http::query_request(wanted, &request);
+        second.responses.push((wanted, made.clone()));
+        Some(Ok(made))
+    }
+
+    /// The second that it is now; tells the log how many came in the one before, if those were too many.
+    fn second(&self, now: u64) -> std::sync::MutexGuard<'_, Second> {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        if second.since_1970 != now {
+            let before = std::mem::take(&mut *second);
+            second.since_1970 = now;
+            if before.shared_by > 0 {
+                let (second, answered) = (before.since_1970, before.shared_by);
+                tracing::info!(
+                    second,
+                    answered,
+                    "a rush: so many got the same QueryRequest"
+                );
+            }
+        }
+        second
+    }
+}
+
+impl Second {
+    fn shared<E>(
+        &mut self,
+        generation: &'static Generation,
+        make: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Bytes, E> {
+        let mut shared = self.shared.iter();
+        let made = match shared.find(|(one, _)| *one == generation) {
+            Some((_, made)) => made.clone(),
+            // Made while the others wait, so that it is made once.
+            None => {
+                let made = Bytes::from(make()?);
+                self.shared.push((generation, made.clone()));
+                made
+            }
+        };
+        self.shared_by += 1;
+        Ok(made)
     }
 }
 

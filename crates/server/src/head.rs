@@ -36,10 +36,11 @@ pub(crate) struct Heads<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Heads<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// `begun` has been read from `stream` before.
+    pub(crate) fn new(stream: S, begun: Vec<u8>) -> Self {
         Self {
             stream,
-            prefix: Vec::new(),
+            prefix: begun,
             head: Vec::new(),
             next: Next::Head,
             fault: None,

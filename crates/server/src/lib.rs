@@ -37,10 +37,13 @@ mod certificates;
 mod config;
 mod connection;
 mod first_contact;
+mod first_look;
 mod head;
 mod hexadecimal;
+mod http1;
 mod keys;
 mod listen;
+mod older_manifests;
 mod payloads;
 mod pkcs11;
 mod problem;
@@ -88,7 +91,7 @@ use crate::refusals::Refusals;
 use crate::store::Store;
 pub use crate::store::StoreError;
 use crate::strangers::Strangers;
-use crate::verifier::TamAttester;
+use crate::verifier::{TamAttester, Verifiers};
 
 /// Why the server does not start or had to stop, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +186,7 @@ pub struct Server {
 /// What all requests share.
 pub(crate) struct Service {
     pub(crate) tam: Tam,
-    pub(crate) verifier: Verifier,
+    pub(crate) verifiers: Verifiers,
     pub(crate) attester: TamAttester,
     pub(crate) store: Store,
     pub(crate) payloads: Payloads,
@@ -197,7 +200,7 @@ pub(crate) struct Service {
     pub(crate) strangers: Strangers,
     pub(crate) agent_authorities: AgentAuthorities,
     pub(crate) refusals: Refusals,
-    requests: Semaphore,
+    pub(crate) requests: Semaphore,
 }
 
 /// Opens the folder, makes what is missing in it, and starts to listen.
@@ -248,9 +251,10 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         certificates: keys.verifier_certificates,
         ..Verifier::new(keys.verifier)
     };
+    let verifiers = Verifiers::of(verifier);
     let service = Service {
         tam,
-        verifier,
+        verifiers,
         attester: TamAttester::new(keys.attestation, config.proves_by),
         store,
         payloads,
@@ -268,6 +272,13 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         addresses: Addresses::new(config.limits.per_address),
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
+    let failed = |source| ServerError::Database {
+        path: folder.join("tam.sqlite"),
+        source,
+    };
+    older_manifests::read_again(&service)
+        .await
+        .map_err(failed)?;
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
     Ok(Server {
         listeners,
@@ -424,6 +435,11 @@ impl Service {
     /// Whether a request would be refused now.
     pub(crate) fn is_busy(&self) -> bool {
         self.requests.available_permits() == 0
+    }
+
+    /// What this TAM's own URIs start with, without a slash at its end.
+    pub(crate) fn origin(&self) -> &str {
+        self.tam_uri.strip_suffix("/tam").unwrap_or(&self.tam_uri)
     }
 
     /// What those speak who come to this path; `None` if no TAM is there.

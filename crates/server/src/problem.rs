@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use teep_cose::SignerUnavailable;
 
+use crate::http1;
 use crate::session::Failure;
 use crate::store::StoreError;
 
@@ -81,7 +82,7 @@ impl Problem {
     }
 
     /// 404.
-    pub(crate) fn not_found(what: &'static str) -> Self {
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such thing here", what)
     }
 
@@ -113,18 +114,12 @@ impl Problem {
     /// The whole response as HTTP/1.1, after which the connection is closed: for what is refused before
     /// there is a request.
     pub(crate) fn to_http1(&self) -> Vec<u8> {
-        let body = self.body();
-        let reason = self.status.canonical_reason().unwrap_or_default();
-        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16());
-        head += &format!(
-            "content-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        for (name, value) in crate::teep_http::HARDENING {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "connection: close\r\n\r\n";
-        [head.as_bytes(), body.as_bytes()].concat()
+        let content_type = (CONTENT_TYPE, MEDIA_TYPE);
+        let headers: Vec<_> = [content_type]
+            .into_iter()
+            .chain(self.header.clone())
+            .collect();
+        http1::response(self.status, &headers, self.body().as_bytes(), true)
     }
 
     fn body(&self) -> String {

@@ -91,7 +91,8 @@ async fn once(
             then,
         }) => {
             // Its nonce is compared with the challenge by `resume`.
-            let appraised = verifier::appraise(service, &format, &evidence, true).await?;
+            let appraised =
+                verifier::appraise(service, &format, &evidence, &service.verifiers.for_tam).await?;
             let appraisal = match &appraised {
                 Ok(appraised) => Appraisal::Passed {
                     result: &appraised.result,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
@@ -22,8 +22,9 @@ use teep::Generation;
 
 use crate::addresses::Admission;
 use crate::connection::Peer;
+use crate::first_contact::Wanted;
 use crate::problem::Problem;
-use crate::{Service, TraceHttp, accept, body, now, session};
+use crate::{Service, TraceHttp, accept, body, http1, now, session};
 
 /// `POST /tam`.
 pub(crate) async fn post(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -56,10 +57,15 @@ pub(crate) fn at_once(
         return None;
     }
     let media_type = accepted_type(request.headers(), generation)?;
-    let response = match first_contact(service, generation, Some(peer)) {
+    let mut response = match first_contact(service, generation, Some(peer)) {
         Ok(request) => message(media_type, request),
         Err(problem) => problem.into_response(),
     };
+    // In a rush, who asks twice pays for another connection.
+    if request.version() < Version::HTTP_2 && service.first_contact.is_rush(now()) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     Some(harden(response))
 }
 
@@ -75,6 +81,12 @@ fn first_contact(
         Admission::Told => Err(Problem::too_many()),
         Admission::Cut => Err(Problem::too_many().end_of_connection()),
     }
+}
+
+/// In a rush, the answer to an empty POST is made once for many (`crate::first_look`).
+pub(crate) fn query_request(wanted: Wanted, message: &[u8]) -> Bytes {
+    let content_type = (CONTENT_TYPE, wanted.media_type);
+    http1::response(StatusCode::OK, &[content_type], message, wanted.is_last).into()
 }
 
 /// H-24 a message goes out with its media type.
@@ -127,7 +139,7 @@ async fn exchange(service: &Service, request: Request) -> Result<Reply, Problem>
 
 /// What the answer's media type can be. Clients of older drafts leave Accept away, which means that they
 /// accept anything (RFC 9110 section 12.5.1); the newest is taken at its word.
-fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'static str> {
+pub(crate) fn accepted_type(headers: &HeaderMap, generation: &Generation) -> Option<&'static str> {
     if !generation.has_accept && !headers.contains_key(ACCEPT) {
         return Some(teep::MEDIA_TYPE);
     }

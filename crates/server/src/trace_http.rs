@@ -31,7 +31,9 @@ pub(crate) async fn trace(
     let peer = request.extensions().get().copied();
     let (parts, content) = request.into_parts();
     let line = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
-    let (content, bytes) = match is_message {
+    // A body is taken into memory within the bound on requests only; those above it are refused in a moment.
+    let place = service.requests.try_acquire();
+    let (content, bytes) = match is_message && place.is_ok() {
         false => (content, None),
         true => {
             let limits = &service.limits;
@@ -52,6 +54,8 @@ pub(crate) async fn trace(
         bytes.as_ref(),
         with_bodies,
     );
+    // The request takes its own.
+    drop(place);
     let response = next.run(Request::from_parts(parts, content)).await;
     let (parts, content) = response.into_parts();
     let line = format!("{:?} {}", parts.version, parts.status);

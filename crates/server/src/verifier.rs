@@ -18,6 +18,34 @@ use teep_verifier::{Appraised, Endorsement, Known, Refusal, Verifier};
 use crate::store::StoreError;
 use crate::{ProvesBy, Service, now};
 
+/// The built-in Verifier, as it appraises for each of those who ask it.
+pub(crate) struct Verifiers {
+    /// For this TAM, which compares the nonce with its challenge at once.
+    pub(crate) for_tam: Verifier,
+    /// For whoever asks: [`Verifier::nonce_is_compared`] is not to be known.
+    pub(crate) for_anybody: Verifier,
+    /// Of this TAM: its Evidence was made this very moment, and without a challenge counts by its time.
+    of_tam: Verifier,
+}
+
+impl Verifiers {
+    pub(crate) fn of(for_tam: Verifier) -> Self {
+        let for_anybody = Verifier {
+            nonce_is_compared: false,
+            ..for_tam.clone()
+        };
+        let of_tam = Verifier {
+            maximum_evidence_age_seconds: Some(60),
+            ..for_tam.clone()
+        };
+        Self {
+            for_tam,
+            for_anybody,
+            of_tam,
+        }
+    }
+}
+
 /// Why a device is not trustworthy.
 #[derive(Debug)]
 pub(crate) struct Refused {
@@ -27,7 +55,7 @@ pub(crate) struct Refused {
     pub(crate) shortfall: Option<Shortfall>,
 }
 
-/// Appraises Evidence. `nonce_is_compared`: see [`Verifier::nonce_is_compared`].
+/// Appraises Evidence by one of [`Verifiers`].
 ///
 /// # Errors
 /// [`StoreError`] if what is known of the device cannot be loaded.
@@ -35,7 +63,7 @@ pub(crate) async fn appraise(
     service: &Service,
     format: &str,
     evidence: &[u8],
-    nonce_is_compared: bool,
+    verifier: &Verifier,
 ) -> Result<Result<Appraised, Refused>, StoreError> {
     let known = match attestation_key_id(format, evidence) {
         Ok(thumbprint) => match service.store.endorsement(&thumbprint).await? {
@@ -46,10 +74,6 @@ pub(crate) async fn appraise(
             None => None,
         },
         Err(refusal) => return Ok(Err(refusal.into())),
-    };
-    let verifier = Verifier {
-        nonce_is_compared,
-        ..service.verifier.clone()
     };
     let appraised = verifier.appraise(format, evidence, |_| known, now());
     Ok(appraised.map_err(Refused::from))
@@ -165,11 +189,7 @@ pub(crate) fn prove(service: &Service, prove: &Prove) -> Result<AttestationPaylo
                 endorsement,
                 reference_value: None,
             };
-            // Made this very moment: without a challenge it counts by its time.
-            let verifier = Verifier {
-                maximum_evidence_age_seconds: Some(60),
-                ..service.verifier.clone()
-            };
+            let verifier = &service.verifiers.of_tam;
             let appraised =
                 verifier.appraise(EVIDENCE_MEDIA_TYPE, &evidence, |_| Some(known), now());
             let appraised = appraised.map_err(|refusal| refusal.to_string())?;

@@ -40,7 +40,7 @@ pub(crate) async fn post(
     let limits = &service.limits;
     let evidence = body::read(request.into_body(), limits.message_bytes, limits.body_time).await?;
     // What nonce is right, only who asks can know.
-    match verifier::appraise(&service, &format, &evidence, false).await? {
+    match verifier::appraise(&service, &format, &evidence, &service.verifiers.for_anybody).await? {
         Ok(appraised) => {
             let media_type = service.tam.profile.media_type().to_string();
             Ok(([(CONTENT_TYPE, media_type)], appraised.result).into_response())

@@ -3,7 +3,7 @@
 //!
 //! | On the block list | Certified by an authority | On the allow list | [`AgentKeys::Any`] | [`AgentKeys::Known`] |
 //! |---|---|---|---|---|
-//! | the key, or a certificate above it | any | any | refused | refused |
+//! | the key, or a certificate above it up to the anchor | any | any | refused | refused |
 //! | no | yes | any | taken | taken |
 //! | no | no, it was revoked | any | taken | refused |
 //! | no | no | the key or its certificate | taken | taken |
@@ -18,7 +18,7 @@ use teep::{ErrorCode, Message};
 use teep_cose::x509::{CertificateError, CertificateProblem};
 use teep_cose::{Certificate, Purpose, SignatureError, Thumbprint, Time, TrustAnchors};
 
-use crate::open::{Authenticated, Sender};
+use crate::open::Sender;
 
 /// Which keys may be Agents'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,27 +36,10 @@ pub enum AgentKeys {
 pub struct Admission {
     /// Who certifies the keys of Agents, and what they have revoked.
     pub authorities: Arc<TrustAnchors>,
-    /// Which of [`Authenticated::identities`] are on the allow list.
+    /// The allow list, or of it what is among [`Authenticated::identities`](crate::Authenticated::identities).
     pub allowed: Vec<Thumbprint>,
-    /// Which of them are on the block list. Who is on both is blocked.
+    /// The block list, or of it what is among those or [`Admission::authorities_identities`]. Who is on both is blocked.
     pub blocked: Vec<Thumbprint>,
-}
-
-impl Admission {
-    /// What of it concerns a message, where both lists are whole.
-    #[must_use]
-    pub fn about(&self, message: &Authenticated) -> Self {
-        let identities = message.identities();
-        let about = |list: &[Thumbprint]| -> Vec<Thumbprint> {
-            let named = list.iter().filter(|one| identities.contains(one));
-            named.copied().collect()
-        };
-        Self {
-            authorities: Arc::clone(&self.authorities),
-            allowed: about(&self.allowed),
-            blocked: about(&self.blocked),
-        }
-    }
 }
 
 /// Why a key is not taken for an Agent's.
@@ -88,6 +71,15 @@ impl NotAdmitted {
                 _ => ErrorCode::BadCertificate,
             },
             Self::Blocked(_) | Self::Unknown(_) => ErrorCode::BadCertificate,
+        }
+    }
+
+    /// Whether the allow list cannot help: somebody has said that the key is not to be taken.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Blocked(_) => true,
+            Self::Certificate(error) => error.problem == CertificateProblem::Revoked,
+            Self::Unknown(_) => false,
         }
     }
 
@@ -130,16 +122,12 @@ pub(crate) fn check(
     now: u64,
 ) -> Result<Vec<Certificate>, NotAdmitted> {
     // A-19 (9397 9.4) the block list wins: whoever vouches for the key may not know yet what the operator knows.
-    if let Some(blocked) = admission.blocked.first() {
-        return Err(NotAdmitted::Blocked(*blocked));
-    }
+    admission.blocks(&sender.identities())?;
     if keys == AgentKeys::Any {
         return Ok(Vec::new());
     }
-    let certified = by_certificate(sender, admission, now);
-    let is_revoked = |error: &NotAdmitted| matches!(error, NotAdmitted::Certificate(e) if e.problem == CertificateProblem::Revoked);
-    match certified {
-        Err(error) if !is_revoked(&error) && is_allowed(sender, admission, now) => Ok(Vec::new()),
+    match by_certificate(sender, admission, now) {
+        Err(error) if !error.is_final() && is_allowed(sender, admission, now) => Ok(Vec::new()),
         other => other,
     }
 }
@@ -151,11 +139,15 @@ fn by_certificate(
 ) -> Result<Vec<Certificate>, NotAdmitted> {
     let chain = sender.chain.as_ref().map_err(|error| *error)?;
     // A-20 (9397 9.4) the whole path, with what is revoked, by the TAM's clock.
-    match admission
-        .authorities
-        .trace(chain, Time::Is(now), Purpose::Message)
-    {
-        Ok(_) => Ok(chain.clone()),
+    let authorities = &admission.authorities;
+    match authorities.trace(chain, Time::Is(now), Purpose::Message) {
+        Ok(trusted) => {
+            let anchors = authorities.certificates();
+            let own = anchors.filter(|one| one.public_key().thumbprint() == trusted.anchor);
+            let own: Vec<_> = own.flat_map(identities).collect();
+            admission.blocks(&own)?;
+            Ok(chain.clone())
+        }
         Err(SignatureError::Certificate(error)) => Err(error.into()),
         // Nothing else is said of a chain than that there is none.
         Err(_) => Err(NotAdmitted::Unknown(sender.agent)),
@@ -176,8 +168,34 @@ fn is_allowed(sender: &Sender, admission: &Admission, now: u64) -> bool {
     admission.allowed.contains(&identity(certificate)) && counts()
 }
 
-/// A certificate as it stands on a list.
-pub(crate) fn identity(certificate: &Certificate) -> Thumbprint {
+impl Admission {
+    /// Whether one of these is blocked.
+    fn blocks(&self, identities: &[Thumbprint]) -> Result<(), NotAdmitted> {
+        let blocked = identities.iter().find(|one| self.blocked.contains(one));
+        blocked.map_or(Ok(()), |blocked| Err(NotAdmitted::Blocked(*blocked)))
+    }
+
+    /// What the authorities may stand on a list as.
+    #[must_use]
+    pub fn authorities_identities(authorities: &TrustAnchors) -> Vec<Thumbprint> {
+        authorities.certificates().flat_map(identities).collect()
+    }
+}
+
+impl Sender {
+    /// What the key and its certificates may stand on a list as.
+    pub(crate) fn identities(&self) -> Vec<Thumbprint> {
+        let certified = self.chain.iter().flatten().flat_map(identities);
+        core::iter::once(self.agent).chain(certified).collect()
+    }
+}
+
+/// A certificate and its key as they stand on a list.
+fn identities(certificate: &Certificate) -> [Thumbprint; 2] {
+    [identity(certificate), certificate.public_key().thumbprint()]
+}
+
+fn identity(certificate: &Certificate) -> Thumbprint {
     Thumbprint(certificate.fingerprint().0)
 }
 

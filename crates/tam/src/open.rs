@@ -11,7 +11,7 @@ use teep_cose::{
     SignedMessage, Thumbprint,
 };
 
-use crate::{Decision, Device, Dropped, Tam, admission};
+use crate::{Decision, Device, Dropped, Tam};
 
 /// A message as it came: parsed, believed by nobody.
 #[derive(Debug)]
@@ -299,12 +299,7 @@ impl Authenticated {
     /// [`Admission`](crate::Admission) is about.
     #[must_use]
     pub fn identities(&self) -> Vec<Thumbprint> {
-        let chain = self.sender.chain.iter().flatten();
-        let certified =
-            chain.flat_map(|one| [admission::identity(one), one.public_key().thumbprint()]);
-        core::iter::once(self.sender.agent)
-            .chain(certified)
-            .collect()
+        self.sender.identities()
     }
 
     /// Whether attestation may fail on it, so that the remedies belong into the [`Snapshot`].

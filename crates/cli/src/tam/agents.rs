@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use teep_cose::Certificate;
 use teep_server::{AgentKeys, Config};
 
 use super::{Client, show_list, show_one};
+use crate::certificate::read_chain;
 use crate::exit::Failure;
 use crate::{key, output};
 
@@ -128,20 +128,13 @@ fn add(client: &Client, list: &str, listed: Listed, as_json: bool) -> Result<(),
     show_one(&answer, as_json)
 }
 
-/// Of the first certificate in a file, or of the key. The file itself goes nowhere.
+/// Of the key in a file, or of the first certificate. The file itself goes nowhere.
 fn thumbprint_of(file: &Path) -> Result<String, Failure> {
-    let bytes = output::read(file, MAX_FILE)?;
-    let unusable = |error| Failure::refused(format!("{}: {error}", file.display()));
-    let text = String::from_utf8_lossy(&bytes);
-    if text.contains("BEGIN CERTIFICATE") {
-        let certificates = Certificate::all_from_pem(&text).map_err(unusable)?;
-        return Ok(certificates[0].fingerprint().to_string());
+    match (key::read_public(file), read_chain(file)) {
+        (Ok(key), _) => Ok(key.thumbprint().to_string()),
+        (_, Ok(chain)) => Ok(chain[0].fingerprint().to_string()),
+        (Err(failure), _) => Err(failure),
     }
-    if bytes.first() == Some(&DER) {
-        let certificate = Certificate::from_der(&bytes).map_err(unusable)?;
-        return Ok(certificate.fingerprint().to_string());
-    }
-    Ok(key::read_public(file)?.thumbprint().to_string())
 }
 
 fn remove(client: &Client, list: &str, unlisted: &Unlisted) -> Result<(), Failure> {
@@ -149,8 +142,3 @@ fn remove(client: &Client, list: &str, unlisted: &Unlisted) -> Result<(), Failur
     client.delete(&format!("/api/agents/{list}/{thumbprint}"))?;
     output::print(&format!("{thumbprint} is not {list} any more"))
 }
-
-/// What a certificate in DER begins with.
-const DER: u8 = 0x30;
-/// A chain of the largest certificates in PEM has less.
-const MAX_FILE: u64 = 128 << 10;

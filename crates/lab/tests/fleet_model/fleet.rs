@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eat::Evidence;
 use suit::{ComponentIdentifier, Envelope, Limits};
-use teep::{Generation, Message, Success, Token};
+use teep::{Message, Success, Token};
 use teep_agent::ports::Keys as _;
 use teep_cose::cbor;
 use teep_cose::{Algorithm, Sign1, SignedMessage, SigningKey, Thumbprint};
@@ -12,6 +12,7 @@ use teep_lab::{Interrupted, Node, Parcel, TrustedComponent, World, id, manifest_
 use teep_tam::Installed;
 
 use crate::operation::{Impostor, Operation};
+use crate::setup::{KeyChange, generation_of};
 
 pub(crate) const DEVICES: usize = 10;
 /// `c` depends on `library`, which nobody asks for.
@@ -19,11 +20,12 @@ pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 const LIBRARY: &str = "library";
 
 /// The TAM that devices trust, and the attacker's.
-const TAM: usize = 0;
+pub(crate) const TAM: usize = 0;
 const FOREIGN_TAM: usize = 1;
 
 pub(crate) struct Fleet {
     world: World,
+    tam_keys: KeyChange,
     parcels: Vec<Parcel>,
     /// The attacker's keys, of both suites.
     stranger: [SigningKey; 2],
@@ -54,9 +56,10 @@ impl Fleet {
             world.permit(signers[signer], id(name));
         }
         world.permit(signers[0], id(LIBRARY));
-        for n in 0..DEVICES {
-            world.add_device(Algorithm::TEEP[n % 2]);
-        }
+        let tam_keys = KeyChange::new(&mut world);
+        world.tams[TAM].tam.keys = tam_keys.step(0);
+        world.tams[TAM].tam.policy.dates_updates = seed % 2 == 1;
+        tam_keys.add_devices(&mut world);
         // Nobody trusts the second TAM, but it trusts whom the first one trusts.
         world.add_tam();
         for device in &world.devices {
@@ -66,6 +69,7 @@ impl Fleet {
         let mut fleet = Self {
             stranger: Algorithm::TEEP.map(key),
             world,
+            tam_keys,
             parcels: Vec::new(),
             versions: [0; NAMES.len()],
             needed: BTreeMap::new(),
@@ -163,7 +167,11 @@ impl Fleet {
                         token: Some(token),
                         ..Success::default()
                     };
-                    let success = Message::Success(success).encode(&Generation::DRAFT_26);
+                    let generation = match asked {
+                        Node::Device(device) => generation_of(device),
+                        Node::Tam(_) => unreachable!("an Update is for a device"),
+                    };
+                    let success = Message::Success(success).encode(generation);
                     let bytes = self.sign(&success, by, n);
                     self.bring(bytes, DEVICES + TAM);
                 }
@@ -175,6 +183,9 @@ impl Fleet {
             Operation::RestartTam => {
                 let lost = |parcel: &Parcel| matches!(parcel, Parcel::Decision { .. });
                 self.parcels.retain(|parcel| !lost(parcel));
+            }
+            Operation::ChangeKeys { step } => {
+                self.world.tams[TAM].tam.keys = self.tam_keys.step(step);
             }
             Operation::Wait { seconds } => self.world.now += seconds,
         }
@@ -240,6 +251,14 @@ impl Fleet {
         let lost = parcel.clone();
         let before = self.world.tams[TAM].store.clone();
         let dropped = self.world.tams[TAM].dropped.len();
+        if let Parcel::Message {
+            from: Node::Device(device),
+            to: Node::Tam(tam),
+            ..
+        } = parcel
+        {
+            self.goes_to_its_path(tam, device);
+        }
         let next = self.world.deliver(parcel);
         self.note_installed();
         let tam = &self.world.tams[TAM];
@@ -258,6 +277,11 @@ impl Fleet {
         })
     }
 
+    /// The path at a TAM that a device knows is that of its generation.
+    fn goes_to_its_path(&mut self, tam: usize, device: usize) {
+        self.world.tams[tam].generation = generation_of(device);
+    }
+
     /// The trusted TAM has taken this message for an answer to what it sent. One QueryRequest may have gone to many, so a
     /// challenge may be honoured once for each Agent.
     fn honour(&mut self, answer: &[u8]) {
@@ -272,9 +296,21 @@ impl Fleet {
         // The answer to a QueryRequest that an Agent could not read has neither, and may only lead to another QueryRequest.
         let Some(nonce) = nonce else { return };
         let signed = SignedMessage::decode(answer, &cbor::Limits::MESSAGE).unwrap();
-        let agent = signed.signatures()[0].thumbprint().unwrap();
+        let agent = self.agent(signed);
         let first = self.honoured.insert((agent, nonce));
         assert!(first, "a token or challenge was honoured twice");
+    }
+
+    /// Whose message it is, though those of older drafts do not name their keys.
+    fn agent(&self, signed: SignedMessage) -> Thumbprint {
+        let signed = signed.accepting_older_numbers();
+        let mut keys = self
+            .world
+            .devices
+            .iter()
+            .map(|device| device.tee.public_key());
+        let key = keys.find(|key| signed.verify(key).is_ok());
+        key.expect("the TAM believes devices only").thumbprint()
     }
 
     /// The Broker tells the Agent that its exchange broke off (`ProcessError`).
@@ -416,6 +452,8 @@ impl Fleet {
     /// well after a few policy checks.
     pub(crate) fn recover(&mut self) {
         self.parcels.clear();
+        // Both the old keys and the new ones are there, as they are until every device has heard of the new ones.
+        self.world.tams[TAM].tam.keys = self.tam_keys.step(2);
         (0..NAMES.len()).for_each(|name| self.publish(name));
         for device in 0..DEVICES {
             self.restart(device);
@@ -424,6 +462,7 @@ impl Fleet {
         for _ in 0..POLICY_CHECKS {
             self.world.now += DAY;
             for device in 0..DEVICES {
+                self.goes_to_its_path(TAM, device);
                 self.world.poll(device).unwrap();
                 self.check();
             }

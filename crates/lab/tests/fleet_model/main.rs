@@ -1,4 +1,4 @@
-//! A TAM and ten Agents under anything that applications, operators, attackers, the network and the power may do, in any
+//! A TAM and ten Agents, three of them of older drafts, under anything that applications, operators, attackers, the network and the power may do, in any
 //! order, one message at a time.
 //!
 //! The TAM has replicas: two messages may be decided before either decision is committed. The Broker is the attacker's: it
@@ -26,6 +26,7 @@
 
 mod fleet;
 mod operation;
+mod setup;
 
 use fleet::Fleet;
 use operation::{Operation, operation};

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::fleet::{DEVICES, NAMES};
+use crate::setup::KEY_CHANGE_STEPS;
 
 /// One thing that happens. Where it says `n`, it is that one of those that are there, modulo their number.
 #[derive(Debug, Clone)]
@@ -82,6 +83,10 @@ pub(crate) enum Operation {
     },
     /// All that the TAM has not stored is lost.
     RestartTam,
+    /// The TAM's keys are those of another step of a change.
+    ChangeKeys {
+        step: usize,
+    },
     Wait {
         seconds: u64,
     },
@@ -128,6 +133,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         2 => (device(), 0..12_u64).prop_map(|(device, writes)| Operation::PowerCut { device, writes }),
         2 => device().prop_map(|device| Operation::Restart { device }),
         1 => Just(Operation::RestartTam),
+        1 => (0..KEY_CHANGE_STEPS).prop_map(|step| Operation::ChangeKeys { step }),
         1 => (0..30_000_u64).prop_map(|seconds| Operation::Wait { seconds }),
     ]
 }

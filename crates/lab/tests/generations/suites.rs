@@ -6,7 +6,7 @@ use teep::{CipherSuite, DataItems, ErrorCode, ErrorMessage, Generation, Item, Me
 use teep_agent::ports::Keys as _;
 use teep_agent::{Provisioning, TrustedTam};
 use teep_cose::cbor::Limits;
-use teep_cose::{Algorithm, Credential, SignedMessage, SigningKey};
+use teep_cose::{Credential, SignedMessage, SigningKey};
 use teep_cose::{TrustAnchors, sign_with_each};
 use teep_lab::{TrustedComponent, World, id};
 use teep_pki::{Authority, Description};
@@ -126,38 +126,6 @@ fn certificates_say_whose_key_it_is_where_no_kid_does() {
         world.request(device, &id("ta")).unwrap();
         let image = world.image(device, &id("ta"));
         assert_eq!(image, Some(&b"version 1"[..]), "{generation}");
-    }
-}
-
-/// What a TAM of drafts 16 to 20 calls ES256 is a suite of its own number there: it is negotiated, and used.
-///
-/// Proves: T-098, T-166
-#[test]
-fn the_suite_is_named_by_the_number_of_its_time_all_along() {
-    for (generation, number) in Generation::ALL.into_iter().zip([-9, -9, -7, -7]) {
-        let mut world = world_of(generation);
-        world.request(0, &id("ta")).unwrap();
-        assert!(world.image(0, &id("ta")).is_some());
-        let esp256 = generation.algorithm_numbers.number(Algorithm::Esp256);
-        assert_eq!(esp256, number);
-        let suite = [0x81, 0x82, 18, (-1 - number) as u8 | 0x20];
-        let recorded = world.network.recorded.iter();
-        // No message ends an exchange.
-        for recorded in recorded.filter(|recorded| !recorded.bytes.is_empty()) {
-            let signed = SignedMessage::decode(&recorded.bytes, &Limits::MESSAGE).unwrap();
-            let numbers: Vec<_> = signed.signatures().iter().map(|s| s.algorithm).collect();
-            assert!(numbers.contains(&Some(number)), "{generation} {numbers:?}");
-            if let Some(Message::QueryRequest(_)) = recorded.message() {
-                let payload = signed.unverified_payload().unwrap();
-                assert!(payload.windows(4).any(|w| w == suite));
-                let profile: &[u8] = match generation.name {
-                    "drafts-10-15" => &[0x82, 0x26, 1],
-                    "drafts-16-20" => &[0x84, 0x2f, 0x26, 0x38, 0x1c, 0x39, 0xff, 0xfd],
-                    _ => &[0x84, 0x2f, 0x28, 0x38, 0x1c, 0x39, 0xff, 0xfd],
-                };
-                assert!(payload.windows(profile.len()).any(|w| w == profile));
-            }
-        }
     }
 }
 

@@ -43,11 +43,7 @@ pub(super) async fn publish(
     let limit = publish::LIMITS.envelope;
     let envelope = body::read(request.into_body(), limit, service.limits.body_time).await?;
     let signers = service.store.authorized_keys(&SIGNERS).await?;
-    let origin = service
-        .tam_uri
-        .strip_suffix("/tam")
-        .unwrap_or(&service.tam_uri);
-    let manifest = publish::vet(&envelope, &signers, &service.payloads, origin)?;
+    let manifest = publish::vet(&envelope, &signers, &service.payloads, service.origin())?;
     let is_new = service.store.publish(&manifest, &envelope, now()).await?;
     tracing::info!(
         manifest = %manifest.manifest_component_id,

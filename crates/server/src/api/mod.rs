@@ -5,14 +5,13 @@
 //! `application/problem+json`. Lists that may be long come in pages: `?after=` takes what `next` gave.
 
 mod agents;
+mod authorized_keys;
 mod components;
 mod devices;
 mod endorsements;
-mod endorsers;
 mod payloads;
 mod reference_values;
 mod remedies;
-mod signers;
 
 use std::sync::Arc;
 
@@ -30,6 +29,7 @@ use teep_cose::{PublicKey, Thumbprint};
 
 use crate::connection::Peer;
 use crate::problem::Problem;
+use crate::store::authorized_keys::{ENDORSERS, SIGNERS};
 use crate::{Service, hexadecimal};
 
 type Routes = MethodRouter<Arc<Service>>;
@@ -66,11 +66,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         )
         .route(
             "/api/signers",
-            route(get(signers::list).post(signers::add), "GET, POST"),
+            route(authorized_keys::all(&SIGNERS), "GET, POST"),
         )
         .route(
             "/api/signers/{thumbprint}",
-            route(axum::routing::delete(signers::remove), "DELETE"),
+            route(authorized_keys::one(&SIGNERS), "DELETE"),
         )
         .route(
             "/api/endorsements",
@@ -82,11 +82,11 @@ pub(crate) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         )
         .route(
             "/api/endorsers",
-            route(get(endorsers::list).post(endorsers::add), "GET, POST"),
+            route(authorized_keys::all(&ENDORSERS), "GET, POST"),
         )
         .route(
             "/api/endorsers/{thumbprint}",
-            route(axum::routing::delete(endorsers::remove), "DELETE"),
+            route(authorized_keys::one(&ENDORSERS), "DELETE"),
         )
         .route(
             "/api/reference-values",
@@ -189,7 +189,7 @@ async fn tam(State(service): State<Arc<Service>>) -> Json<serde_json::Value> {
         "tam_uri": service.tam_uri,
         "keys": keys,
         "encryption_keys": encryption_keys,
-        "verifier": describe(&service.verifier.key.public_key()),
+        "verifier": describe(&service.verifiers.for_tam.key.public_key()),
     }))
 }
 

@@ -8,6 +8,10 @@ use super::{Store, StoreError, decode_key, integer, unsigned};
 
 /// One of the two lists: the statements on its table.
 pub(crate) struct KeyList {
+    /// Of the table, and for the operator.
+    pub(crate) name: &'static str,
+    /// Whose keys they are, in the singular.
+    pub(crate) whose: &'static str,
     keys: &'static str,
     records: &'static str,
     add: &'static str,
@@ -16,8 +20,10 @@ pub(crate) struct KeyList {
 }
 
 macro_rules! key_list {
-    ($table:literal) => {
+    ($table:literal, $whose:literal) => {
         KeyList {
+            name: $table,
+            whose: $whose,
             keys: concat!("SELECT key FROM ", $table),
             records: concat!(
                 "SELECT key, name, at FROM ",
@@ -36,9 +42,9 @@ macro_rules! key_list {
 }
 
 /// What a withdrawn signer signed is relayed no longer.
-pub(crate) static SIGNERS: KeyList = key_list!("signers");
+pub(crate) static SIGNERS: KeyList = key_list!("signers", "signer");
 /// The endorsements that a withdrawn manufacturer signed count no longer.
-pub(crate) static ENDORSERS: KeyList = key_list!("endorsers");
+pub(crate) static ENDORSERS: KeyList = key_list!("endorsers", "manufacturer");
 
 /// An authorized key for the operator.
 #[derive(Debug, serde::Serialize)]

@@ -4,9 +4,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use suit::ComponentIdentifier;
 use teep_cose::Thumbprint;
-use teep_tam::{Dependency, Installed, Published, SentManifest, Withdrawn};
+use teep_tam::{Installed, Published, SentManifest, Withdrawn};
 
-use super::{Store, StoreError, decode_component, encode_component, integer, unsigned};
+use super::{
+    Store, StoreError, decode_component, dependencies, encode_component, integer, unsigned,
+};
 use crate::hexadecimal;
 use crate::publish::Manifest;
 
@@ -210,31 +212,7 @@ async fn replace(
         .bind(integer(now))
         .execute(&mut **transaction)
         .await?;
-    for signer in &manifest.dependency_signers {
-        sqlx::query("INSERT INTO dependency_signers VALUES (?, ?)")
-            .bind(name)
-            .bind(signer.as_ref())
-            .execute(&mut **transaction)
-            .await?;
-    }
-    for dependency in &manifest.dependencies {
-        let dependency_name = encode_component(&dependency.manifest_component_id);
-        sqlx::query("INSERT INTO dependencies VALUES (?, ?, ?)")
-            .bind(name)
-            .bind(&dependency_name)
-            .bind(&dependency.digest)
-            .execute(&mut **transaction)
-            .await?;
-        for component in &dependency.components {
-            sqlx::query("INSERT INTO dependency_components VALUES (?, ?, ?, ?)")
-                .bind(name)
-                .bind(&dependency_name)
-                .bind(encode_component(&component.component_id))
-                .bind(&component.digest)
-                .execute(&mut **transaction)
-                .await?;
-        }
-    }
+    dependencies::insert(transaction, manifest, name).await?;
     for (position, component) in (0i64..).zip(&manifest.components) {
         let id = encode_component(&component.component_id);
         let owner: Option<Vec<u8>> = sqlx::query_scalar(
@@ -292,7 +270,7 @@ pub(super) async fn newest(
             sequence_number: unsigned(row.try_get("sequence_number")?)?,
             digest: row.try_get("manifest_digest")?,
             components: installs(connection, name).await?,
-            dependencies: dependencies(connection, name).await?,
+            dependencies: dependencies::of(connection, name).await?,
             size: usize::try_from(row.try_get::<i64, _>("size")?)
                 .map_err(|_| StoreError::Damaged("a size"))?,
         });
@@ -330,36 +308,6 @@ pub(super) async fn withdrawn(
     Ok(found)
 }
 
-async fn dependencies(
-    connection: &mut SqliteConnection,
-    name: &[u8],
-) -> Result<Vec<Dependency>, StoreError> {
-    let rows =
-        sqlx::query("SELECT dependency, digest FROM dependencies WHERE manifest_component_id = ?")
-            .bind(name)
-            .fetch_all(&mut *connection)
-            .await?;
-    let mut dependencies = Vec::with_capacity(rows.len());
-    for row in rows {
-        let dependency: &[u8] = row.try_get("dependency")?;
-        let rows = sqlx::query(
-            "SELECT component_id, digest FROM dependency_components \
-             WHERE manifest_component_id = ? AND dependency = ?",
-        )
-        .bind(name)
-        .bind(dependency)
-        .fetch_all(&mut *connection)
-        .await?;
-        let components = rows.iter().map(decode_installed);
-        dependencies.push(Dependency {
-            manifest_component_id: decode_component(dependency)?,
-            digest: row.try_get("digest")?,
-            components: components.collect::<Result<_, StoreError>>()?,
-        });
-    }
-    Ok(dependencies)
-}
-
 async fn installs(
     connection: &mut SqliteConnection,
     name: &[u8],
@@ -374,7 +322,7 @@ async fn installs(
     rows.iter().map(decode_installed).collect()
 }
 
-fn decode_installed(row: &SqliteRow) -> Result<Installed, StoreError> {
+pub(super) fn decode_installed(row: &SqliteRow) -> Result<Installed, StoreError> {
     Ok(Installed {
         component_id: decode_component(row.try_get("component_id")?)?,
         digest: row.try_get("digest")?,

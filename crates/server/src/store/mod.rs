@@ -8,6 +8,7 @@ pub(crate) mod agents;
 pub(crate) mod authorized_keys;
 pub(crate) mod components;
 pub(crate) mod decisions;
+pub(crate) mod dependencies;
 pub(crate) mod devices;
 pub(crate) mod endorsements;
 pub(crate) mod reference_values;

@@ -79,7 +79,7 @@ impl Store {
         authorities: Arc<TrustAnchors>,
     ) -> Result<Snapshot, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let (agent, identities) = (message.agent(), message.identities());
+        let agent = message.agent();
         let sent = match message.token() {
             Some(token) => sent_update(&mut transaction, token).await?,
             None => None,
@@ -101,11 +101,7 @@ impl Store {
             updates: devices::attempts(&mut transaction, &agent, devices::UPDATE).await?,
             refused_keys: devices::refused_keys(&mut transaction, &agent).await?,
             honoured: honoured(&mut transaction, &agent).await?,
-            admission: Admission {
-                authorities,
-                allowed: agents::on_list(&mut transaction, AgentList::Allowed, &identities).await?,
-                blocked: agents::on_list(&mut transaction, AgentList::Blocked, &identities).await?,
-            },
+            admission: admission(&mut transaction, message, authorities).await?,
             sent,
         };
         // Nothing was written, so there is nothing that a failing rollback could lose.
@@ -147,6 +143,21 @@ impl Store {
         decisions::record(&mut transaction, agent, &done.decisions, now).await?;
         Ok(transaction.commit().await?)
     }
+}
+
+async fn admission(
+    connection: &mut SqliteConnection,
+    message: &Authenticated,
+    authorities: Arc<TrustAnchors>,
+) -> Result<Admission, StoreError> {
+    let own = message.identities();
+    let mut all = Admission::authorities_identities(&authorities);
+    all.extend(&own);
+    Ok(Admission {
+        authorities,
+        allowed: agents::on_list(connection, AgentList::Allowed, &own).await?,
+        blocked: agents::on_list(connection, AgentList::Blocked, &all).await?,
+    })
 }
 
 async fn apply(

@@ -48,7 +48,7 @@ pub(crate) async fn authorize(server: &TestServer, signer: &SigningKey) {
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
-async fn publish(server: &TestServer, envelope: &[u8]) -> Answer {
+pub(crate) async fn publish(server: &TestServer, envelope: &[u8]) -> Answer {
     server.api("POST /api/components", envelope).await
 }
 

@@ -57,18 +57,27 @@ impl TestServer {
         }
     }
 
-    pub(crate) async fn restart(self) -> Self {
+    /// Stops; what it has in its folder stays.
+    pub(crate) async fn stopped(self) -> tempfile::TempDir {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap();
-        Self::in_folder(self.folder, Limits::default()).await
+        self.folder
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        Self::in_folder(self.stopped().await, Limits::default()).await
+    }
+
+    /// With a changed configuration.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(Config) -> Config) -> Self {
+        Self::with(self.stopped().await, change).await
     }
 
     /// Stops, has something done to its folder, and starts again.
     pub(crate) async fn restart_after(self, change: impl FnOnce(&std::path::Path)) -> Self {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap().unwrap();
-        change(self.folder.path());
-        Self::in_folder(self.folder, Limits::default()).await
+        let folder = self.stopped().await;
+        change(folder.path());
+        Self::in_folder(folder, Limits::default()).await
     }
 
     /// Sends these very bytes and reads until the server closes.

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::api::{authorize, hello, key};
 use crate::client::TestServer;
 use crate::life::{Device, challenge, update};
+use crate::tls::{Pki, connect, https};
 
 /// All of a second get the same QueryRequest.
 async fn in_a_rush() -> TestServer {
@@ -166,6 +167,144 @@ async fn every_empty_post_gets_the_same_answer_or_the_same_refusal() {
         "POST /tam HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{accept}Content-Type: application/teep+cbor\r\n\r\n"
     );
     server.raw(head.as_bytes()).await.problem(411);
+}
+
+/// A rush changes how the TAM answers, not what: whatever the client sends.
+///
+/// Proves: H-03, H-20, H-21, H-22, H-24
+#[tokio::test]
+async fn in_a_rush_everybody_is_told_the_same_as_otherwise() {
+    let (calm, rush) = (TestServer::start().await, in_a_rush().await);
+    let accept = "Accept: application/teep+cbor\r\n";
+    let typed = "Content-Type: application/teep+cbor\r\n";
+    let close = "Connection: close\r\n";
+    for head in [
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}\r\n"),
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}{typed}Content-Length: 0\r\n\r\n"),
+        format!(
+            "POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}{typed}Content-Length: 1\r\n\r\nx"
+        ),
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}Content-Length: 1\r\n\r\nx"),
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}{typed}\r\n"),
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}Content-Length: x\r\n\r\n"),
+        format!("POST /tam HTTP/1.1\r\n{close}{accept}\r\n"),
+        format!("POST /tam HTTP/1.1\r\nHost: x\nX: y\r\n{close}{accept}\r\n"),
+        format!("POST /tam?x HTTP/1.1\r\nHost: x\r\n{close}{accept}\r\n"),
+        format!("POST http://x/tam HTTP/1.1\r\nHost: x\r\n{close}{accept}\r\n"),
+        format!("POST /tam HTTP/1.0\r\n{accept}\r\n"),
+        format!("POST /tam HTTP/3\r\nHost: x\r\n{close}{accept}\r\n"),
+        format!("POST /tam/drafts-21-25 HTTP/1.1\r\nHost: x\r\n{close}\r\n"),
+        format!(
+            "POST /tam/drafts-21-25 HTTP/1.1\r\nHost: x\r\n{close}Accept: application/teep+cose\r\n\r\n"
+        ),
+        format!("POST /tam HTTP/1.1\r\nHost: x\r\n{close}\r\n"),
+        format!(
+            "POST /tam HTTP/1.1\r\nHost: x\r\n{close}Accept: text/html\r\nAccept: */*;q=0.1\r\n\r\n"
+        ),
+        format!("GET /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}\r\n"),
+        format!(
+            "POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}X: {}\r\n\r\n",
+            "y".repeat(5000)
+        ),
+        format!(
+            "POST /tam HTTP/1.1\r\nHost: x\r\n{close}{accept}X: {}\r\n\r\n",
+            "y".repeat(50_000)
+        ),
+    ] {
+        let (one, other) = (
+            calm.raw(head.as_bytes()).await,
+            rush.raw(head.as_bytes()).await,
+        );
+        assert_eq!(one.status, other.status, "{head}");
+        for name in [
+            "content-type",
+            "x-content-type-options",
+            "content-security-policy",
+            "referrer-policy",
+            "cache-control",
+            "allow",
+        ] {
+            assert_eq!(one.header(name), other.header(name), "{head}: {name}");
+        }
+        let is_same_length = one.header("content-length") == other.header("content-length");
+        assert!(is_same_length, "{head}");
+        assert_eq!(one.status == 200, one.body != other.body, "{head}");
+    }
+}
+
+/// In a rush one connection brings one answer: who sends many requests at once, or in pieces, gains nothing by it.
+#[tokio::test]
+async fn in_a_rush_a_connection_ends_with_its_first_answer() {
+    let server = in_a_rush().await;
+    let read = async |mut stream: tokio::net::TcpStream| {
+        let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+        // What was sent beyond the first request ends the connection with a reset.
+        while let Ok(count @ 1..) = stream.read(&mut piece).await {
+            all.extend_from_slice(&piece[..count]);
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    };
+    let mut answers = Vec::new();
+    let mut stream = server.connect().await;
+    stream.write_all(EMPTY.repeat(20).as_bytes()).await.unwrap();
+    answers.push(read(stream).await);
+    let mut stream = server.connect().await;
+    for piece in EMPTY.as_bytes().chunks(30) {
+        stream.write_all(piece).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    answers.push(read(stream).await);
+    // A device that has something to say is not cut off.
+    let mut stream = server.connect().await;
+    let other = EMPTY.replace(
+        "Length: 0",
+        "Length: 1\r\nContent-Type: application/teep+cbor",
+    );
+    stream
+        .write_all(format!("{other}x{EMPTY}").as_bytes())
+        .await
+        .unwrap();
+    answers.push(read(stream).await);
+    for answer in &answers {
+        assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 1, "{answer}");
+        assert_eq!(answer.matches("connection: close").count(), 1, "{answer}");
+        assert_eq!(
+            answer.matches("date: ").count(),
+            answer.matches("HTTP/1.1").count()
+        );
+    }
+    assert!(answers[2].starts_with("HTTP/1.1 204"), "{}", answers[2]);
+}
+
+/// A TLS connection has cost both sides a handshake, so it outlives its first answer; but not a second one.
+#[tokio::test]
+async fn in_a_rush_a_tls_connection_has_two_answers() {
+    let pki = Pki::new();
+    let server = TestServer::with(tempfile::tempdir().unwrap(), |config| {
+        let limits = Limits {
+            own_query_requests: 0,
+            ..Limits::default()
+        };
+        https(Config { limits, ..config }, &pki)
+    });
+    let server = server.await;
+    let mut stream = connect(&server, &pki, &["http/1.1"]).await.unwrap();
+    stream.write_all(EMPTY.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let count = stream.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
+    stream.write_all(EMPTY.repeat(9).as_bytes()).await.unwrap();
+    let mut answers = Vec::new();
+    // Its end may be a reset.
+    let _end = stream.read_to_end(&mut answers).await;
+    let answers = String::from_utf8_lossy(&answers);
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 1, "{answers}");
+    assert!(answers.contains("connection: close\r\n"), "{answers}");
+    // Who says that it is done is not kept waiting for the end.
+    let stream = connect(&server, &pki, &["http/1.1"]).await.unwrap();
+    crate::teep_http::require_query_request(&crate::tls::post(stream).await);
 }
 
 /// A server does not start where its own resources would hide the TAM, or a path would stand for two drafts.

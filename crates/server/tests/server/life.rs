@@ -7,7 +7,7 @@ use teep::{
     RequestedTrustedComponent, Success, Update,
 };
 use teep_cose::cbor::Limits;
-use teep_cose::{Sign1, SignedMessage, SigningKey};
+use teep_cose::{Certificate, Sign1, SignedMessage, SigningKey};
 use teep_verifier::Endorsement;
 
 use crate::api::{authorize, hello, id, key};
@@ -18,6 +18,8 @@ pub(crate) struct Device {
     pub(crate) agent: SigningKey,
     pub(crate) attestation: SigningKey,
     pub(crate) ueid: u8,
+    /// The certificates of the Agent's key.
+    pub(crate) chain: Vec<Certificate>,
 }
 
 impl Device {
@@ -30,6 +32,7 @@ impl Device {
             agent: key(),
             attestation: key(),
             ueid,
+            chain: Vec::new(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Device {
         Sign1::new(&message.encode(&Generation::DRAFT_26))
             .with_kid()
             .with_key()
+            .with_chain(&self.chain)
             .sign(&self.agent)
     }
 

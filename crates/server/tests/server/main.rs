@@ -4,6 +4,7 @@
 
 mod api;
 mod attestation;
+mod certificates;
 mod client;
 mod crash;
 mod first_contact;
@@ -11,6 +12,7 @@ mod generations;
 mod heads;
 mod http2;
 mod life;
+mod older_manifests;
 mod operations;
 mod pkcs11;
 mod teep_http;

@@ -19,6 +19,7 @@ use teep_cose::{Algorithm, PublicKey, SignedMessage};
 use teep_server::{Config, Pkcs11, Pkcs11Error, ServerError};
 
 use crate::api::{authorize, hello, key};
+use crate::certificates::{Pki, is_certified};
 use crate::client::{Answer, TestServer};
 use crate::life::{Device, payload, update};
 
@@ -66,6 +67,27 @@ fn a_whole_exchange_is_signed_in_the_token() {
         for file in ["esp256.pem", "ed25519.pem"] {
             assert!(!server.folder.path().join("keys").join(file).exists());
         }
+    });
+}
+
+/// Keys in a token have their certificates from files, as others do.
+///
+/// Proves: T-002
+#[test]
+fn keys_in_a_token_are_certified_too() {
+    in_child("keys_in_a_token_are_certified_too", async |place| {
+        let server = start(&place).await;
+        let (keys, pki) = (public_keys(&server).await, Pki::new());
+        let end = u64::from(u32::MAX);
+        let files = [0, 1].map(|n| pki.chain_file(&format!("{n}.pem"), &keys[n], end));
+        let pkcs11 = Some(place.pkcs11());
+        let certified = |config| Config {
+            certificates: files.to_vec(),
+            pkcs11,
+            ..config
+        };
+        let server = server.restart_with(certified).await;
+        is_certified(&server, &pki, &keys).await;
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use teep_server::{ClientCertificates, Config, ServerError, Tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -126,6 +126,21 @@ async fn exchange(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Vec<u8>>
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
+}
+
+/// Who opens a connection has the cost of a whole handshake, as the TAM has.
+#[tokio::test]
+async fn no_session_is_resumed() {
+    let pki = Pki::new();
+    let server = TestServer::with(tempfile::tempdir().unwrap(), |config| https(config, &pki)).await;
+    let config = pki.client(false);
+    for _ in 0..3 {
+        let stream = connect_with(&server, config.clone()).await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        assert_eq!(kind, Some(HandshakeKind::Full));
+        // Reads what a server would send for the next time.
+        require_query_request(&post(stream).await);
+    }
 }
 
 /// HTTP and HTTPS at once; the URI for devices is the one with TLS.

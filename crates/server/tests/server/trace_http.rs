@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use teep_server::{Config, TraceHttp};
+use teep_server::{Config, Limits, TraceHttp};
 
 use crate::client::{TEEP, TestServer};
 
@@ -82,4 +82,29 @@ fn heads_and_sizes_are_told_and_secrets_are_not() {
 fn bodies_are_told_on_demand_and_nothing_by_default() {
     assert!(logged(TraceHttp::Bodies).contains("\n> cafe0af00d\n"));
     assert!(!logged(TraceHttp::Off).contains("POST /tam"));
+}
+
+/// Bodies that are told to the log are taken into memory within the bound on requests, like any others.
+#[tokio::test]
+async fn no_body_is_waited_for_above_the_bound_on_requests() {
+    use tokio::io::AsyncWriteExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        requests: 1,
+        ..Limits::default()
+    };
+    let server = TestServer::with(folder, |config| Config {
+        trace_http: TraceHttp::Bodies,
+        limits,
+        ..config
+    });
+    let server = server.await;
+    let begun = format!("POST /tam HTTP/1.1\r\nHost: x\r\n{TEEP}Content-Length: 9\r\n\r\nx");
+    let mut first = server.connect().await;
+    first.write_all(begun.as_bytes()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    // Long before the rest of its body would be due.
+    let refused = server.raw(begun.as_bytes());
+    let refused = tokio::time::timeout(std::time::Duration::from_secs(10), refused).await;
+    refused.unwrap().problem(503);
 }

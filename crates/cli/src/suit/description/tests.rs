@@ -413,9 +413,30 @@ proptest! {
 /// What a description is made of, and text that is nothing of it.
 fn fragment() -> impl Strategy<Value = String> {
     const KNOWN: [&str; 24] = [
-        "\"", "\n", "[", "]]", "= ", "-1", "0", "18446744073709551615", "1e99", "1.2-rc.1", "0x", "2026-01-01T00:00:00Z",
-        "9999-12-31T23:59:60Z", "23:59:59", "[[component]]\n", "[[dependency]]\n", "[wait]\n", "{sha256}", "\\u0000",
-        "inline = true\n", "payload = \"counter.wasm\"\n", "slot = 0\n", "TEEP-Device/counter/ta", "\"#library\"",
+        "\"",
+        "\n",
+        "[",
+        "]]",
+        "= ",
+        "-1",
+        "0",
+        "18446744073709551615",
+        "1e99",
+        "1.2-rc.1",
+        "0x",
+        "2026-01-01T00:00:00Z",
+        "9999-12-31T23:59:60Z",
+        "23:59:59",
+        "[[component]]\n",
+        "[[dependency]]\n",
+        "[wait]\n",
+        "{sha256}",
+        "\\u0000",
+        "inline = true\n",
+        "payload = \"counter.wasm\"\n",
+        "slot = 0\n",
+        "TEEP-Device/counter/ta",
+        "\"#library\"",
     ];
     prop_oneof![
         prop::sample::select(&KNOWN[..]).prop_map(str::to_owned),

@@ -1,30 +1,44 @@
-//! `/api/signers`: Trusted Component Signers whose manifests this TAM relays (T-186).
+//! `/api/signers` and `/api/endorsers`: Trusted Component Signers whose manifests this TAM relays (T-186), and
+//! manufacturers whose signed endorsements the built-in Verifier takes.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::routing::{delete, get};
 use serde::Deserialize;
 use teep_cose::PublicKey;
 
-use super::{stored, thumbprint};
+use super::{Routes, stored, thumbprint};
 use crate::problem::Problem;
-use crate::store::authorized_keys::SIGNERS;
+use crate::store::authorized_keys::KeyList;
 use crate::{Service, body, now};
 
-/// `GET`: all authorized signers.
-pub(super) async fn list(
-    State(service): State<Arc<Service>>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let signers = service.store.key_records(&SIGNERS).await?;
-    Ok(Json(serde_json::json!({ "signers": signers })))
+/// The whole of a list.
+pub(super) fn all(keys: &'static KeyList) -> Routes {
+    get(move |state| list(keys, state)).post(move |state, request| add(keys, state, request))
 }
 
-/// `POST`: authorizes a signer. 201, or 200 if it is authorized already.
+/// One key of it, by its thumbprint.
+pub(super) fn one(keys: &'static KeyList) -> Routes {
+    delete(move |state, path| remove(keys, state, path))
+}
+
+/// `GET`: all authorized keys.
+async fn list(
+    keys: &'static KeyList,
+    State(service): State<Arc<Service>>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let records = service.store.key_records(keys).await?;
+    Ok(Json(serde_json::json!({ (keys.name): records })))
+}
+
+/// `POST`: authorizes one. 201, or 200 if it is authorized already.
 ///
 /// The body is a public key in PEM, a COSE_Key, or JSON: `{"pem": "…", "name": "…"}`.
-pub(super) async fn add(
+async fn add(
+    keys: &'static KeyList,
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
@@ -32,33 +46,35 @@ pub(super) async fn add(
     let NamedKey { key, name } = NamedKey::read(&bytes)?;
     let is_new = service
         .store
-        .authorize_key(&SIGNERS, &key, name.as_deref(), now())
+        .authorize_key(keys, &key, name.as_deref(), now())
         .await?;
     let thumbprint = key.thumbprint().to_string();
-    tracing::info!(signer = thumbprint, is_new, "signer authorized");
+    tracing::info!(thumbprint, is_new, "{} authorized", keys.whose);
     let answer = serde_json::json!({ "thumbprint": thumbprint, "name": name });
     Ok(stored(is_new, answer))
 }
 
-/// `DELETE /api/signers/THUMBPRINT`: what it signed is relayed no longer.
-pub(super) async fn remove(
+/// `DELETE`: what it signed counts no longer.
+async fn remove(
+    keys: &'static KeyList,
     State(service): State<Arc<Service>>,
-    Path(signer): Path<String>,
+    Path(key): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let signer = thumbprint(&signer)?;
-    if service.store.withdraw_key(&SIGNERS, &signer).await? {
-        tracing::info!(%signer, "signer withdrawn");
+    let key = thumbprint(&key)?;
+    if service.store.withdraw_key(keys, &key).await? {
+        tracing::info!(thumbprint = %key, "{} withdrawn", keys.whose);
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::not_found(
-            "there is no signer with this thumbprint",
-        ))
+        Err(Problem::not_found(format!(
+            "there is no {} with this thumbprint",
+            keys.whose
+        )))
     }
 }
 
-pub(super) struct NamedKey {
-    pub(super) key: PublicKey,
-    pub(super) name: Option<String>,
+struct NamedKey {
+    key: PublicKey,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +85,7 @@ struct NamedPem {
 }
 
 impl NamedKey {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let unusable = |error: teep_cose::KeyError| Problem::bad_request(error.to_string());
         let (pem, name) = match bytes.trim_ascii_start().first() {
             Some(b'{') => {
@@ -91,4 +107,4 @@ impl NamedKey {
 }
 
 /// More than any key and name that people give.
-pub(super) const KEY_BYTES: usize = 4096;
+const KEY_BYTES: usize = 4096;
