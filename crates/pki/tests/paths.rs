@@ -398,7 +398,9 @@ fn an_older_revocation_list_hides_no_newer_one() {
     let newer = world.authority.revoke(&revoked, 2, NOW..NOW + DAY).unwrap();
     for lists in [[&older, &newer], [&newer, &older]] {
         let mut anchors = world.anchors();
-        lists.map(|list| anchors.add_revocation_list(list.clone()));
+        for list in lists {
+            anchors.add_revocation_list(list.clone());
+        }
         assert_eq!(problem(&anchors, &chain, Time::Is(NOW)), Some(Revoked));
         let stored = TrustAnchors::decode(&anchors.encode()).unwrap();
         assert_eq!(problem(&stored, &chain, Time::Is(NOW)), Some(Revoked));

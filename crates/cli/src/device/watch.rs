@@ -165,7 +165,7 @@ mod tests {
         };
         let error = ErrorMessage::new(ErrorCode::AttestationRequired);
         let of_update = ErrorMessage {
-            token: Some(Token::new(&[7; 8]).unwrap()),
+            token: Some(Token::new([7; 8]).unwrap()),
             ..ErrorMessage::new(ErrorCode::ManifestProcessingFailed)
         };
         let response = Message::QueryResponse(QueryResponse::default());
