@@ -65,4 +65,4 @@ Usage: cargo xtask COMMAND
   fuzz [--seconds N] [TARGET]
                             run the fuzz targets in fuzz/, or one, for a time (60 s)
   pages [--write] [PAGE]    run the commands that the book shows, and compare what they print; --write renews the pages
-  test                      set-up, format check, lints, Trusted Applications, tests, fuzzing, requirements";
+  test                      set-up, format check, lints, Trusted Applications, tests, the book, fuzzing, requirements";

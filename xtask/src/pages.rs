@@ -25,6 +25,7 @@ use shape::Renamed;
 use shell::Shell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -43,19 +44,31 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
         return Err(format!("`cargo xtask pages` does not know `{unknown}`"));
     }
     run_program(cargo(&root()).args(["build", "--quiet", "--package", "teep-cli"]))?;
+    tell(&named, write)
+}
+
+/// Runs all pages with the `teep` that was built last.
+pub(crate) fn check() -> Result<(), String> {
+    tell(&[], false)
+}
+
+fn tell(named: &[&str], write: bool) -> Result<(), String> {
     let mut book = Book::read()?;
     let mut faults = 0;
-    for last in book.last_pages(&named)? {
+    for last in book.last_pages(named)? {
         faults += book.tell(&last, write)?;
     }
     match (faults, write) {
         (0, _) | (_, true) => Ok(()),
-        (1, _) => Err("one command of the book does not print what stands there".to_string()),
+        (1, _) => Err(format!("one command of the book does not print {SHOWN}")),
         _ => Err(format!(
-            "{faults} commands of the book do not print what stands there"
+            "{faults} commands of the book do not print {SHOWN}"
         )),
     }
 }
+
+/// And what is to be done then.
+const SHOWN: &str = "what its page shows; where that is as it should be, `cargo xtask pages --write` renews the pages";
 
 /// The pages with commands to run.
 struct Book {
@@ -99,6 +112,9 @@ impl Book {
 
     /// Runs the story that ends with this page; how many of its commands print something else than their pages say.
     fn tell(&mut self, last: &str, write: bool) -> Result<usize, String> {
+        TcpListener::bind(TAM).map_err(|error| {
+            format!("the book's TAM listens on {TAM}: {error}; stop what uses this address")
+        })?;
         let mut shell = Shell::start(&scene(last)?, &target_folder()?.join("debug"))?;
         let mut renamed = Renamed::default();
         let mut faults = 0;
@@ -207,3 +223,6 @@ fn scene(name: &str) -> Result<PathBuf, String> {
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
+
+/// Where `teep tam serve` listens if it is not told.
+const TAM: &str = "127.0.0.1:8080";

@@ -5,7 +5,7 @@
 //! (built along, once) and a linker.
 //!
 //! And a C++ compiler, to build libFuzzer with: where gcc is, it may be missing. And SoftHSM, a token in software, for
-//! the tests of keys in tokens.
+//! the tests of keys in tokens. And what the pages of the book call.
 
 use crate::process::{answer, cargo, run_quietly};
 use crate::root;
@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     cpp_compiler()?;
     softhsm()?;
+    book()?;
     let compiler = wasm_compiler()?;
     println!(
         "setup: all is there (WebAssembly from {})",
@@ -70,6 +71,22 @@ fn softhsm() -> Result<(), String> {
         let places = SOFTHSM_MODULES.join(", ");
         format!("SoftHSM is installed, but its module is at none of {places}")
     })
+}
+
+/// Checks for the programs that the book's pages call beside our own, installing those that are missing.
+fn book() -> Result<(), String> {
+    for program in ["curl", "jq"] {
+        let present = || answer(Command::new(program).arg("--version")).is_some();
+        if present() {
+            continue;
+        }
+        println!("setup: the book's pages call {program}, and it is not here");
+        add_from_debian(program, &[program], &by_hand_debian(&[program]))?;
+        if !present() {
+            return Err(format!("{program} is installed, but cannot be started"));
+        }
+    }
+    Ok(())
 }
 
 /// A compiler that can build for wasm32-unknown-unknown.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold, in the order of how soon it is known.
 
 use crate::process::{answer, cargo, run};
-use crate::{fuzz, requirements, root, setup, ta};
+use crate::{fuzz, pages, requirements, root, setup, ta};
 use std::time::Instant;
 
 /// Stops at the first step that fails.
@@ -35,6 +35,7 @@ pub(crate) fn run_all() -> Result<(), String> {
     step("tests: examples in the documentation", || {
         workspace_cargo(&["test", "--workspace", "--doc"])
     })?;
+    step("book: its commands print what its pages show", pages::check)?;
     step("fuzzing: a short run of each target in fuzz/", fuzz::short)?;
     step("requirements: docs/requirements.txt is up to date", || {
         requirements::run(&["--check"])

@@ -15,6 +15,8 @@
 //! | any other | recorded | as 10 |
 //! | any, from an Agent of another generation than it was asked in | asked again in its own, once | |
 //!
+//! A device that the TAM does not know has its QueryRequest by all keys at once (draft 26): it is not asked by another one.
+//!
 //! An Error after a QueryRequest has no token, since that had none. So it may be an old one, sent by anybody who
 //! saw it: it changes nothing but a count, which ends the asking after [`Policy::retries`] in a row.
 //!

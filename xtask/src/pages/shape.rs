@@ -76,7 +76,8 @@ impl Renamed {
     pub(super) fn learn(&mut self, page: &[String], printed: &[String]) {
         for (page, printed) in page.iter().zip(printed) {
             for (old, new) in words(page).into_iter().zip(words(printed)) {
-                if old != new && old.len() >= MIN_NAME && is_hexadecimal(old) {
+                let names = old.len() == new.len() && old.len() >= MIN_NAME;
+                if old != new && names && is_hexadecimal(old) && is_hexadecimal(new) {
                     self.0.insert(old.to_string(), new.to_string());
                 }
             }

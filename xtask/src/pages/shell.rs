@@ -3,6 +3,7 @@
 use crate::root;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -28,9 +29,12 @@ impl Shell {
             .current_dir(folder)
             .env("PATH", format!("{}:{path}", programs.display()))
             .env("PROJECT", root())
+            .env("SCENE", folder)
             .env("XTASK", xtask)
             .env("LC_ALL", "C.UTF-8")
             .env_remove("TEEP_LOG")
+            // So that all that it starts can be ended with it.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,13 +63,15 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Writes a file of the reader's.
+    /// Writes a file of the reader's into the folder where the shell is.
     pub(super) fn file(&mut self, name: &str, content: &str) -> Result<(), String> {
-        let path = self.folder.join(name);
-        let folder = path.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&path, content))
-            .map_err(|error| format!("{}: {error}", path.display()))
+        let write = format!(
+            "mkdir -p \"$(dirname '{name}')\" && cat > '{name}' <<'{END_OF_FILE}'\n{content}{END_OF_FILE}"
+        );
+        match self.run(&write)? {
+            (_, 0) => Ok(()),
+            (printed, _) => Err(format!("{name}: {}", printed.join("\n"))),
+        }
     }
 
     /// Runs a command; what it prints, on standard error too, and its exit code.
@@ -94,6 +100,7 @@ impl Shell {
                 }
                 return Ok((printed, code));
             }
+            let line = line.trim_end_matches('\r');
             printed.push(line.replace(&root().display().to_string(), "…"));
         }
     }
@@ -122,18 +129,21 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // A shell that has ended already needs neither.
-        writeln!(
-            self.input,
-            "jobs -p | xargs --no-run-if-empty kill; wait; exit"
-        )
-        .ok();
+        let group = format!("-{}", self.child.id());
+        // What has ended already need not be ended.
+        Command::new("kill")
+            .args(["-TERM", "--", &group])
+            .status()
+            .ok();
+        self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// What `cargo xtask` is in the reader's folder, which is not the project's.
-const PRELUDE: &str = "cargo() { shift; \"$XTASK\" \"$@\"; }";
+/// What `cargo xtask` and `make demo` are in the reader's folder, which is not the project's: with what was built last.
+const PRELUDE: &str = "cargo() { shift; \"$XTASK\" \"$@\"; }; make() { teep \"$@\"; }";
+
+const END_OF_FILE: &str = "--- end of file";
 
 /// Precedes the exit code of a command.
 const MARK: &str = "--- exit code";

@@ -8,6 +8,7 @@ use serde_json::json;
 use suit::ComponentIdentifier;
 use teep_broker::{Broker, Request, Tee, Traffic, Wish};
 
+use super::watch::language_note;
 use super::{Device, DeviceError, Watch, appraising};
 use crate::exit::Failure;
 use crate::output;
@@ -194,9 +195,7 @@ fn end_exchanges(tees: &mut [Tee<Device>]) -> Result<(), DeviceError> {
             if let Some(message) = &error.message {
                 text.push_str(&format!(": {}", message.as_str()));
             }
-            if let Some(language) = &error.language {
-                text.push_str(&format!(" (language: {})", language.as_str()));
-            }
+            text.push_str(&language_note(error.language.as_ref()));
             output::note(&text);
         }
     }

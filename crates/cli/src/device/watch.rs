@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use teep::{Generation, Message, Update};
+use teep::{Generation, LanguageTag, Message, Update};
 use teep_broker::Traffic;
 use teep_cose::SignedMessage;
 use teep_cose::cbor::Limits;
@@ -112,12 +112,20 @@ pub(crate) fn refusal(signed: &[u8]) -> Option<String> {
         }) => (code, err_msg, err_lang),
         _ => return None,
     };
-    // T-065 (4.4) which language it is, for whoever needs a translation; T-067 any tag will do.
-    Some(match (text, language) {
-        (Some(text), Some(language)) => format!("{code}: {text} (language: {})", language.as_str()),
-        (Some(text), None) => format!("{code}: {text}"),
-        (None, _) => code.to_string(),
+    Some(match text {
+        Some(text) => format!("{code}: {text}{}", language_note(language.as_ref())),
+        None => code.to_string(),
     })
+}
+
+/// In which language a text is, for whoever needs a translation: said where it is not the one of this program.
+// T-065 (4.4); T-067 (4.4) any tag will do.
+pub(crate) fn language_note(language: Option<&LanguageTag>) -> String {
+    let tag = language.map_or("en", LanguageTag::as_str);
+    match tag.split('-').next() {
+        Some("en") => String::new(),
+        _ => format!(" (language: {tag})"),
+    }
 }
 
 /// The TEEP message inside its signature, which is not checked: those who watch only look on.
@@ -135,4 +143,21 @@ pub(crate) fn message(signed: &[u8]) -> Option<Message> {
 pub(crate) fn decoded(bytes: &[u8]) -> String {
     inspect::describe(bytes, &inspect::Options::default())
         .unwrap_or_else(|broken| format!("{}\n{broken}", broken.text))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::language_note;
+    use teep::LanguageTag;
+
+    /// Proves: T-065
+    #[test]
+    fn a_text_of_another_language_says_which() {
+        let note = |tag: &str| language_note(Some(&LanguageTag::new(tag).unwrap()));
+        assert_eq!(note("de-AT"), " (language: de-AT)");
+        assert_eq!(note("en"), "");
+        assert_eq!(note("en-GB"), "");
+        assert_eq!(language_note(None), "");
+    }
 }
