@@ -19,7 +19,7 @@ pub struct Provisioning {
     pub tams: Vec<TrustedTam>,
     /// Keys of the signers whose Trusted Components may be installed.
     pub signers: TrustAnchors,
-    /// Keys of the Verifiers whose word about a TAM counts.
+    /// Keys of the Verifiers whose word counts: about a TAM, and about the device itself, for its passport.
     pub verifiers: TrustAnchors,
     /// The EAT profile of their Attestation Results.
     pub profile: eat::Profile,

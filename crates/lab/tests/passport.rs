@@ -190,6 +190,25 @@ fn an_older_result_than_the_one_asked_for_makes_no_new_passport() {
     assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
 }
 
+/// Nor need it know a Verifier for that.
+///
+/// Proves: T-183
+#[test]
+fn a_device_that_knows_no_verifier_dates_its_evidence() {
+    let mut world = world();
+    world.tams[1].tam.policy.maximum_evidence_age_seconds = Some(300);
+    world.tams[1].verifier.maximum_evidence_age_seconds = Some(300);
+    let mut provisioning = world.provisioning();
+    provisioning.verifiers = TrustAnchors::new();
+    let device = world.add_device_with(ESP256, provisioning);
+    world.endorse(device);
+    world.devices[device].tee.clock = Some(world.now);
+    let before = world.network.recorded.len();
+    world.exchange(device, &World::tam_uri(1)).unwrap();
+    assert_eq!(world.network.recorded.len() - before, 3, "no challenge");
+    assert_eq!(attested(&world), 1);
+}
+
 /// Proves: T-183
 #[test]
 fn evidence_goes_by_time_where_device_and_tam_have_clocks() {

@@ -1,6 +1,9 @@
 //! Applications that depend on one library move to its next version together, or stay with the old one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use suit::build::Unsigned;
+use suit::manifest::Dependency;
+use suit::{Envelope, Limits};
 use teep::{Message, Token, Update};
 use teep_cose::Algorithm;
 use teep_lab::{TrustedComponent, World, id, manifest_id, reports};
@@ -148,6 +151,29 @@ fn none_moves_if_one_of_them_cannot() {
     assert!(matches!(answer, Message::Success(_)), "{answer:?}");
     let other = application(&world, "other", 2, 2);
     let other = envelope(&world, &other);
+    refused(&mut world, vec![app, other]);
+}
+
+/// Who depends on the library without checking which it is does not come to rely on one that another brings.
+///
+/// Proves: S-133, S-142
+#[test]
+fn a_version_that_was_not_checked_is_relied_on_by_nobody() {
+    let mut world = world();
+    let alone = TrustedComponent::new("other", 2, &[2; 20]).with("third", b"third");
+    let alone = envelope(&world, &alone);
+    let alone = Envelope::decode(&alone, &Limits::DEFAULT).unwrap();
+    let mut manifest = alone.unverified_manifest().unwrap();
+    manifest.common.dependencies.push(Dependency {
+        index: 2,
+        prefix: Some(manifest_id("library")),
+    });
+    let unsigned = Unsigned::new(&manifest)
+        .with_payload("#other", vec![2; 20])
+        .with_payload("#third", b"third".to_vec());
+    let other = unsigned.sign(&[&world.signers[APPLICATIONS]]);
+    let app = application(&world, "app", 2, 2);
+    let app = envelope(&world, &app);
     refused(&mut world, vec![app, other]);
 }
 

@@ -61,20 +61,20 @@ const CASES: &[(&str, Limited, &str, Sender, f64)] = {
         ("one each", Nothing, ONE, over_one_connection, ANY),
         ("one each", Nothing, MANY, over_many_connections, ANY),
         // From ever new addresses, each within its limit.
-        ("shared", Signatures, ONE, over_one_connection, 1.0),
-        ("shared", Signatures, PIPELINED, pipelined, 1.0),
+        ("shared", Signatures, ONE, over_one_connection, 1.5),
+        ("shared", Signatures, PIPELINED, pipelined, 1.75),
         ("shared", Signatures, CROWD, over_connections_at_once, 1.0),
         ("shared", Signatures, HALVES, in_halves, 1.0),
-        ("shared", Signatures, MANY, over_many_connections, 1.0),
-        ("shared", Signatures, UNREAD, unread, 1.0),
+        ("shared", Signatures, MANY, over_many_connections, 1.5),
+        ("shared", Signatures, UNREAD, unread, 1.25),
         ("shared", Signatures, BROKER, with_a_broker, 1.0),
         ("shared", Signatures, TLS, over_tls, 1.0),
-        ("shared", Signatures, HTTP2, over_http2, ANY),
+        ("shared", Signatures, HTTP2, over_http2, 6.0),
         // From one address.
         ("by default", Addresses, PIPELINED, pipelined, 1.0),
         ("by default", Addresses, MANY, over_many_connections, 1.0),
-        ("by default", Addresses, TLS, over_tls, 1.0),
-        ("by default", Addresses, HTTP2, over_http2, ANY),
+        ("by default", Addresses, TLS, over_tls, 0.8),
+        ("by default", Addresses, HTTP2, over_http2, 1.5),
     ]
 };
 const ONE: &str = "bytes, as long as one is answered";

@@ -30,7 +30,8 @@ pub(super) struct Init {
     signers: Signers,
     #[command(flatten)]
     verifiers: Verifiers,
-    /// Where the Verifier is found that a TAM's Evidence is sent to; a TAM may bring an Attestation Result instead
+    /// Where the Verifier is found that a TAM's Evidence is sent to (a TAM may bring an Attestation Result instead), and
+    /// the device's own for a TAM that wants an Attestation Result
     #[arg(long, value_name = "URI")]
     verifier_uri: Option<String>,
     /// What the Agent signs its messages with

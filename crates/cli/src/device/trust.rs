@@ -57,7 +57,7 @@ pub(super) struct Tams {
 /// The Verifiers.
 #[derive(Debug, Args)]
 pub(super) struct Verifiers {
-    /// The public key (PEM) of a Verifier whose word about a TAM counts
+    /// The public key (PEM) of a Verifier whose word counts, about a TAM or about the device itself
     #[arg(long, value_name = "FILE")]
     verifier: Vec<PathBuf>,
     /// Certificates (PEM or DER) of authorities that say who is such a Verifier, and their revocation lists

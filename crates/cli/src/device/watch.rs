@@ -20,6 +20,8 @@ pub(crate) struct Watch {
     count: usize,
     /// What the last message that refused something said.
     refusal: Option<String>,
+    /// Whether that was how something was asked, not what: who is asked otherwise then, and answers, refuses nothing.
+    of_request: bool,
     progress: Option<indicatif::ProgressBar>,
 }
 
@@ -62,9 +64,7 @@ impl Watch {
             progress.finish_and_clear();
         }
         self.count += 1;
-        if let Some(refusal) = refusal(message) {
-            self.refusal = Some(refusal);
-        }
+        self.note_refusal(message);
         if self.show {
             if message.is_empty() {
                 anstream::eprintln!("{direction}: nothing (empty body)");
@@ -80,6 +80,17 @@ impl Watch {
             if let Err(error) = written {
                 anstream::eprintln!("cannot record to {}: {error}", path.display());
             }
+        }
+    }
+
+    fn note_refusal(&mut self, signed: &[u8]) {
+        if let Some(refusal) = refusal(signed) {
+            self.refusal = Some(refusal);
+            // An Error that answers an Update has its token; without, it answers a QueryRequest.
+            self.of_request =
+                matches!(message(signed), Some(Message::Error(error)) if error.token.is_none());
+        } else if self.of_request && matches!(message(signed), Some(Message::QueryResponse(_))) {
+            self.refusal = None;
         }
     }
 
@@ -148,8 +159,32 @@ pub(crate) fn decoded(bytes: &[u8]) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::language_note;
-    use teep::LanguageTag;
+    use super::*;
+    use teep::{ErrorCode, ErrorMessage, LanguageTag, QueryResponse, Token};
+    use teep_cose::{Algorithm, Sign1, SigningKey};
+
+    /// As when a TAM is to prove what it is, or signs by another key: then the exchange goes on.
+    #[test]
+    fn what_a_device_answers_after_all_it_has_not_refused() {
+        let key = SigningKey::generate(Algorithm::Ed25519, &mut crate::key::system_random());
+        let sent = |watch: &mut Watch, message: &Message| {
+            let payload = message.encode(&Generation::DRAFT_26);
+            watch.note(Traffic::Sent(&Sign1::new(&payload).sign(&key)));
+        };
+        let error = ErrorMessage::new(ErrorCode::AttestationRequired);
+        let of_update = ErrorMessage {
+            token: Some(Token::new([7; 8]).unwrap()),
+            ..ErrorMessage::new(ErrorCode::ManifestProcessingFailed)
+        };
+        let response = Message::QueryResponse(QueryResponse::default());
+        for (error, is_refused) in [(error, false), (of_update, true)] {
+            let mut watch = Watch::default();
+            sent(&mut watch, &Message::Error(error));
+            assert!(watch.refusal.is_some());
+            sent(&mut watch, &response);
+            assert_eq!(watch.take_refusal().is_some(), is_refused);
+        }
+    }
 
     /// Proves: T-065
     #[test]

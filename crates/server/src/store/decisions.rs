@@ -121,7 +121,7 @@ pub(crate) fn words(decision: &Decision) -> String {
         Decision::TryAgain(code) => format!("once more, in another way: {code}"),
         Decision::Hint(reason) => {
             format!(
-                "sent unasked, so asked with a challenge: {}",
+                "it shows nothing by itself, so asked with a challenge: {}",
                 printable(reason)
             )
         }
