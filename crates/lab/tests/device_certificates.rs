@@ -108,7 +108,7 @@ fn certified_devices_come_in_and_others_do_not() {
     assert_eq!(fleet.asks(bare), Some(&b"version 1"[..]));
 }
 
-/// Proves: A-20, T-195, T-102
+/// Proves: A-20, T-195
 #[test]
 fn a_revoked_device_keeps_what_it_has_and_gets_nothing_more() {
     let mut fleet = Fleet::new();
@@ -140,7 +140,7 @@ fn a_revoked_device_keeps_what_it_has_and_gets_nothing_more() {
     assert_eq!(fleet.asks(device), Some(&b"version 2"[..]));
 }
 
-/// Proves: A-20, T-195, T-102
+/// Proves: A-20, T-195
 #[test]
 fn a_certificate_that_ends_is_renewed_in_time_or_the_device_waits_outside() {
     let mut fleet = Fleet::new();

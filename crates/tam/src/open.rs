@@ -302,14 +302,14 @@ impl Authenticated {
         self.sender.identities()
     }
 
-    /// Whether attestation may fail on it, so that the remedies belong into the [`Snapshot`].
+    /// Whether attestation may fail on it, so that the remedies belong into the [`Snapshot`](crate::Snapshot).
     #[must_use]
     pub const fn may_need_remedies(&self) -> bool {
         matches!(self.message, Message::QueryResponse(_))
     }
 
     /// The components that the message asks for or says to be installed: those whose newest manifests
-    /// belong into the [`Snapshot`].
+    /// belong into the [`Snapshot`](crate::Snapshot).
     #[must_use]
     pub fn components(&self) -> Vec<&ComponentIdentifier> {
         let Message::QueryResponse(response) = &self.message else {
