@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use teep::{CipherSuite, DataItems, ErrorCode, ErrorMessage, Generation, Item, Message};
+use teep::{
+    AttestationPayload, CipherSuite, DataItems, ErrorCode, ErrorMessage, Generation, Item, Message,
+    QueryResponse,
+};
 use teep_agent::ports::Keys as _;
 use teep_agent::{Provisioning, TrustedTam};
 use teep_cose::cbor::Limits;
@@ -126,6 +129,49 @@ fn certificates_say_whose_key_it_is_where_no_kid_does() {
         world.request(device, &id("ta")).unwrap();
         let image = world.image(device, &id("ta"));
         assert_eq!(image, Some(&b"version 1"[..]), "{generation}");
+    }
+}
+
+/// The same for an Agent whose Evidence nobody can read: its certificate says whose key it is, so it can be told so.
+/// Without, there is no key to check its signature by.
+///
+/// Proves: A-20
+#[test]
+fn an_agents_certificate_says_whose_key_it_is_where_nothing_else_does() {
+    for generation in Generation::ALL {
+        let mut world = world_of(generation);
+        let request = world.post(0, &[]);
+        let response = world.hand_in(0, &request).unwrap();
+        let Message::QueryResponse(response) = clean(&response, generation) else {
+            panic!("a QueryResponse")
+        };
+        let response = Message::QueryResponse(QueryResponse {
+            attestation_payload: Some(AttestationPayload {
+                format: Some("text/plain".into()),
+                bytes: b"dummy value".to_vec(),
+            }),
+            ..response
+        });
+        let bare = signed(&world, 0, generation, &response);
+        assert!(world.post(0, &bare).is_empty());
+        let dropped = world.tams[0].dropped.pop();
+        let no_key = matches!(dropped, Some(Dropped::NoKey | Dropped::UnknownKey(_)));
+        assert!(no_key, "{dropped:?}");
+
+        let root_key = Arc::new(SigningKey::generate(ESP256, &mut world.random));
+        let description = Description::authority("CN=Maker", YEAR);
+        let root = Authority::root(root_key, &description, &mut world.random).unwrap();
+        let key = world.devices[0].tee.public_key();
+        let description = Description::signer("CN=Device", YEAR);
+        let certificate = root.issue(&key, &description, &mut world.random).unwrap();
+        world.devices[0].tee.certificates = vec![certificate];
+        let bytes = signed(&world, 0, generation, &response);
+        let answer = world.post(0, &bytes);
+        assert_eq!(world.tams[0].dropped, []);
+        let Message::Update(update) = clean(&answer, generation) else {
+            panic!("an Update")
+        };
+        assert_eq!(update.err_code, Some(ErrorCode::AttestationRequired));
     }
 }
 
