@@ -394,7 +394,14 @@ fn answer_failure(
     let report = report::failure(obstacle, permissions, running.token.as_ref());
     running.report(report, tee)?;
     let reason = format!("{obstacle}");
-    let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
+    let code = match obstacle {
+        // T-103 (4.6) nothing is wrong with the manifest: it may come by the next passport.
+        Obstacle::Barred {
+            bar: Bar::Removed, ..
+        } => ErrorCode::TemporaryError,
+        _ => ErrorCode::ManifestProcessingFailed,
+    };
+    let mut error = refusal(code, running.token, &reason);
     error.suit_reports = running.reports;
     Ok(send(&Message::Error(*error), running.generation, tee))
 }
