@@ -356,7 +356,7 @@ mod tests {
                 Look::Incomplete
             };
             assert_eq!(look(&whole[..end]), expected, "{end}");
-            assert_eq!(begins(&whole[..end]), true, "{end}");
+            assert!(begins(&whole[..end]), "{end}");
         }
         let asked = EmptyPost {
             generation: &Generation::DRAFT_26,
