@@ -141,7 +141,8 @@ impl Drop for Shell {
 }
 
 /// What `cargo xtask` and `make demo` are in the reader's folder, which is not the project's: with what was built last.
-const PRELUDE: &str = "cargo() { shift; \"$XTASK\" \"$@\"; }; make() { teep \"$@\"; }";
+const PRELUDE: &str =
+    "cargo() { shift; \"$XTASK\" \"$@\"; }; make() { (cd \"$PROJECT\" && teep \"$@\"); }";
 
 const END_OF_FILE: &str = "--- end of file";
 

@@ -127,6 +127,7 @@ fn update(scene: &mut Scene) -> Result<(), Failure> {
         "A second version is published; the device's policy check installs it",
     );
     let published = scene.publish(2, Payload::Fetched)?;
+    scene.next_second();
     scene.check("the TAM published version 2", published);
     scene.poll()?;
     scene.check(
@@ -139,7 +140,7 @@ fn update(scene: &mut Scene) -> Result<(), Failure> {
     scene.say("now a hostile Broker replays the first version's Update");
     let replayed = scene.first_update.clone().unwrap_or_default();
     scene.deliver(&replayed)?;
-    scene.check_replay_refused("sequence number 1 is lower than 2");
+    scene.check_refused("a later Update of this TAM has arrived before");
     scene.check(
         "version 2 is still installed",
         scene.installed_version() == Some(2),
@@ -149,6 +150,7 @@ fn update(scene: &mut Scene) -> Result<(), Failure> {
 
 fn remove(scene: &mut Scene) -> Result<(), Failure> {
     scene.step("6", "The application no longer needs it (UnrequestTA)");
+    scene.next_second();
     scene.unrequest()?;
     scene.check("it is unlinked", scene.installed_version().is_none());
     scene.check("the TAM recorded that", scene.tam_records()?.is_none());
@@ -164,7 +166,7 @@ fn remove(scene: &mut Scene) -> Result<(), Failure> {
     scene.say("now a hostile Broker replays the Update that brought it");
     let replayed = scene.last_update.clone().unwrap_or_default();
     scene.deliver(&replayed)?;
-    scene.check_replay_refused("installed this version before");
+    scene.check_refused("a later Update of this TAM has arrived before");
     scene.check("it stays away", scene.installed_version().is_none());
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -109,23 +111,17 @@ impl Scene {
 
     /// The last message must have been refused, for a reason that contains `reason`.
     pub(super) fn check_refused(&mut self, reason: &str) {
-        self.check_refused_for_one_of(&[reason]);
-    }
-
-    /// A replayed Update must have been refused: as older than the TAM's latest, or for `reason` where both were
-    /// made in the same second, since Updates are dated by the second.
-    pub(super) fn check_replay_refused(&mut self, reason: &str) {
-        self.check_refused_for_one_of(&[reason, "a later Update of this TAM has arrived before"]);
-    }
-
-    fn check_refused_for_one_of(&mut self, reasons: &[&str]) {
         match self.last_refusal.take() {
-            Some(said) => {
-                let is_one = reasons.iter().any(|reason| said.contains(reason));
-                self.check(&format!("refused: {said}"), is_one);
-            }
-            None => self.check(&format!("refused ({})", reasons[0]), false),
+            Some(said) => self.check(&format!("refused: {said}"), said.contains(reason)),
+            None => self.check(&format!("refused ({reason})"), false),
         }
+    }
+
+    /// Lets the next second begin: Updates are dated by the second, and a device tells an old one by that.
+    pub(super) fn next_second(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let begun = now.unwrap_or_default().subsec_nanos();
+        thread::sleep(Duration::from_secs(1) - Duration::from_nanos(begun.into()));
     }
 
     // The TAM.
