@@ -69,20 +69,20 @@ const CASES: &[(&str, Limited, &str, Sender, f64)] = {
         ("shared", Signatures, UNREAD, unread, 1.25),
         ("shared", Signatures, BROKER, with_a_broker, 1.0),
         ("shared", Signatures, TLS, over_tls, 1.0),
-        ("shared", Signatures, HTTP2, over_http2, 6.0),
-        ("shared", Signatures, HTTP2_ONE, one_over_http2, 6.0),
+        ("shared", Signatures, HTTP2, over_http2, 1.75),
+        ("shared", Signatures, HTTP2_ONE, one_over_http2, 1.5),
         (
             "shared",
             Signatures,
             HTTP2_PIECES,
             in_pieces_over_http2,
-            6.0,
+            3.0,
         ),
         // From one address.
         ("by default", Addresses, PIPELINED, pipelined, 1.0),
         ("by default", Addresses, MANY, over_many_connections, 1.0),
         ("by default", Addresses, TLS, over_tls, 0.8),
-        ("by default", Addresses, HTTP2, over_http2, 1.5),
+        ("by default", Addresses, HTTP2, over_http2, 1.25),
     ]
 };
 const ONE: &str = "bytes, as long as one is answered";
