@@ -15,6 +15,7 @@ use crate::authorize::{Bar, Obstacle};
 use crate::commit::{self, NotCommitted};
 use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
+use crate::install::Together;
 use crate::inventory::{Inventory, Requested};
 use crate::order::Order;
 use crate::ports::Tee;
@@ -223,7 +224,7 @@ fn advance(
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(answer_success(running, tee));
                 };
-                let alone = Vec::new();
+                let alone = Together::default();
                 let orderer = running.orderer();
                 match Transaction::begin(agent, [envelope].into(), alone, &orderer, tee) {
                     Ok(begun) => begun,
