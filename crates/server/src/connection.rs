@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
@@ -13,18 +14,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::first_look::{MAX_LENGTH, Verdict, judge};
 use crate::head::{Fault, Heads, MAX_HEAD};
 use crate::problem::EndOfConnection;
+use crate::teep_http::AnsweredInRush;
 use crate::write_timeout::WriteTimeout;
-use crate::{Service, teep_http};
+use crate::{Service, now, teep_http};
 
 /// Who is at the other end of the connection: an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +43,12 @@ pub(crate) async fn serve(
     tls: Option<TlsAcceptor>,
     router: Router,
     service: Arc<Service>,
-    watcher: Watcher,
+    stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // An answer is written as a whole; waiting for more to send would only delay it.
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return greet(stream, begun, peer, false, (router, service, watcher)).await;
+        return greet(stream, begun, peer, false, (router, service, stopping)).await;
     };
     let handshake = async {
         let mut first = [0];
@@ -62,7 +64,7 @@ pub(crate) async fn serve(
     // In a box, since it is large and others have none.
     let handshake = Box::pin(handshake);
     let stream = tokio::time::timeout(service.limits.body_time, handshake).await??;
-    greet(stream, begun, peer, true, (router, service, watcher)).await
+    greet(stream, begun, peer, true, (router, service, stopping)).await
 }
 
 /// Answers in a rush what is always answered the same, and has the rest served. `stays`: the connection outlives
@@ -72,11 +74,11 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     begun: Vec<u8>,
     peer: SocketAddr,
     stays: bool,
-    (router, service, watcher): (Router, Arc<Service>, Watcher),
+    (router, service, stopping): (Router, Arc<Service>, watch::Receiver<()>),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     match answer_rush(&mut stream, begun, peer, stays, &service).await? {
         // In a box, since most connections of a flood do not come so far.
-        Some(begun) => Box::pin(speak(stream, begun, peer, router, service, watcher)).await,
+        Some(begun) => Box::pin(speak(stream, begun, peer, router, service, stopping)).await,
         None => Ok(()),
     }
 }
@@ -148,7 +150,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     peer: SocketAddr,
     router: Router,
     service: Arc<Service>,
-    watcher: Watcher,
+    mut stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let limits = service.limits;
     let mut stream = Heads::new(WriteTimeout::new(stream, limits.body_time), begun);
@@ -159,6 +161,14 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let counter = Arc::clone(&under_way);
     let ended = Arc::new(Notify::new());
     let ending = Arc::clone(&ended);
+    // In a rush, whoever wants another answer pays for another connection; those under way are still served.
+    let enough = Arc::new(Notify::new());
+    let had_enough = Arc::clone(&enough);
+    let in_rush = Arc::new(AtomicU32::new(0));
+    let streams = match service.first_contact.is_rush(now()) {
+        true => 1,
+        false => STREAMS,
+    };
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let response = match teep_http::at_once(&service, &request, peer) {
             Some(response) => Either::Left(ready(Ok(response))),
@@ -168,12 +178,21 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             }
         };
         let one = UnderWay::new(&counter);
-        let ending = Arc::clone(&ending);
+        let (ending, enough) = (Arc::clone(&ending), Arc::clone(&had_enough));
+        let in_rush = Arc::clone(&in_rush);
         async move {
             let _one = one;
             let response = response.await?;
             if response.extensions().get::<EndOfConnection>().is_some() {
                 ending.notify_one();
+            }
+            if response.extensions().get::<AnsweredInRush>().is_some() {
+                match in_rush.fetch_add(1, Ordering::Relaxed) {
+                    0 => enough.notify_one(),
+                    // It was told to stop.
+                    answered if answered >= streams => ending.notify_one(),
+                    _ => {}
+                }
             }
             Ok::<_, Infallible>(response)
         }
@@ -193,23 +212,50 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         if is_http2 {
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
+                .max_concurrent_streams(streams)
                 .max_header_list_size(MAX_HEAD as u32)
                 .max_send_buf_size(SEND_BUFFER);
-            watcher.watch(http.serve_connection(stream, answer)).await
+            gracefully(
+                http.serve_connection(stream, answer),
+                &mut stopping,
+                &enough,
+            )
+            .await
         } else {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(limits.body_time)
                 .max_buf_size(MAX_HEAD);
-            watcher.watch(http.serve_connection(stream, answer)).await
+            gracefully(
+                http.serve_connection(stream, answer),
+                &mut stopping,
+                &enough,
+            )
+            .await
         }
     };
     tokio::select! {
-        () = ended.notified() => Err(Box::from("too many empty POSTs from this address")),
+        () = ended.notified() => Err(Box::from("too many empty POSTs")),
         served = serving => Ok(served?),
         () = idle => Err(Box::from("nothing moved for too long")),
     }
+}
+
+/// Serves a connection; once the server is `stopping`, or it has brought `enough`, what is under way is the last.
+async fn gracefully<C: GracefulConnection<Error = hyper::Error>>(
+    connection: C,
+    stopping: &mut watch::Receiver<()>,
+    enough: &Notify,
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        // The server is gone, or says so.
+        _ = stopping.changed() => {}
+        () = enough.notified() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }
 
 /// A request that has come and is not answered yet.

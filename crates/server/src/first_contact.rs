@@ -39,6 +39,7 @@ struct Second {
 pub(crate) struct Wanted {
     pub(crate) generation: &'static Generation,
     pub(crate) media_type: &'static str,
+    pub(crate) is_http2: bool,
     /// Whether the connection ends with the answer.
     pub(crate) is_last: bool,
 }
@@ -77,7 +78,7 @@ impl FirstContact {
         make().map(Bytes::from)
     }
 
-    /// The whole HTTP/1.1 response with the QueryRequest that is shared in this second, made once; `None` if
+    /// The whole HTTP response with the QueryRequest that is shared in this second, made once; `None` if
     /// none is shared now.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 //! Once more strangers have come within a second than get a QueryRequest of their own, all who follow get the
 //! same bytes. So what is left to do for them is to see that it is an empty POST which came, and to write those
 //! bytes: no task, no timer, no HTTP library, no memory that would last. Then the connection is closed, unless it
-//! cost a TLS handshake: whoever wants another answer pays for another connection. What is anything else, or
+//! cost a TLS handshake and speaks HTTP/1.1: whoever wants another answer pays for another connection. What is anything else, or
 //! needs words of refusal, is served as it always is.
+
+pub(crate) mod http2;
 
 use std::net::SocketAddr;
 
@@ -51,6 +53,7 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
     let wanted = Wanted {
         generation: asked.generation,
         media_type: asked.media_type,
+        is_http2: asked.is_http2,
         is_last: !stays || asked.is_last,
     };
     match service.addresses.admit(peer.ip(), now) {
@@ -71,7 +74,7 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
             }
         }
         Admission::Told => Verdict::Answer {
-            response: Problem::too_many().to_http1().into(),
+            response: Problem::too_many().to_http(asked.is_http2).into(),
             length: asked.length,
             is_last: true,
         },
@@ -92,13 +95,17 @@ enum Look {
 struct EmptyPost {
     generation: &'static Generation,
     media_type: &'static str,
-    /// Whether the client asks for no more over this connection.
+    is_http2: bool,
+    /// Whether there is no more over this connection: the client says so, or it speaks HTTP/2.
     is_last: bool,
     /// Of the request, in bytes.
     length: usize,
 }
 
 fn look(bytes: &[u8], generation: impl Fn(&str) -> Option<&'static Generation>) -> Look {
+    if http2::begins(bytes) {
+        return http2::look(bytes, generation);
+    }
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
     let length = match request.parse(bytes) {
@@ -151,6 +158,7 @@ fn empty_post(
     Some(EmptyPost {
         generation,
         media_type: teep_http::accepted_type(&accept, generation)?,
+        is_http2: false,
         is_last,
         length: bytes.len(),
     })
@@ -193,6 +201,7 @@ mod tests {
         let asked = EmptyPost {
             generation: &Generation::DRAFT_26,
             media_type: teep::MEDIA_TYPE,
+            is_http2: false,
             is_last: false,
             length: whole.len(),
         };
@@ -225,7 +234,7 @@ mod tests {
         let accept = "Accept: application/teep+cbor\r\n";
         for head in [
             "GET ".to_owned(),
-            "PRI * HTTP/2.0\r\n\r\n".to_owned(),
+            "PRI * HTTP/2.0\r\n\r\nSO".to_owned(),
             "\x16\x03\x01".to_owned(),
             format!("POST /tam?x HTTP/1.1\r\nHost: x\r\n{accept}\r\n"),
             format!("POST /other HTTP/1.1\r\nHost: x\r\n{accept}\r\n"),

@@ -13,9 +13,8 @@ use axum::Router;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, Socket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -103,7 +102,7 @@ pub(crate) async fn serve(
         service,
         router,
         places,
-        graceful: GracefulShutdown::new(),
+        stopping: watch::Sender::new(()),
         late: FuturesUnordered::new(),
         connections: JoinSet::new(),
     };
@@ -143,10 +142,10 @@ pub(crate) async fn serve(
     drop(listeners);
     server.late.clear();
     // A client that neither asks nor leaves must not keep the server from stopping.
-    if tokio::time::timeout(limits.shutdown_time, server.graceful.shutdown())
-        .await
-        .is_err()
-    {
+    server.stopping.send_replace(());
+    let ended = async { while server.connections.join_next().await.is_some() {} };
+    let ended = tokio::time::timeout(limits.shutdown_time, ended);
+    if ended.await.is_err() {
         tracing::warn!("requests were under way for too long and were cut off");
     }
     result
@@ -195,7 +194,8 @@ struct Serving<'s> {
     service: &'s Arc<Service>,
     router: Router,
     places: Arc<Semaphore>,
-    graceful: GracefulShutdown,
+    /// Tells the connections to come to their end.
+    stopping: watch::Sender<()>,
     /// Those whose first bytes were not there at once, in a rush: until it is clear what they want, they cost no task
     /// of their own, nor another thread's attention.
     late: FuturesUnordered<BoxFuture<'static, (SocketAddr, io::Result<Option<LookedAt>>)>>,
@@ -288,7 +288,7 @@ impl Serving<'_> {
             tls,
             self.router.clone(),
             Arc::clone(self.service),
-            self.graceful.watcher(),
+            self.stopping.subscribe(),
         );
         self.connections.spawn(async move {
             if let Err(error) = serving.await {

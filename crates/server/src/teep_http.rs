@@ -23,6 +23,7 @@ use teep::Generation;
 use crate::addresses::Admission;
 use crate::connection::Peer;
 use crate::first_contact::Wanted;
+use crate::first_look::http2;
 use crate::problem::Problem;
 use crate::{Service, TraceHttp, accept, body, http1, now, session};
 
@@ -62,12 +63,20 @@ pub(crate) fn at_once(
         Err(problem) => problem.into_response(),
     };
     // In a rush, who asks twice pays for another connection.
-    if request.version() < Version::HTTP_2 && service.first_contact.is_rush(now()) {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+    if service.first_contact.is_rush(now()) {
+        if request.version() < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        } else {
+            response.extensions_mut().insert(AnsweredInRush);
+        }
     }
     Some(harden(response))
 }
+
+/// An extension of a response over HTTP/2: the client should go on over another connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnsweredInRush;
 
 /// A QueryRequest for a stranger, within what one address may have.
 fn first_contact(
@@ -86,7 +95,11 @@ fn first_contact(
 /// In a rush, the answer to an empty POST is made once for many (`crate::first_look`).
 pub(crate) fn query_request(wanted: Wanted, message: &[u8]) -> Bytes {
     let content_type = (CONTENT_TYPE, wanted.media_type);
-    http1::response(StatusCode::OK, &[content_type], message, wanted.is_last).into()
+    match wanted.is_http2 {
+        true => http2::response(StatusCode::OK, &[content_type], message),
+        false => http1::response(StatusCode::OK, &[content_type], message, wanted.is_last),
+    }
+    .into()
 }
 
 /// H-24 a message goes out with its media type.

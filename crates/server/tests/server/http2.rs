@@ -101,6 +101,95 @@ async fn over_tls_alpn_offers_both() {
     }
 }
 
+/// In a rush one connection brings one answer, however many requests come with it and in whatever pieces.
+#[tokio::test]
+async fn in_a_rush_an_http_2_connection_ends_with_its_first_answer() {
+    let server = in_a_rush().await;
+    let whole = [BEGINNING, &requests(1..64)].concat();
+    let odd = [
+        BEGINNING,
+        &frame(2, 0, 1, &[0, 0, 0, 0, 16]),
+        &requests(3..64),
+    ]
+    .concat();
+    for pieces in [
+        // A few bytes are missing of what must be there before the first is whole.
+        vec![&whole[..40], &whole[40..]],
+        vec![&whole[..BEGINNING.len()], &whole[BEGINNING.len()..]],
+        vec![&odd[..]],
+        vec![&whole[..]],
+    ] {
+        let mut stream = server.connect().await;
+        for piece in &pieces {
+            // The server may be gone already.
+            let _written = stream.write_all(piece).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let answers = frames(stream).await;
+        let ends = |one: &&Frame| one.kind == DATA && one.flags & 1 == 1;
+        assert_eq!(answers.iter().filter(ends).count(), 1, "{answers:?}");
+        assert!(answers.iter().any(|one| one.kind == GOAWAY), "{answers:?}");
+        assert_eq!(answers[0].kind, SETTINGS, "{answers:?}");
+    }
+}
+
+/// Honest clients of HTTP/2 get all that they ask for in a rush, over other connections where need be.
+#[tokio::test]
+async fn in_a_rush_http_2_clients_are_served() {
+    let pki = Pki::new();
+    let server = TestServer::with(tempfile::tempdir().unwrap(), |config| {
+        let config = https(config, &pki);
+        Config {
+            limits: rush(),
+            ..config
+        }
+    });
+    let server = server.await;
+    let plain = in_a_rush().await;
+    for _ in 0..5 {
+        let connection = Connection::open(plain.connect().await).await;
+        require_query_request(&connection.teep(b"").await);
+        let connection = Connection::open(plain.connect().await).await;
+        require_no_content(&connection.teep(b"no TEEP message").await);
+        let get = Request::get("http://tam.example/tam").body(()).unwrap();
+        connection.send(get, b"").await.problem(405);
+        require_query_request(&connection.teep(b"").await);
+        let stream = connect(&server, &pki, &["h2"]).await.unwrap();
+        require_query_request(&Connection::open(stream).await.teep(b"").await);
+        let stream = connect(&server, &pki, &["h2"]).await.unwrap();
+        let connection = Connection::open(stream).await;
+        require_no_content(&connection.teep(b"no TEEP message").await);
+    }
+}
+
+/// A connection that was there before the rush ends with it, too, but nobody loses what is under way.
+#[tokio::test]
+async fn a_rush_ends_http_2_connections_that_were_there_before() {
+    let few = Limits {
+        own_query_requests: 3,
+        ..Limits::default()
+    };
+    let server = TestServer::with_limits(few).await;
+    let connection = Connection::open(server.connect().await).await;
+    let all = (0..20).map(|_| connection.teep(b""));
+    for answer in futures_util::future::join_all(all).await {
+        require_query_request(&answer);
+    }
+    // Who does not listen is cut off: first a ping is due, which is never answered here.
+    let mut stream = server.connect().await;
+    stream.write_all(BEGINNING).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    for number in (1..250).step_by(2) {
+        let _written = stream.write_all(&requests(number..number + 1)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let answers = frames(stream).await;
+    let ends = |one: &&Frame| one.kind == DATA && one.flags & 1 == 1;
+    let answered = answers.iter().filter(ends).count();
+    assert!((1..=40).contains(&answered), "{answered}");
+    assert!(answers.iter().any(|one| one.kind == GOAWAY), "{answers:?}");
+}
+
 /// Who begins HTTP/2 and then is silent gives the place back in time; who is served keeps it.
 #[tokio::test]
 async fn idle_http_2_connections_are_let_go() {
@@ -134,3 +223,58 @@ async fn idle_http_2_connections_are_let_go() {
         require_query_request(&connection.teep(b"").await);
     }
 }
+
+fn rush() -> Limits {
+    Limits {
+        own_query_requests: 0,
+        ..Limits::default()
+    }
+}
+
+async fn in_a_rush() -> TestServer {
+    TestServer::with_limits(rush()).await
+}
+
+#[derive(Debug)]
+struct Frame {
+    kind: u8,
+    flags: u8,
+}
+
+/// All that comes until the end, which may be a reset.
+async fn frames(mut stream: impl AsyncRead + Unpin) -> Vec<Frame> {
+    let mut bytes = Vec::new();
+    let end = tokio::time::timeout(
+        std::time::Duration::from_secs(1),
+        stream.read_to_end(&mut bytes),
+    );
+    let _ended = end.await;
+    let (mut frames, mut rest) = (Vec::new(), &bytes[..]);
+    while let [a, b, c, kind, flags, _, _, _, _, more @ ..] = rest {
+        let (kind, flags) = (*kind, *flags);
+        frames.push(Frame { kind, flags });
+        rest = &more[u32::from_be_bytes([0, *a, *b, *c]) as usize..];
+    }
+    assert!(rest.is_empty());
+    frames
+}
+
+/// Empty POSTs, each in a stream of its own.
+fn requests(streams: std::ops::Range<u8>) -> Vec<u8> {
+    let fields = b"\x83\x86\x04\x04/tam\x01\x01x\x0f\x04\x15application/teep+cbor";
+    let streams = streams.step_by(2);
+    streams
+        .flat_map(|stream| frame(1, 5, stream, fields))
+        .collect()
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
+    [&head[..], payload].concat()
+}
+
+/// The preface and no settings.
+const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const DATA: u8 = 0;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
