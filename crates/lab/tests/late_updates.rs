@@ -210,6 +210,22 @@ fn what_a_tam_withdraws_does_not_come_back_by_the_same_passport() {
     assert_eq!(world.image(0, &id("ta")), Some(&b"harmless"[..]));
 }
 
+/// Encrypted to the first device.
+fn encrypted(result: &[u8], world: &mut World) -> Vec<u8> {
+    let recipients = [Recipient::ecdh(world.devices[0].tee.encryption_key())];
+    let (algorithm, purpose) = (ContentAlgorithm::A128Gcm, Purpose::EatEncryption);
+    encrypt_attached(algorithm, &recipients, purpose, result, &mut world.random).unwrap()
+}
+
+/// With claims beside it.
+fn bundled(result: &[u8], _: &mut World) -> Vec<u8> {
+    let bundle = eat::Bundle {
+        main_token: result.to_vec(),
+        detached: vec![("ta".into(), eat::Claims::default().encode())],
+    };
+    bundle.encode()
+}
+
 /// However the TAM gives the result back.
 ///
 /// Proves: T-113, T-187
@@ -217,21 +233,7 @@ fn what_a_tam_withdraws_does_not_come_back_by_the_same_passport() {
 fn a_result_that_is_encrypted_or_bundled_dates_an_update_too() {
     let mut world = World::with_one_device(1, Algorithm::Esp256);
     let now = world.now;
-    let device = world.devices[0].tee.encryption_key();
-    let encrypted = |bytes: &[u8], world: &mut World| {
-        let recipients = [Recipient::ecdh(device.clone())];
-        let (algorithm, purpose) = (ContentAlgorithm::A128Gcm, Purpose::EatEncryption);
-        encrypt_attached(algorithm, &recipients, purpose, bytes, &mut world.random).unwrap()
-    };
-    let bundled = |bytes: &[u8], _: &mut World| {
-        let bundle = eat::Bundle {
-            main_token: bytes.to_vec(),
-            detached: vec![("ta".into(), eat::Claims::default().encode())],
-        };
-        bundle.encode()
-    };
-    let forms: [&dyn Fn(&[u8], &mut World) -> Vec<u8>; 2] = [&encrypted, &bundled];
-    for (at, form) in (0..).zip(forms) {
+    for (at, form) in (0..).zip([encrypted, bundled]) {
         let made = now + 100 * at;
         let clear = install(&world, 1, Some(made));
         assert_eq!(say(&mut world, &clear), None);
