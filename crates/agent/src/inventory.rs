@@ -129,6 +129,8 @@ pub(crate) struct Inventory {
     pub(crate) unneeded: Vec<ComponentIdentifier>,
     /// When the latest Update was made that a TAM's key signed: key and seconds since 1970.
     pub(crate) orders: Vec<(Thumbprint, u64)>,
+    /// The nonce of the Attestation Result that came with each of them, where it has one.
+    pub(crate) order_nonces: Vec<(Thumbprint, eat::Nonce)>,
     /// An Attestation Result about this Agent.
     pub(crate) passport: Option<Vec<u8>>,
 }

@@ -6,19 +6,21 @@
 //! | Dated | The Update may |
 //! |---|---|
 //! | later | do anything |
-//! | alike: a passport goes with many Updates, so none of them is known to be the later one | not bring back what was removed |
+//! | alike, but with another result, which answers the challenge that the Agent answered last | do anything: it is of this exchange, within the same second |
+//! | alike otherwise: a passport goes with many Updates, so none of them is known to be the later one | not bring back what was removed |
 //! | not at all: a remedy for a device whose attestation failed has no result to go with it; or it is from before the TAM began to date them | only bring newer versions of what is installed |
 //! | earlier | do nothing |
 //!
 //! So where a Verifier makes a result for each exchange, an Update that the normal world held back is worth nothing
 //! once another one has arrived, whatever that one does.
 
+use eat::Nonce;
 use teep::Update;
 use teep_cose::Thumbprint;
 
 use crate::handle::Sender;
 use crate::ports::Tee;
-use crate::time::{claimed_issue, latest};
+use crate::time::{claims, latest};
 use crate::{Agent, AgentError};
 
 /// What an Update may do, by its age.
@@ -45,7 +47,9 @@ pub(crate) fn check(
 ) -> Result<Result<Order, &'static str>, AgentError> {
     // Who signed the result does not matter: the TAM has signed the whole.
     let payload = update.attestation_payload.as_ref();
-    let made = payload.and_then(|payload| claimed_issue(&payload.bytes));
+    let claims = payload.and_then(|payload| claims(&payload.bytes));
+    let made = claims.as_ref().and_then(|claims| claims.iat);
+    let nonce = claims.as_ref().and_then(|claims| claims.eat_nonce.as_ref());
     match (made, agent.last_order(sender)) {
         // T-187 (10), A-28 (A 9.7) an old order, held back until something that it brings was removed.
         (Some(made), Some(last)) if made < last => Ok(Err(OLD)),
@@ -53,9 +57,11 @@ pub(crate) fn check(
         (None, Some(_)) => Ok(Ok(Order::NewerVersions)),
         // What is dated in the future would shut out the TAM until then.
         (Some(made), _) if made > latest(agent.time(tee)) => Ok(Err(TO_COME)),
-        (Some(made), Some(last)) if made == last => Ok(Ok(Order::NothingRemoved)),
+        (Some(made), Some(last)) if made == last && !agent.is_of_this_exchange(sender, nonce) => {
+            Ok(Ok(Order::NothingRemoved))
+        }
         (Some(made), _) => {
-            agent.note_order(made, sender, tee)?;
+            agent.note_order(made, nonce, sender, tee)?;
             Ok(Ok(Order::Anything))
         }
         (None, None) => Ok(Ok(Order::Anything)),
@@ -71,9 +77,20 @@ impl Agent {
         last.map(|(_, made)| *made).max()
     }
 
+    /// Whether the result with this nonce is another one than came with the latest order, and is about the Evidence that
+    /// the Agent has sent last.
+    // Both: whoever has an old QueryRequest can have its challenge answered once more.
+    fn is_of_this_exchange(&self, sender: &Sender, nonce: Option<&Nonce>) -> bool {
+        let mut nonces = self.inventory.order_nonces.iter();
+        let last = nonces.find(|(key, _)| *key == sender.anchor);
+        let is_another = |nonce: &Nonce| last.is_some_and(|(_, last)| *last != *nonce);
+        nonce.is_some_and(is_another) && self.passport_use.has_answered(sender, nonce)
+    }
+
     fn note_order(
         &mut self,
         made: u64,
+        nonce: Option<&Nonce>,
         sender: &Sender,
         tee: &mut dyn Tee,
     ) -> Result<(), AgentError> {
@@ -89,6 +106,11 @@ impl Agent {
                 .orders
                 .retain(|(known, _)| *known != key && is_trusted(known));
             inventory.orders.push((key, made));
+            let nonces = &mut inventory.order_nonces;
+            nonces.retain(|(known, _)| *known != key);
+            nonces.extend(nonce.map(|nonce| (key, nonce.clone())));
+            let orders = &inventory.orders;
+            nonces.retain(|(known, _)| orders.iter().any(|(key, _)| key == known));
         })
     }
 }

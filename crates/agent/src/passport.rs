@@ -32,6 +32,8 @@ use crate::{Agent, AgentError, Step, bounds, query, tam_attestation};
 pub(crate) struct PassportUse {
     /// The TAM that was shown something without a challenge last, by its trust anchor.
     shown_to: Option<Thumbprint>,
+    /// The TAM and the challenge that Evidence answered last.
+    answered: Option<(Thumbprint, Vec<u8>)>,
     /// TAMs that have refused such.
     refused_by: Vec<Thumbprint>,
     /// A QueryRequest that waits for what the Verifier makes of the device's own Evidence.
@@ -131,6 +133,12 @@ fn show(
                 Shown::Evidence { made } => made.is_some(),
                 Shown::Nothing => false,
             };
+            let challenge = request
+                .challenge
+                .as_ref()
+                .filter(|_| matches!(shown, Shown::Evidence { made: None }));
+            agent.passport_use.answered =
+                challenge.map(|challenge| (sender.anchor, challenge.as_bytes().to_vec()));
             agent.passport_use.shown_to = is_timed.then_some(sender.anchor);
             Message::QueryResponse(query::respond(agent, request, shown, sender, tee)?)
         }
@@ -249,6 +257,16 @@ impl PassportUse {
     /// The exchange is gone, and with it whatever waited for a Verifier.
     pub(crate) fn abandon(&mut self) {
         self.waiting = None;
+    }
+
+    /// Whether a result with this nonce is about the Evidence that the Agent has sent last, to this TAM.
+    pub(crate) fn has_answered(&self, sender: &Sender, nonce: Option<&eat::Nonce>) -> bool {
+        match (&self.answered, nonce) {
+            (Some((tam, challenge)), Some(nonce)) => {
+                *tam == sender.anchor && nonce[..] == challenge[..]
+            }
+            _ => false,
+        }
     }
 
     fn refuse(&mut self, tam: Thumbprint) {

@@ -20,6 +20,7 @@
 //! | 20 | requested components: [component, minimum sequence number or null, whether the caller has the binary] |
 //! | 21 | the latest order of each TAM: [[key, time]] |
 //! | 22 | an Attestation Result about this Agent, if there is one |
+//! | 23 | the nonce of the result that came with the latest order of each TAM: [[key, nonce]], if there are any |
 //!
 //! An Update stands there by its digest: it installed this version, and must not install it again.
 
@@ -68,7 +69,8 @@ impl Inventory {
             permissions,
             identity,
         } = &self.provisioning;
-        e.map(17 + u64::from(self.passport.is_some()))?
+        let optional = [self.passport.is_some(), !self.order_nonces.is_empty()];
+        e.map(17 + optional.map(u64::from).iter().sum::<u64>())?
             .u8(1)?
             .u64(FORMAT)?;
         e.u8(4)?.bytes(&signers.encode())?;
@@ -118,6 +120,12 @@ impl Inventory {
         }
         if let Some(passport) = &self.passport {
             e.u8(22)?.bytes(passport)?;
+        }
+        if !self.order_nonces.is_empty() {
+            e.u8(23)?.array(self.order_nonces.len() as u64)?;
+            for (key, nonce) in &self.order_nonces {
+                e.array(2)?.bytes(&key.0)?.bytes(nonce)?;
+            }
         }
         Ok(())
     }
@@ -183,7 +191,17 @@ impl Inventory {
                     })?;
                 }
                 22 => inventory.passport = Some(r.bytes("passport")?.to_vec()),
-                _ => return Err(r.fault("record key", Problem::Expected("1 to 22")).into()),
+                23 => {
+                    inventory.order_nonces = list(&mut r, "order nonces", |r| {
+                        r.array_of("order nonce", 2, "an array of 2")?;
+                        let key = Thumbprint(fixed(r, "key")?);
+                        let nonce = r.bytes("nonce")?.try_into();
+                        let nonce = nonce
+                            .map_err(|_| r.fault("nonce", Problem::Expected("8 to 64 bytes")))?;
+                        Ok((key, nonce))
+                    })?;
+                }
+                _ => return Err(r.fault("record key", Problem::Expected("1 to 23")).into()),
             }
         }
         let (uris, keys) = before_format_3;
@@ -388,6 +406,7 @@ mod tests {
             next_slot: 9,
             earliest_time: 1_800_000_000,
             orders: vec![(Thumbprint([7; 32]), 1_800_000_001)],
+            order_nonces: vec![(Thumbprint([7; 32]), [9; 32].as_slice().try_into().unwrap())],
             ..Inventory::default()
         };
         let provisioning = &mut inventory.provisioning;

@@ -145,8 +145,8 @@ fn what_a_tam_withdraws_goes_and_does_not_come_back() {
     // Whoever asks for it is told that there is no such thing, until a better version is there.
     world.request(0, &id("ta")).unwrap();
     assert_eq!(world.image(0, &id("ta")), None);
+    // Within the same second, too: the result answers the challenge of this exchange.
     world.publish(0, 0, &TrustedComponent::new("ta", 2, b"harmless"));
-    world.now += 10;
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"harmless"[..]));
 }
