@@ -39,7 +39,6 @@ struct Second {
 pub(crate) struct Wanted {
     pub(crate) generation: &'static Generation,
     pub(crate) media_type: &'static str,
-    pub(crate) is_http2: bool,
     /// Whether the connection ends with the answer.
     pub(crate) is_last: bool,
 }
