@@ -70,7 +70,7 @@ const CASES: &[(&str, Limited, &str, Sender, f64)] = {
         ("shared", Signatures, BROKER, with_a_broker, 1.0),
         ("shared", Signatures, TLS, over_tls, 1.0),
         ("shared", Signatures, HTTP2, over_http2, 1.5),
-        ("shared", Signatures, PREFACE, preface_over_http2, 1.5),
+        ("shared", Signatures, PREFACE, preface_over_http2, 1.25),
         // From one address.
         ("by default", Addresses, PIPELINED, pipelined, 1.0),
         ("by default", Addresses, MANY, over_many_connections, 1.0),
