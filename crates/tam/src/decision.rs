@@ -87,7 +87,7 @@ pub enum Change {
         hwversion: String,
         /// The generation of the protocol that it spoke.
         generation: &'static Generation,
-        /// The certificates by which its key was taken for an Agent's; none if it needed none.
+        /// The certificates by which its key was taken for an Agent's, now or, if it needed none now, before.
         chain: Vec<Certificate>,
         /// What is installed, from its tc-list.
         installed: Vec<Installed>,
