@@ -135,7 +135,10 @@ fn a_revoked_device_keeps_what_it_has_and_gets_nothing_more() {
     assert_eq!(fleet.asks(device), Some(&b"version 1"[..]));
     // Nor another that counts nowhere.
     let key = fleet.world.devices[device].tee.public_key();
-    let stranger = Fleet::new().maker;
+    let description = Description::authority("CN=Stranger", YEARS);
+    let stranger = SigningKey::generate(Algorithm::Esp256, &mut fleet.world.random);
+    let stranger = Authority::root(Arc::new(stranger), &description, &mut fleet.world.random);
+    let stranger = stranger.unwrap();
     let description = Description::signer("CN=Device", YEARS);
     let issued = stranger.issue(&key, &description, &mut fleet.world.random);
     fleet.world.devices[device].tee.certificates = vec![issued.unwrap()];
