@@ -43,6 +43,8 @@ pub(crate) enum Bar {
     Replayed,
     /// Nothing tells the age of the Update, and it brings something other than a newer version.
     Undated,
+    /// The Update may be older than the removal of what it brings.
+    Removed,
     /// The TAM may not manage what has such a name.
     NotManaged,
 }
@@ -135,7 +137,8 @@ fn check_dependents(inventory: &Inventory, authorized: &Authorized) -> Result<()
     Ok(())
 }
 
-// T-187 (10) what was removed, or never was there, does not come by an Update of unknown age.
+// T-187 (10), A-28 (A 9.7) what was removed does not come back by an Update that may be from before; nor does what
+// never was there by one of unknown age.
 fn is_in_time(
     inventory: &Inventory,
     manifest: &Manifest<'_>,
@@ -144,9 +147,12 @@ fn is_in_time(
 ) -> Result<(), Bar> {
     let installed = inventory.manifest(id);
     let is_newer = installed.is_some_and(|i| i.sequence_number < manifest.sequence_number);
-    match order == Order::Anything || is_newer {
-        true => Ok(()),
-        false => Err(Bar::Undated),
+    // Whatever its number: a higher one may have been on its way when the name was removed.
+    let is_removed = installed.is_none() && inventory.known(id).is_some();
+    match order {
+        Order::NothingRemoved if is_removed => Err(Bar::Removed),
+        Order::NewerVersions if !is_newer => Err(Bar::Undated),
+        _ => Ok(()),
     }
 }
 
@@ -231,6 +237,9 @@ impl fmt::Display for Obstacle {
                 Bar::TooMuch(what) => write!(f, "{what} is more than this device takes"),
                 Bar::Undated => f.write_str(
                     "this TAM has dated its Updates so far: without a date only newer versions are taken",
+                ),
+                Bar::Removed => f.write_str(
+                    "attestation-payload: an iat later than that of the Update before must bring what was removed",
                 ),
                 Bar::NotManaged => f.write_str("the TAM may not manage what has this name"),
                 Bar::Replayed => f.write_str("this Update installed this version before"),

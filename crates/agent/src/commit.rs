@@ -238,16 +238,28 @@ impl Set<'_> {
         }
     }
 
-    /// S-142 what another root of the transaction has replaced is what this one was made for: it has checked it.
+    /// S-142 what another root of the transaction has replaced is what this one was made for: it has checked this
+    /// very version.
     fn check_moved(&self, next: &Inventory) -> Result<(), Fault> {
-        let (root, others) = self.processor.manifests().split_first().expect("the root");
-        let root = next.manifest(root.stored_at()).into_iter();
-        let mut dependencies = root.flat_map(|root| &root.dependencies);
+        let manifests = self.processor.manifests();
         let is_unchecked = |id: &ComponentIdentifier| {
-            let is_checked = others.iter().any(|other| other.stored_at() == id);
+            let mut here = manifests[1..]
+                .iter()
+                .filter(|other| other.stored_at() == id);
+            let is_checked = here.any(|other| self.envelope(other).is_some());
             self.staging.staged(id).is_some() && !is_checked
         };
-        match dependencies.any(is_unchecked) {
+        let relies_on_unchecked = |manifest: &Authorized| {
+            let id = manifest.stored_at();
+            let mut dependencies = manifest
+                .dependencies()
+                .filter(|dependency| self.staging.noted(id, dependency) != Some(false));
+            let stands = next
+                .manifest(id)
+                .is_some_and(|installed| installed.digest == manifest.digest().bytes);
+            stands && dependencies.any(is_unchecked)
+        };
+        match manifests.iter().any(relies_on_unchecked) {
             true => Err(Fault::IntegrityNotChecked),
             false => Ok(()),
         }

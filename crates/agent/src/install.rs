@@ -30,10 +30,18 @@ pub(crate) struct Staging {
     pub(crate) staged: Vec<(ComponentIdentifier, Staged)>,
     /// Which manifest needs which component, where the record does not say so (S-141).
     needs: Vec<Need>,
-    /// Roots that are installed together, where they are several: all get a new version, or none.
-    pub(crate) together: Vec<ComponentIdentifier>,
+    pub(crate) together: Together,
     /// Whether signatures of manifests may name ES256 and EdDSA.
     pub(crate) takes_older_algorithms: bool,
+}
+
+/// Roots that are installed together, where they are several: all get a new version, or none.
+#[derive(Default, Clone)]
+pub(crate) struct Together {
+    /// The names of their manifests.
+    pub(crate) roots: Vec<ComponentIdentifier>,
+    /// The dependencies that they move to another version of. What else their old versions rely on stays as it is.
+    pub(crate) given_up: Vec<ComponentIdentifier>,
 }
 
 /// New content of a component.
@@ -70,7 +78,7 @@ impl Staging {
             next_slot: inventory.next_slot,
             staged: Vec::new(),
             needs: Vec::new(),
-            together: Vec::new(),
+            together: Together::default(),
         }
     }
 
@@ -217,10 +225,12 @@ impl Staging {
         component: &ComponentIdentifier,
         except: Option<&ComponentIdentifier>,
     ) -> bool {
-        // S-142 what the others of this transaction relied on does not count, until they say it again.
+        // S-142 that the others of this transaction relied on what they move from does not count, until they say
+        // it again.
         let is_given_up = |user: &ComponentIdentifier| {
             except.is_some()
-                && self.together.contains(user)
+                && self.together.given_up.contains(component)
+                && self.together.roots.contains(user)
                 && self.noted(user, component).is_none()
         };
         self.users(inventory, component)

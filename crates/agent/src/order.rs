@@ -1,18 +1,24 @@
 //! Which of a TAM's orders is the later one (draft section 10).
 //!
 //! Nothing in an Update says when it was made, except the Attestation Result that a TAM may give back with it
-//! (section 4.4): a Verifier made that for this very exchange. The Agent remembers for each TAM the time of the
-//! latest, and takes no Update that is older. So one that the normal world held back is worth nothing once
-//! another one has arrived, whatever that one does. Once a TAM has dated an Update, one without a date may only bring
-//! newer versions of what is installed (a remedy for a device whose attestation failed has no result to go with it):
-//! else one from before it began to date them could still be handed in.
+//! (section 4.4). The Agent remembers for each TAM the time of the latest, and by it judges the next:
+//!
+//! | Dated | The Update may |
+//! |---|---|
+//! | later | do anything |
+//! | alike: a passport goes with many Updates, so none of them is known to be the later one | not bring back what was removed |
+//! | not at all: a remedy for a device whose attestation failed has no result to go with it; or it is from before the TAM began to date them | only bring newer versions of what is installed |
+//! | earlier | do nothing |
+//!
+//! So where a Verifier makes a result for each exchange, an Update that the normal world held back is worth nothing
+//! once another one has arrived, whatever that one does.
 
 use teep::Update;
-use teep_cose::{Thumbprint, Time};
+use teep_cose::Thumbprint;
 
 use crate::handle::Sender;
 use crate::ports::Tee;
-use crate::time::claimed_issue;
+use crate::time::{claimed_issue, latest};
 use crate::{Agent, AgentError};
 
 /// What an Update may do, by its age.
@@ -20,6 +26,8 @@ use crate::{Agent, AgentError};
 pub(crate) enum Order {
     /// Whatever its TAM may.
     Anything,
+    /// Whatever its TAM may, except to bring back what was removed.
+    NothingRemoved,
     /// Only replace what is installed by newer versions.
     NewerVersions,
 }
@@ -44,12 +52,13 @@ pub(crate) fn check(
         (None, Some(_)) if !update.unneeded_manifest_list.is_empty() => Ok(Err(UNDATED)),
         (None, Some(_)) => Ok(Ok(Order::NewerVersions)),
         // What is dated in the future would shut out the TAM until then.
-        (Some(made), _) if is_to_come(made, agent.time(tee)) => Ok(Err(TO_COME)),
-        (Some(made), last) if last.is_none_or(|last| last < made) => {
+        (Some(made), _) if made > latest(agent.time(tee)) => Ok(Err(TO_COME)),
+        (Some(made), Some(last)) if made == last => Ok(Ok(Order::NothingRemoved)),
+        (Some(made), _) => {
             agent.note_order(made, sender, tee)?;
             Ok(Ok(Order::Anything))
         }
-        _ => Ok(Ok(Order::Anything)),
+        (None, None) => Ok(Ok(Order::Anything)),
     }
 }
 
@@ -84,15 +93,6 @@ impl Agent {
     }
 }
 
-/// Whether a time is further ahead than clocks may differ. Without a clock nobody can tell.
-const fn is_to_come(made: u64, time: Time) -> bool {
-    match time {
-        Time::Is(now) => made > now.saturating_add(CLOCK_SKEW_SECONDS),
-        Time::AtLeast(_) => false,
-    }
-}
-
 const OLD: &str = "a later Update of this TAM has arrived before";
 const UNDATED: &str = "attestation-payload: this TAM has dated its Updates so far";
 const TO_COME: &str = "attestation-payload: iat is in the future";
-const CLOCK_SKEW_SECONDS: u64 = 300;

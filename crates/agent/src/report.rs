@@ -39,7 +39,7 @@ pub(crate) fn failure(
         Obstacle::Barred { uri, digest, bar } => {
             let reason = match bar {
                 Bar::TooMuch(_) => Reason::ComponentUnsupported,
-                Bar::Replayed | Bar::Undated => Reason::Unauthorised,
+                Bar::Replayed | Bar::Undated | Bar::Removed => Reason::Unauthorised,
                 Bar::NotManaged => Reason::ComponentUnauthorised,
             };
             ((uri.clone(), digest.clone()), reason, Record::default())

@@ -29,11 +29,19 @@ impl Agent {
         // T-190 (10) forward only: who could turn it back, could bring an old certificate back to life. And not
         // beyond all reason: nothing could take back what a Verifier with a wrong clock once said.
         let known = self.inventory.earliest_time;
-        let latest = known.max(NOT_BEFORE).saturating_add(STEP_SECONDS);
-        if time > known && time <= latest {
+        if time > known && time <= latest(Time::AtLeast(known)) {
             self.change(tee, |inventory| inventory.earliest_time = time)?;
         }
         Ok(())
+    }
+}
+
+/// The latest time at which something that is here can have been made, as far as anybody can tell: with a clock, as
+/// far ahead as clocks may differ; without one, what is not beyond all reason.
+pub(crate) fn latest(time: Time) -> u64 {
+    match time {
+        Time::Is(now) => now.saturating_add(CLOCK_SKEW_SECONDS),
+        Time::AtLeast(known) => known.max(NOT_BEFORE).saturating_add(STEP_SECONDS),
     }
 }
 
@@ -47,3 +55,4 @@ pub(crate) fn claimed_issue(bytes: &[u8]) -> Option<u64> {
 const NOT_BEFORE: u64 = 1_767_225_600;
 /// How far one signed object may move the time: twenty years, longer than a device lies on a shelf.
 const STEP_SECONDS: u64 = 20 * 365 * 86_400;
+const CLOCK_SKEW_SECONDS: u64 = 300;

@@ -14,7 +14,7 @@ use suit::{ComponentIdentifier, Envelope};
 
 use crate::Agent;
 use crate::authorize::{Obstacle, authorize};
-use crate::install::Staging;
+use crate::install::{Staging, Together};
 use crate::order::Order;
 use crate::ports::Tee;
 
@@ -49,11 +49,11 @@ pub(crate) struct Orderer<'a> {
 }
 
 impl Transaction {
-    /// Makes envelopes ready to run, if the first may; `together` names all of them where they are several.
+    /// Makes envelopes ready to run, if the first may; `together` is about all of them where they are several.
     pub(crate) fn begin(
         agent: &Agent,
         mut envelopes: VecDeque<Vec<u8>>,
-        together: Vec<ComponentIdentifier>,
+        together: Together,
         orderer: &Orderer<'_>,
         tee: &mut dyn Tee,
     ) -> Result<Self, Obstacle> {
@@ -91,9 +91,9 @@ impl Transaction {
         (self.staging, done)
     }
 
-    /// The envelopes of a transaction that would not fail like this one did, and the names of their manifests: its
-    /// own, and those of `pending` by which others give up their hold on the manifest that it may not replace. They
-    /// are taken out of `pending`. `None` if there are no such.
+    /// The envelopes of a transaction that may not fail like this one did: its own, and those of `pending` by which
+    /// others give up their hold on the manifest that it may not replace. They are taken out of `pending`. `None` if
+    /// it would be the same once more.
     // S-142 (TD 5.6.5) who relies on the old version moves in the same transaction, or nobody does.
     pub(crate) fn widened(
         &self,
@@ -101,7 +101,7 @@ impl Transaction {
         pending: &mut VecDeque<Vec<u8>>,
         agent: &Agent,
         tee: &mut dyn Tee,
-    ) -> Option<(VecDeque<Vec<u8>>, Vec<ComponentIdentifier>)> {
+    ) -> Option<(VecDeque<Vec<u8>>, Together)> {
         let Fault::InUse(id) = &failure.fault else {
             return None;
         };
@@ -123,7 +123,17 @@ impl Transaction {
             names.extend(name);
             envelopes.push_back(envelope);
         }
-        let mut has_grown = false;
+        let mut given_up = self.staging.together.given_up.clone();
+        let mut users = agent.inventory.dependents(id);
+        // Those who move together may do so to another version of a second dependency as well.
+        let mut has_grown = !given_up.contains(id)
+            && users.any(|user| {
+                let roots = &self.staging.together.roots;
+                roots.contains(&user.manifest_component_id)
+            });
+        if !given_up.contains(id) {
+            given_up.push(id.clone());
+        }
         for (name, envelope) in candidates {
             let mut users = agent.inventory.dependents(id);
             match name {
@@ -135,7 +145,11 @@ impl Transaction {
                 _ => pending.push_back(envelope),
             }
         }
-        has_grown.then_some((envelopes, names))
+        let together = Together {
+            roots: names,
+            given_up,
+        };
+        has_grown.then_some((envelopes, together))
     }
 
     fn roots(&self) -> impl Iterator<Item = &suit::process::Authorized> {

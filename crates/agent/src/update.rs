@@ -15,6 +15,7 @@ use crate::authorize::{Bar, Obstacle};
 use crate::commit::{self, NotCommitted};
 use crate::confidant::Confidant;
 use crate::handle::{Sender, refusal, send};
+use crate::install::Together;
 use crate::inventory::{Inventory, Requested};
 use crate::order::Order;
 use crate::ports::Tee;
@@ -223,7 +224,7 @@ fn advance(
                     // T-163 (7.2.2) Success only now that all are installed.
                     return Ok(answer_success(running, tee));
                 };
-                let alone = Vec::new();
+                let alone = Together::default();
                 let orderer = running.orderer();
                 match Transaction::begin(agent, [envelope].into(), alone, &orderer, tee) {
                     Ok(begun) => begun,
@@ -394,7 +395,14 @@ fn answer_failure(
     let report = report::failure(obstacle, permissions, running.token.as_ref());
     running.report(report, tee)?;
     let reason = format!("{obstacle}");
-    let mut error = refusal(ErrorCode::ManifestProcessingFailed, running.token, &reason);
+    let code = match obstacle {
+        // T-103 (4.6) nothing is wrong with the manifest: it may come by the next passport.
+        Obstacle::Barred {
+            bar: Bar::Removed, ..
+        } => ErrorCode::TemporaryError,
+        _ => ErrorCode::ManifestProcessingFailed,
+    };
+    let mut error = refusal(code, running.token, &reason);
     error.suit_reports = running.reports;
     Ok(send(&Message::Error(*error), running.generation, tee))
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use teep::{AttestationPayload, ErrorCode, Message, Update};
-use teep_cose::{Algorithm, Sign1, SigningKey};
+use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 use teep_lab::{TrustedComponent, World, id, manifest_id};
-use teep_tam::Policy;
+use teep_tam::{AttestationModel, Policy};
 
 /// An Attestation Result of which only the time counts here.
 fn dated(made: u64) -> Option<AttestationPayload> {
@@ -144,8 +144,85 @@ fn what_a_tam_withdraws_goes_and_does_not_come_back() {
     world.request(0, &id("ta")).unwrap();
     assert_eq!(world.image(0, &id("ta")), None);
     world.publish(0, 0, &TrustedComponent::new("ta", 2, b"harmless"));
+    world.now += 10;
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"harmless"[..]));
+}
+
+/// A passport dates many Updates alike, so the date alone does not tell which was first.
+///
+/// Proves, T-187
+#[test]
+fn what_a_tam_withdraws_does_not_come_back_by_the_same_passport() {
+    let mut world = World::new(1);
+    world.add_tam();
+    world.add_signer();
+    world.tams[0].tam.policy = Policy {
+        attestation: AttestationModel::Passport {
+            maximum_age_seconds: 600,
+        },
+        ..Policy::default()
+    };
+    let mut provisioning = world.provisioning();
+    let verifier = world.tams[0].verifier.key.public_key();
+    provisioning.verifiers = TrustAnchors::from_iter([verifier]);
+    let device = world.add_device_with(Algorithm::Esp256, provisioning);
+    world.endorse(device);
+    world.device_verifier = Some(0);
+    world.publish(0, 0, &TrustedComponent::new("other", 1, b"other"));
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"malicious"));
+    let hold_back = |world: &mut World| {
+        world.network.fault(3, teep_lab::Fault::Drop);
+        let asked = world.request(0, &id("ta"));
+        // What is installed is not asked for again.
+        assert!(asked.is_err() || world.exchange(0, &World::tam_uri(0)).is_err());
+        let is_update = |message: &Message| matches!(message, Message::Update(_));
+        world.now += 10;
+        world.network.latest(is_update).unwrap().1.bytes.clone()
+    };
+    let installs = hold_back(&mut world);
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"malicious"[..]));
+    // Nor does a version that never was there.
+    world.publish(0, 0, &TrustedComponent::new("ta", 2, b"worse"));
+    let updates = hold_back(&mut world);
+    world.tams[0].withdraw(&manifest_id("ta"));
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), None);
+    world.restart(0).unwrap();
+    for update in [installs, updates] {
+        world.hand_in(0, &update).unwrap();
+        assert_eq!(world.image(0, &id("ta")), None);
+    }
+    // What never was removed is none the worse for it.
+    world.request(0, &id("other")).unwrap();
+    assert_eq!(world.image(0, &id("other")), Some(&b"other"[..]));
+    // Nobody can tell a better version from those either: it comes with the next passport, after the TAM has refused
+    // the one that is over.
+    world.publish(0, 0, &TrustedComponent::new("ta", 3, b"harmless"));
+    world.request(0, &id("ta")).unwrap();
+    assert_eq!(world.image(0, &id("ta")), None);
+    world.now += 7200;
+    world.poll(0).unwrap();
+    world.poll(0).unwrap();
+    assert_eq!(world.image(0, &id("ta")), Some(&b"harmless"[..]));
+}
+
+/// Without a clock the device cannot tell what is to come; but what is beyond all reason it can.
+///
+/// Proves: T-187
+#[test]
+fn a_date_far_ahead_does_not_shut_the_tam_out() {
+    let mut world = World::with_one_device(1, Algorithm::Esp256);
+    let forty_years = 40 * 365 * 86_400;
+    for made in [world.now + forty_years, u64::MAX] {
+        let wrong = install(&world, 1, Some(made));
+        assert_eq!(say(&mut world, &wrong), Some(ErrorCode::TemporaryError));
+        assert_eq!(world.image(0, &id("ta")), None);
+    }
+    let right = install(&world, 1, Some(world.now));
+    assert_eq!(say(&mut world, &right), None);
+    assert_eq!(world.image(0, &id("ta")), Some(&[1; 9][..]));
 }
 
 /// Proves: A-27

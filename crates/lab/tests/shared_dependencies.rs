@@ -1,9 +1,12 @@
 //! Applications that depend on one library move to its next version together, or stay with the old one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use suit::build::Unsigned;
+use suit::build::{Unsigned, sequence};
+use suit::command::{ComponentIndex, Condition, Directive, ReportingPolicy};
 use suit::manifest::Dependency;
-use suit::{Envelope, Limits};
+use suit::{
+    Command, CommandSequence, Envelope, Limits, Manifest, Parameter, Parameters, Severable,
+};
 use teep::{Message, Token, Update};
 use teep_cose::Algorithm;
 use teep_lab::{TrustedComponent, World, id, manifest_id, reports};
@@ -23,7 +26,9 @@ fn world() -> World {
     for name in ["app", "other", "third"] {
         world.permit(APPLICATIONS, id(name));
     }
+    world.permit(APPLICATIONS, id("shared"));
     world.permit(LIBRARY, id("library"));
+    world.permit(LIBRARY, id("leaf"));
     world.permit(STRANGER, id("stranger"));
     world.add_device(Algorithm::Esp256);
     for name in ["app", "other"] {
@@ -63,6 +68,15 @@ fn order(world: &mut World, envelopes: Vec<Vec<u8>>) -> Message {
     world.say(0, 0, &Message::Update(update)).unwrap().unwrap()
 }
 
+fn install(world: &mut World, components: &[TrustedComponent]) {
+    let envelopes = components
+        .iter()
+        .map(|component| envelope(world, component));
+    let envelopes = envelopes.collect();
+    let answer = order(world, envelopes);
+    assert!(matches!(answer, Message::Success(_)), "{answer:?}");
+}
+
 /// Orders it and sees it refused, with nothing changed but what went before.
 fn refused(world: &mut World, envelopes: Vec<Vec<u8>>) {
     let before = world.devices[0].tee.storage().clone();
@@ -75,6 +89,137 @@ fn refused(world: &mut World, envelopes: Vec<Vec<u8>>) {
 
 fn envelope(world: &World, component: &TrustedComponent) -> Vec<u8> {
     component.envelope(&world.signers[APPLICATIONS])
+}
+
+/// Its envelope, the manifest changed before it is signed.
+fn changed(
+    world: &World,
+    component: &TrustedComponent,
+    change: impl FnOnce(&mut Manifest<'_>),
+) -> Vec<u8> {
+    let envelope = envelope(world, component);
+    let envelope = Envelope::decode(&envelope, &Limits::DEFAULT).unwrap();
+    let mut manifest = envelope.unverified_manifest().unwrap();
+    change(&mut manifest);
+    let mut payloads = envelope.payloads();
+    let unsigned = payloads.try_fold(Unsigned::new(&manifest), |unsigned, (uri, bytes)| {
+        Some(unsigned.with_payload(uri, bytes.to_vec()))
+    });
+    unsigned.unwrap().sign(&[&world.signers[APPLICATIONS]])
+}
+
+fn leaf(version: u8) -> TrustedComponent {
+    TrustedComponent::new("leaf", version.into(), &[version; 40])
+}
+
+/// An application that depends on a leaf, too.
+fn with_leaf(world: &World, name: &str, version: u8, leaf_version: u8) -> TrustedComponent {
+    application(world, name, version, version)
+        .depending_on(&leaf(leaf_version), &world.signers[LIBRARY])
+}
+
+/// Version 2 of an application that fetches library 2, and of leaf 1 checks that it is there, then runs `and_then`.
+fn with_leaf_as_it_is(world: &World, name: &str, and_then: &[Command<'_>]) -> Vec<u8> {
+    let leaf = leaf(1).envelope(&world.signers[LIBRARY]);
+    let leaf = Envelope::decode(&leaf, &Limits::DEFAULT).unwrap();
+    let digest = Parameter::ImageDigest(leaf.digest().clone());
+    let check = [
+        Command::SetComponentIndex(ComponentIndex::One(2)),
+        Command::OverrideParameters(Parameters::new(vec![digest])),
+        Command::Condition(Condition::DependencyIntegrity, ReportingPolicy::EVERYTHING),
+    ];
+    let commands = sequence(&[&check, and_then].concat()).leak();
+    changed(world, &application(world, name, 2, 2), |manifest| {
+        manifest.common.components.push(manifest_id("leaf"));
+        let dependencies = &mut manifest.common.dependencies;
+        dependencies.push(Dependency {
+            index: 2,
+            prefix: None,
+        });
+        let commands = CommandSequence::new(commands, &Limits::DEFAULT).unwrap();
+        manifest.payload_fetch = Some(Severable::Inline(commands));
+    })
+}
+
+/// The version of the leaf that is installed, seen to be whole.
+fn leaf_version(world: &World) -> u8 {
+    let agent = world.devices[0].agent.as_ref().unwrap();
+    let mut installed = agent.installed().iter();
+    let found = installed.find(|m| m.manifest_component_id == manifest_id("leaf"));
+    let version = found.unwrap().sequence_number as u8;
+    let image = world.image(0, &id("leaf"));
+    assert_eq!(image, Some(&[version; 40][..]), "the leaf's own image");
+    version
+}
+
+/// To move to library 2 together says nothing of what else the old versions rely on.
+///
+/// Proves: S-142, S-133
+#[test]
+fn a_second_dependency_moves_only_with_all_who_rely_on_it() {
+    let mut world = world();
+    let [other, third] = ["other", "third"].map(|name| with_leaf(&world, name, 1, 1));
+    install(&mut world, &[other, third]);
+    let app = application(&world, "app", 2, 2);
+    let app = envelope(&world, &app);
+    let keeps = with_leaf_as_it_is(&world, "other", &[]);
+    let [other, third] = ["other", "third"].map(|name| with_leaf(&world, name, 2, 2));
+    let [other, third] = [other, third].map(|second| envelope(&world, &second));
+    refused(&mut world, vec![app.clone(), keeps.clone(), third.clone()]);
+    refused(&mut world, vec![third.clone(), app.clone(), keeps.clone()]);
+    assert_eq!(leaf_version(&world), 1);
+    // Who relies on it from now on counts like who did before.
+    let mut newcomer = crate::world();
+    let first = with_leaf(&newcomer, "third", 1, 1);
+    install(&mut newcomer, &[first]);
+    refused(
+        &mut newcomer,
+        vec![app.clone(), keeps.clone(), third.clone()],
+    );
+    assert_eq!(leaf_version(&newcomer), 1);
+    // If all move, they move.
+    let answer = order(&mut world, vec![app, other, third]);
+    assert!(matches!(answer, Message::Success(_)), "{answer:?}");
+    assert_eq!(versions(&world), [2, 2, 2]);
+    assert_eq!(leaf_version(&world), 2);
+}
+
+/// Proves: S-142, S-143
+#[test]
+fn who_moves_to_another_version_keeps_what_it_does_not_give_up() {
+    let mut world = world();
+    let firsts = ["app", "other"].map(|name| with_leaf(&world, name, 1, 1));
+    install(&mut world, &firsts);
+    let unlink = [Command::Directive(
+        Directive::Unlink,
+        ReportingPolicy::EVERYTHING,
+    )];
+    let app = with_leaf_as_it_is(&world, "app", &unlink);
+    let other = with_leaf_as_it_is(&world, "other", &[]);
+    let answer = order(&mut world, vec![app, other]);
+    assert!(matches!(answer, Message::Success(_)), "{answer:?}");
+    assert_eq!(versions(&world), [2, 2, 2]);
+    assert_eq!(leaf_version(&world), 1);
+}
+
+/// Proves: S-142
+#[test]
+fn an_image_that_two_manifests_share_stays_for_the_one_that_moves_along() {
+    let mut world = world();
+    let shared = |world: &World, name, version| {
+        application(world, name, version, version).with("shared", &[version; 50])
+    };
+    let firsts = ["app", "other"].map(|name| shared(&world, name, 1));
+    install(&mut world, &firsts);
+    let app = shared(&world, "app", 2);
+    let app = envelope(&world, &app);
+    let other = application(&world, "other", 2, 2);
+    let other = changed(&world, &other, |manifest| {
+        manifest.common.components.push(id("shared"));
+    });
+    refused(&mut world, vec![app.clone(), other.clone()]);
+    refused(&mut world, vec![other, app]);
+    assert_eq!(world.image(0, &id("shared")), Some(&[1; 50][..]));
 }
 
 /// Proves: S-142, A-15
@@ -161,17 +306,12 @@ fn none_moves_if_one_of_them_cannot() {
 fn a_version_that_was_not_checked_is_relied_on_by_nobody() {
     let mut world = world();
     let alone = TrustedComponent::new("other", 2, &[2; 20]).with("third", b"third");
-    let alone = envelope(&world, &alone);
-    let alone = Envelope::decode(&alone, &Limits::DEFAULT).unwrap();
-    let mut manifest = alone.unverified_manifest().unwrap();
-    manifest.common.dependencies.push(Dependency {
-        index: 2,
-        prefix: Some(manifest_id("library")),
+    let other = changed(&world, &alone, |manifest| {
+        manifest.common.dependencies.push(Dependency {
+            index: 2,
+            prefix: Some(manifest_id("library")),
+        });
     });
-    let unsigned = Unsigned::new(&manifest)
-        .with_payload("#other", vec![2; 20])
-        .with_payload("#third", b"third".to_vec());
-    let other = unsigned.sign(&[&world.signers[APPLICATIONS]]);
     let app = application(&world, "app", 2, 2);
     let app = envelope(&world, &app);
     refused(&mut world, vec![app, other]);

@@ -134,8 +134,6 @@ async fn in_a_rush_an_http_2_connection_ends_with_its_first_answer() {
 }
 
 /// Honest clients of HTTP/2 get all that they ask for in a rush, over other connections where need be.
-///
-/// Proves: H-20, H-22, H-23, H-24
 #[tokio::test]
 async fn in_a_rush_http_2_clients_are_served() {
     let pki = Pki::new();
