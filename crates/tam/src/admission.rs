@@ -165,12 +165,29 @@ fn by_certificate(
             let own = anchors.filter(|one| one.public_key().thumbprint() == trusted.anchor);
             let own: Vec<_> = own.flat_map(identities).collect();
             admission.blocks(&own)?;
-            Ok(chain.to_vec())
+            let leads_there = |chain: &[Certificate]| {
+                let traced = authorities.trace(chain, Time::Is(now), Purpose::Message);
+                traced.is_ok_and(|traced| traced.anchor == trusted.anchor)
+            };
+            Ok(path(chain, leads_there))
         }
         Err(SignatureError::Certificate(error)) => Err(error.into()),
         // Nothing else is said of a chain than that there is none.
         Err(_) => Err(NotAdmitted::Unknown(sender.agent)),
     }
+}
+
+/// The chain without what it does not need: whatever else was sent would be stored for nothing. At most as many checks as
+/// a path may have certificates.
+fn path(chain: &[Certificate], leads_there: impl Fn(&[Certificate]) -> bool) -> Vec<Certificate> {
+    let mut path = chain.to_vec();
+    for at in (1..chain.len()).rev() {
+        let removed = path.remove(at);
+        if !leads_there(&path) {
+            path.insert(at, removed);
+        }
+    }
+    path
 }
 
 /// A-19 (9397 9.4): a key is allowed whatever its certificate says; a certificate in its own time.

@@ -166,8 +166,8 @@ pub enum Decision {
     Later(ComponentIdentifier),
     /// A manifest stands back behind others, since the device could not install it lately.
     FailedBefore(ComponentIdentifier, u64),
-    /// A newer version of the first manifest is not sent, since the second one, which is installed, depends on
-    /// the one that is there or is itself to bring it.
+    /// A newer version of the first manifest is not sent, since the second one, which is installed or about to go,
+    /// depends on the one that is there or is itself to bring it.
     KeptFor(ComponentIdentifier, ComponentIdentifier),
     /// Nothing is installed before this time, since the device has answered Updates with Errors.
     HeldBack(u64),

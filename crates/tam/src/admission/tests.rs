@@ -215,6 +215,27 @@ fn a_query_response_is_refused_an_answer_dropped_and_nothing_is_changed() {
     }
 }
 
+#[test]
+fn of_what_is_shown_only_the_path_is_remembered() {
+    let maker = Maker::new(1);
+    let description = Description::authority("CN=Below", NOW - DAY..NOW + 900 * DAY);
+    let random = &mut Counter::starting_at(3);
+    let below = StdArc::new(key(Algorithm::Esp256, 3));
+    let below = maker.0.authorize(below, &description, random).unwrap();
+    let description = Description::signer("CN=Device", NOW - DAY..NOW + DAY);
+    let own = below.issue(&agent().public_key(), &description, random);
+    let (own, below) = (own.unwrap(), below.certificate().clone());
+    let root = maker.0.certificate().clone();
+    let stuffed = [
+        own.clone(),
+        Maker::new(2).0.certificate().clone(),
+        below.clone(),
+        root,
+    ];
+    let ours = admission(maker.anchors());
+    assert_eq!(known(&by(&stuffed), &ours), Ok(alloc::vec![own, below]));
+}
+
 /// A message of the Agent, which showed `stored` when it proved itself last, with these certificates.
 fn again(
     tam: &crate::Tam,
