@@ -33,7 +33,9 @@ pub(crate) fn process_teep_message(
         Ok(authenticated) => authenticated,
         // T-198 (11) but not without end: a signature costs the TEE more than its sender.
         Err(_) if !agent.patience.has_error(tee.clock()) => return Ok(Step::Idle),
-        Err((error, generation)) => return Ok(send(&Message::Error(*error), generation, tee)),
+        Err((error, generation)) => {
+            return Ok(send_to_stranger(&Message::Error(*error), generation, tee));
+        }
     };
     let Authenticated {
         message,
@@ -205,6 +207,14 @@ fn certificate_refusal(error: &CertificateError) -> ErrorAnswer {
 /// Signs a message with the Agent's key and hands it to the Broker.
 // T-004 (4) every message is protected; T-172 (8) by the one suite that the Agent has.
 pub(crate) fn send(message: &Message, generation: &Generation, tee: &dyn Tee) -> Step {
+    let payload = message.encode(generation);
+    let signed = generation.sign1(&payload);
+    Step::Send(tee.sign(signed.with_chain(tee.certificates())))
+}
+
+/// The same for whoever is no TAM of this device.
+// T-211 (13) a certificate names the device, which is nobody else's business.
+fn send_to_stranger(message: &Message, generation: &Generation, tee: &dyn Tee) -> Step {
     Step::Send(tee.sign(generation.sign1(&message.encode(generation))))
 }
 
@@ -212,7 +222,7 @@ pub(crate) fn send(message: &Message, generation: &Generation, tee: &dyn Tee) ->
 /// the key goes with it, where the generation can carry it.
 pub(crate) fn introduce(message: &Message, generation: &Generation, tee: &dyn Tee) -> Step {
     let payload = message.encode(generation);
-    let signed = generation.sign1(&payload);
+    let signed = generation.sign1(&payload).with_chain(tee.certificates());
     Step::Send(tee.sign(match generation.has_key_by_value {
         true => signed.with_key(),
         false => signed,

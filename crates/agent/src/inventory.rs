@@ -41,7 +41,7 @@ impl Provisioning {
 /// A right: the signer may install components and manifests whose names begin with the prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
-    /// The thumbprint of the signer's key.
+    /// The signer's name: the thumbprint of its key, or what its certificate is known by ([`teep_cose::Trusted`]).
     pub signer: Thumbprint,
     /// The first segments of the names; those of a component that is exactly this, too.
     pub prefix: ComponentIdentifier,

@@ -140,7 +140,8 @@ pub enum Step {
     /// Hand in the next piece of the payload.
     MorePayload,
     /// Have this appraised by the device's Verifier: Evidence of what a TAM is, or of the device itself, for a
-    /// TAM that wants an Attestation Result (the passport model). Hand in what the Verifier answers as [`Input::AttestationResult`], or [`Input::AppraisalFailed`].
+    /// TAM that wants an Attestation Result (the passport model). Hand in what the Verifier answers as
+    /// [`Input::AttestationResult`], or [`Input::AppraisalFailed`].
     Appraise {
         /// The media type of the Evidence.
         format: String,

@@ -6,8 +6,9 @@
 //! | Shown | Where |
 //! |---|---|
 //! | the passport: an Attestation Result about this Agent | a TAM gave one back (section 4.4), or the device's Verifier made one, and it is not over |
-//! | a new passport | the device's Verifier makes one of Evidence, in answer to a nonce of the Agent's own ([`Step::Appraise`]) |
+//! | a new passport | the device's Verifier makes one of Evidence, in answer to a nonce of the Agent's own ([`Step::Appraise`]); not for a TAM that gets its EATs encrypted |
 //! | Evidence that says when it was made | the TEE has a clock |
+//! | Evidence without either | the TAM takes nonces, though it sent none |
 //! | nothing, but Error 3: the TAM can send a challenge | |
 //!
 //! A TAM that refuses what it got without a challenge is shown no such thing again, until it gives a passport back
@@ -99,7 +100,10 @@ fn choose(agent: &Agent, request: &QueryRequest, sender: &Sender, tee: &mut dyn 
         if let Some(passport) = agent.passport(tee) {
             return Choice::Show(Shown::Passport(passport));
         }
-        if takes_time && !agent.inventory.provisioning.verifiers.is_empty() {
+        // T-173 (8.2) what goes to the Verifier passes the normal world in the clear: not for a TAM that gets its
+        // EATs encrypted.
+        let is_confidential = !agent.tam(sender).encryption_keys.is_empty();
+        if takes_time && !agent.inventory.provisioning.verifiers.is_empty() && !is_confidential {
             return Choice::Appraise;
         }
         // T-183 (9) by the TEE's own clock, never by one that the normal world sets.

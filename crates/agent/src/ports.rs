@@ -7,8 +7,8 @@
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
-use teep_cose::PublicKey;
 use teep_cose::encrypt::{ContentKey, EncryptError, Encrypted, Purpose, RecipientKey};
+use teep_cose::{Certificate, PublicKey};
 
 /// A failure of the TEE itself. It tells the kind only: an Agent in a TEE formats no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -97,8 +97,11 @@ pub trait Keys {
     /// The public key that verifies the Agent's TEEP messages.
     fn public_key(&self) -> PublicKey;
 
-    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`]. Where the device has a
-    /// certificate for the key, it goes along, for TAMs that trust its issuer (RFC 9397 section 9.4).
+    /// What vouches for that key, its own certificate first; empty where the device has none. TAMs that the Agent
+    /// trusts get it, for those that trust its issuer (RFC 9397 section 9.4).
+    fn certificates(&self) -> &[Certificate];
+
+    /// Makes a tagged COSE_Sign1 over `payload` with that key; see [`teep_cose::Sign1`].
     fn sign(&self, message: teep_cose::Sign1<'_>) -> Vec<u8>;
 
     /// The public key that verifies the Agent's SUIT Reports: another one than [`Keys::public_key`] (T-073), of

@@ -60,12 +60,13 @@ impl TrustAnchors {
         }
     }
 
-    /// Adds a revocation list. What it names counts no more; of several lists of one issuer the newest counts.
+    /// Adds a revocation list. What it names counts no more, unless it stands here itself as a certificate; of several lists of one
+    /// issuer the newest counts, by its time and its number.
     pub fn add_revocation_list(&mut self, list: RevocationList) {
         if !self.revocation_lists.contains(&list) {
             // The first list of an issuer is the one that is asked.
-            let is_as_new = |other: &RevocationList| other.this_update() >= list.this_update();
-            let at = self.revocation_lists.partition_point(is_as_new);
+            let is_newer = |other: &RevocationList| other.order() > list.order();
+            let at = self.revocation_lists.partition_point(is_newer);
             self.revocation_lists.insert(at, list);
         }
     }

@@ -273,8 +273,12 @@ impl Keys for MemoryTee {
         self.agent_key.public_key()
     }
 
+    fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
     fn sign(&self, message: Sign1<'_>) -> Vec<u8> {
-        message.with_chain(&self.certificates).sign(&self.agent_key)
+        message.sign(&self.agent_key)
     }
 
     fn report_key(&self) -> PublicKey {

@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use teep_agent::ports::Keys as _;
+use teep_cose::cbor::Limits;
 use teep_cose::x509::CertificateProblem::{Expired, Revoked};
-use teep_cose::{Algorithm, Certificate, SigningKey, Thumbprint, TrustAnchors};
+use teep_cose::{Algorithm, Certificate, SignedMessage, SigningKey, Thumbprint, TrustAnchors};
 use teep_lab::{TrustedComponent, World, id};
 use teep_pki::{Authority, Description};
 use teep_tam::{AgentKeys, Decision, NotAdmitted};
@@ -106,6 +107,22 @@ fn certified_devices_come_in_and_others_do_not() {
     assert_eq!(fleet.world.tams[0].recorded(&agent), None);
     fleet.world.tams[0].admission.allowed = vec![agent];
     assert_eq!(fleet.asks(bare), Some(&b"version 1"[..]));
+}
+
+/// Proves: T-211
+#[test]
+fn strangers_do_not_see_the_devices_certificate() {
+    let mut fleet = Fleet::new();
+    let device = fleet.add_device(Some(NOW + 30 * DAY));
+    let stranger = fleet.world.add_tam();
+    let mut chain_shown_to = |tam: usize| {
+        let asked = fleet.world.post(tam, &[]);
+        let answer = fleet.world.hand_in(device, &asked).unwrap();
+        let signed = SignedMessage::decode(&answer, &Limits::MESSAGE).unwrap();
+        signed.signatures()[0].chain.len()
+    };
+    assert_eq!(chain_shown_to(0), 1);
+    assert_eq!(chain_shown_to(stranger), 0);
 }
 
 /// Proves: A-20, T-195

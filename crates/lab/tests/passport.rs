@@ -190,6 +190,25 @@ fn an_older_result_than_the_one_asked_for_makes_no_new_passport() {
     assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
 }
 
+/// What goes to the Verifier can be read by the Broker.
+///
+/// Proves: T-173
+#[test]
+fn for_a_tam_that_gets_eats_encrypted_no_verifier_is_asked() {
+    let mut world = world();
+    world.device_verifier = Some(0);
+    let mut provisioning = world.provisioning();
+    let verifier = world.tams[0].verifier.key.public_key();
+    provisioning.verifiers = TrustAnchors::from_iter([verifier]);
+    for tam in &mut provisioning.tams {
+        tam.encryption_keys = world.tams[1].encryption_keys();
+    }
+    let device = world.add_device_with(ESP256, provisioning);
+    let request = world.post(1, &[]);
+    let step = world.step(device, Input::Message(&request)).unwrap();
+    assert!(matches!(step, Step::Send(_)), "{step:?}");
+}
+
 /// Nor need it know a Verifier for that.
 ///
 /// Proves: T-183

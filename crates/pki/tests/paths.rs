@@ -390,13 +390,18 @@ fn what_was_revoked_once_is_on_every_later_list() {
 fn an_older_revocation_list_hides_no_newer_one() {
     let mut world = World::new();
     let chain = world.chain(&World::signer());
-    let older = world
-        .authority
-        .revoke(&[], 1, NOW - DAY..NOW + DAY)
-        .unwrap();
+    let authority = &world.authority;
+    let older = authority.revoke(&[], 1, NOW - DAY..NOW + DAY).unwrap();
+    let same_second = authority.revoke(&[], 1, NOW..NOW + DAY).unwrap();
     let revoked = [(&chain[0], NOW)];
     let newer = world.authority.revoke(&revoked, 2, NOW..NOW + DAY).unwrap();
-    for lists in [[&older, &newer], [&newer, &older]] {
+    let pairs = [
+        [&older, &newer],
+        [&newer, &older],
+        [&same_second, &newer],
+        [&newer, &same_second],
+    ];
+    for lists in pairs {
         let mut anchors = world.anchors();
         for list in lists {
             anchors.add_revocation_list(list.clone());

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_cert::der::oid::AssociatedOid as _;
 use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::CrlNumber;
 
 use super::{Certificate, CertificateError, CertificateProblem, Fingerprint};
 
@@ -19,6 +21,8 @@ pub struct RevocationList {
     issuer: Vec<u8>,
     this_update: u64,
     next_update: Option<u64>,
+    /// Its number (RFC 5280 section 5.2.3), without leading zeros; empty where it has none.
+    number: Vec<u8>,
 }
 
 impl RevocationList {
@@ -35,6 +39,14 @@ impl RevocationList {
         let parsed =
             x509_cert::crl::CertificateList::<x509_cert::certificate::Rfc5280>::from_der(der);
         let parsed = parsed.map_err(|_| malformed)?.tbs_cert_list;
+        let mut extensions = parsed.crl_extensions.iter().flatten();
+        let number = match extensions.find(|extension| extension.extn_id == CrlNumber::OID) {
+            None => Vec::new(),
+            Some(extension) => {
+                let number = CrlNumber::from_der(extension.extn_value.as_bytes());
+                number.map_err(|_| malformed)?.0.as_bytes().to_vec()
+            }
+        };
         Ok(Self {
             der: der.into(),
             list: Arc::new(list.into()),
@@ -43,6 +55,7 @@ impl RevocationList {
             next_update: parsed
                 .next_update
                 .map(|time| time.to_unix_duration().as_secs()),
+            number,
         })
     }
 
@@ -99,6 +112,11 @@ impl RevocationList {
     #[must_use]
     pub const fn next_update(&self) -> Option<u64> {
         self.next_update
+    }
+
+    /// What is greater for a later list of the same issuer: several may be made within a second.
+    pub(crate) fn order(&self) -> (u64, usize, &[u8]) {
+        (self.this_update, self.number.len(), &self.number)
     }
 
     /// Whether it is by the issuer of `certificate` and names it.

@@ -35,7 +35,8 @@ fn world_of(generation: &'static Generation) -> World {
 /// What a device says, as its own program of that generation writes it.
 fn signed(world: &World, device: usize, generation: &Generation, message: &Message) -> Vec<u8> {
     let payload = message.encode(generation);
-    world.devices[device].tee.sign(generation.sign1(&payload))
+    let tee = &world.devices[device].tee;
+    tee.sign(generation.sign1(&payload).with_chain(&tee.certificates))
 }
 
 /// Reads a message that must be clean for its generation: its numbers, its algorithms, its headers, and
