@@ -15,7 +15,8 @@ use crate::install::{Staged, Staging, write_slot};
 use crate::inventory::{InstalledManifest, Inventory};
 use crate::ports::{PortError, SlotNumber, Tee};
 use crate::transaction::Processed;
-use crate::{bounds, rights, trust_anchors};
+use crate::trust_anchors::{self, Store};
+use crate::{bounds, rights};
 
 /// Why what was staged was not installed. Nothing has changed then.
 pub(crate) enum NotCommitted {
@@ -79,9 +80,29 @@ fn record(
     for (at, set) in sets.iter().enumerate() {
         set.check(&next).map_err(|fault| (at, fault))?;
     }
-    let last = roots.len().saturating_sub(1);
-    trust_anchors::adopt(inventory, &mut next, tee).map_err(|fault| (last, fault))?;
+    let brought: Vec<_> = sets
+        .iter()
+        .flat_map(|set| set.processor.manifests())
+        .collect();
+    let takes_older_algorithms = staging.takes_older_algorithms;
+    trust_anchors::adopt(inventory, &mut next, &brought, takes_older_algorithms, tee)
+        .map_err(|(store, fault)| (brings(&sets, store, &next, inventory), fault))?;
     Ok(next)
+}
+
+/// The root that brings a store of trust anchors, or the manifest that held it.
+fn brings(sets: &[Set<'_>], store: Store, next: &Inventory, inventory: &Inventory) -> usize {
+    let id = store.component_id();
+    let holders = [next, inventory].map(|inventory| trust_anchors::holder(inventory, &id));
+    let mut holders = holders.into_iter().flatten();
+    let at = holders.find_map(|(holder, _)| {
+        sets.iter().position(|set| {
+            let mut manifests = set.processor.manifests().iter();
+            manifests.any(|manifest| *manifest.stored_at() == holder.manifest_component_id)
+        })
+    });
+    // One that goes because nobody needs it any longer stands in none of them: then it is whoever came last.
+    at.unwrap_or(sets.len().saturating_sub(1))
 }
 
 /// A root and the manifests that it depends on.

@@ -14,15 +14,18 @@
 //!
 //! A store stays with the manifest that first brought it, whose sequence number keeps older stores out. It cannot be
 //! unlinked. One of the TAMs in a store of TAMs must be able to bring the next one: it manages the store's name and that of
-//! its manifest.
+//! its manifest, and if it must prove what it is, the device believes a Verifier. And one signer must be able to make the
+//! next store of signers: its key or certificate stands in the store, or it has signed the manifest that brings it; so who
+//! hands over to a name that an authority gives has the successor sign as well, or first gives both the right.
 
 use alloc::vec::Vec;
 
-use suit::ComponentIdentifier;
-use suit::process::{Access, Fault, StoreError};
+use suit::process::{Access, Authorized, Fault, StoreError};
+use suit::{Authorities, ComponentIdentifier, Envelope};
 use teep_cose::cbor::{EncodeResult, Encoder, INFALLIBLE, Limits, Reader};
-use teep_cose::{Thumbprint, TrustAnchors};
+use teep_cose::{PublicKey, Purpose, Thumbprint, TrustAnchors};
 
+use crate::device::thumbprints;
 use crate::inventory::{InstalledComponent, InstalledManifest, Inventory, Permission};
 use crate::ports::{SlotNumber, Tee};
 use crate::record::{list, read_permission, write_permissions};
@@ -83,8 +86,8 @@ pub fn encode_tams(tams: &[TrustedTam]) -> Vec<u8> {
     out
 }
 
-/// The content of the component [`Store::Signers`]. `permissions` is the whole table, with an entry for whoever may
-/// install the next one.
+/// The content of the component [`Store::Signers`]. `permissions` is the whole table, with entries for whoever may
+/// install the next one: for the store's name and for that of its manifest.
 #[must_use]
 pub fn encode_signers(signers: &TrustAnchors, permissions: &[Permission]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -102,19 +105,39 @@ pub fn encode_verifiers(verifiers: &TrustAnchors) -> Vec<u8> {
     verifiers.encode()
 }
 
-/// Puts the stores that `next` installs anew in force.
+/// Puts the stores that `next` installs anew in force; `brought` are the manifests that were processed for it. Or which
+/// store may not be.
 // T-188, T-189, A-18, A-31 a TAM, a signer or an authority that turns out bad is taken out in the field.
-pub(crate) fn adopt(old: &Inventory, next: &mut Inventory, tee: &mut dyn Tee) -> Result<(), Fault> {
-    for (store, slot) in replaced(old, next)? {
-        let content = install::read_slot(slot, tee);
-        let content = content.map_err(|_| Fault::Store(StoreError::Failed))?;
-        take(store, &content, next, tee).map_err(|_| Fault::NotAllowed(store.component_id()))?;
+pub(crate) fn adopt(
+    old: &Inventory,
+    next: &mut Inventory,
+    brought: &[&Authorized],
+    takes_older_algorithms: bool,
+    tee: &mut dyn Tee,
+) -> Result<(), (Store, Fault)> {
+    let refused = |store: Store| (store, Fault::NotAllowed(store.component_id()));
+    let replaced = replaced(old, next).map_err(refused)?;
+    for (store, slot) in &replaced {
+        let content = install::read_slot(*slot, tee);
+        let content = content.map_err(|_| (*store, Fault::Store(StoreError::Failed)))?;
+        take(*store, &content, next, tee).map_err(|_| refused(*store))?;
+    }
+    // A-18 what nobody could ever change again is no store; they count together, as they will be.
+    for (store, _) in replaced {
+        let may_be_followed = match store {
+            Store::Tams => may_tams_be_followed(next, tee),
+            Store::Signers => may_signers_be_followed(next, brought, takes_older_algorithms, tee),
+            Store::Verifiers => true,
+        };
+        if !may_be_followed {
+            return Err(refused(store));
+        }
     }
     Ok(())
 }
 
 /// The stores that `next` installs anew, and where they lie.
-fn replaced(old: &Inventory, next: &Inventory) -> Result<Vec<(Store, SlotNumber)>, Fault> {
+fn replaced(old: &Inventory, next: &Inventory) -> Result<Vec<(Store, SlotNumber)>, Store> {
     let mut replaced = Vec::new();
     for store in Store::ALL {
         let id = store.component_id();
@@ -130,7 +153,7 @@ fn replaced(old: &Inventory, next: &Inventory) -> Result<Vec<(Store, SlotNumber)
                     replaced.push((store, new.slot));
                 }
             }
-            (Some(_), _) => return Err(Fault::NotAllowed(id)),
+            (Some(_), _) => return Err(store),
         }
     }
     Ok(replaced)
@@ -143,7 +166,8 @@ pub(crate) fn is_held_by(inventory: &Inventory, manifest: &ComponentIdentifier) 
     components.any(|component| Store::of(&component.component_id).is_some())
 }
 
-fn holder<'a>(
+/// The manifest that brought a component, and what it brought.
+pub(crate) fn holder<'a>(
     inventory: &'a Inventory,
     id: &ComponentIdentifier,
 ) -> Option<(&'a InstalledManifest, &'a InstalledComponent)> {
@@ -151,7 +175,7 @@ fn holder<'a>(
     Some((manifest, manifest.component(id)?))
 }
 
-/// Makes `content` the store. Nobody to trust, or nobody who could ever change it again, is no store.
+/// Makes `content` the store. Nobody to trust is no store.
 fn take(
     store: Store,
     content: &[u8],
@@ -162,48 +186,18 @@ fn take(
         Store::Tams => {
             let tams = decode(content, read_tams)?;
             // T-172 (8) a TAM without a key of the Agent's suite is none for it; certificates may be of any.
-            let own = tee.public_key().algorithm();
-            let is_usable = |tam: &TrustedTam| {
-                let mut keys = tam.keys.keys();
-                tam.keys.certificates().next().is_some() || keys.any(|key| key.algorithm() == own)
-            };
-            if !tams.iter().any(is_usable) || tams.iter().any(|tam| tam.keys.is_empty()) {
+            if !tams.iter().any(|tam| is_usable(tam, tee))
+                || tams.iter().any(|tam| tam.keys.is_empty())
+            {
                 return Err(AgentError::Anchor);
             }
             tams.iter().try_for_each(|tam| confidant::check(tam, tee))?;
-            // A-18 one of them must be able to bring the next store: by its own name and that of its manifest.
-            let id = store.component_id();
-            let manifest =
-                holder(inventory, &id).map(|(manifest, _)| &manifest.manifest_component_id);
-            let may_follow = |tam: &TrustedTam| {
-                let names = [&id].into_iter().chain(manifest);
-                is_usable(tam) && TrustedTam::may_manage(&tam.manages, names)
-            };
-            if !tams.iter().any(may_follow) {
-                return Err(AgentError::Anchor);
-            }
             inventory.provisioning.tams = tams;
         }
         Store::Signers => {
             let (signers, permissions) = decode(content, read_signers)?;
-            let id = store.component_id();
             inventory.provisioning.signers = signers;
             inventory.provisioning.permissions = permissions;
-            let next = &*inventory;
-            // The next one comes in a manifest of the same name.
-            let manifest = holder(next, &id).map(|(manifest, _)| &manifest.manifest_component_id);
-            let may_follow = |permission: &Permission| {
-                let signer = permission.signer;
-                let mut signers = next.provisioning.signers.thumbprints();
-                permission.prefix == id
-                    && signers.any(|known| known == signer)
-                    && manifest.is_none_or(|manifest| {
-                        rights::may(next, &[signer], manifest, Access::Manifest)
-                    })
-            };
-            if !next.provisioning.permissions.iter().any(may_follow) {
-                return Err(AgentError::Anchor);
-            }
         }
         Store::Verifiers => {
             let verifiers = TrustAnchors::decode(content)?;
@@ -214,6 +208,73 @@ fn take(
         }
     }
     Ok(())
+}
+
+fn is_usable(tam: &TrustedTam, tee: &dyn Tee) -> bool {
+    let own = tee.public_key().algorithm();
+    let mut keys = tam.keys.keys();
+    tam.keys.certificates().next().is_some() || keys.any(|key| key.algorithm() == own)
+}
+
+/// Whether one of the TAMs can bring the next store: by its own name and that of its manifest, and, if it must prove what
+/// it is, with a Verifier whose word counts.
+fn may_tams_be_followed(next: &Inventory, tee: &dyn Tee) -> bool {
+    let id = Store::Tams.component_id();
+    let manifest = holder(next, &id).map(|(manifest, _)| &manifest.manifest_component_id);
+    let can_attest = !next.provisioning.verifiers.is_empty();
+    next.provisioning.tams.iter().any(|tam| {
+        let names = [&id].into_iter().chain(manifest);
+        is_usable(tam, tee)
+            && TrustedTam::may_manage(&tam.manages, names)
+            && (can_attest || !tam.must_attest)
+    })
+}
+
+/// Whether somebody who can sign manifests may install the next store, in a manifest of the same name: the owner of a
+/// key or certificate that stands in the store itself, or whoever signed what brings this one. Who has a name from an
+/// authority cannot be seen before that has certified it, and a right to a name is no proof that it ever will.
+fn may_signers_be_followed(
+    next: &Inventory,
+    brought: &[&Authorized],
+    takes_older_algorithms: bool,
+    tee: &mut dyn Tee,
+) -> bool {
+    let id = Store::Signers.component_id();
+    let Some((manifest, _)) = holder(next, &id) else {
+        return false;
+    };
+    let name = &manifest.manifest_component_id;
+    let may_follow = |signer: Thumbprint| {
+        is_permitted(next, &[signer], &id) && rights::may(next, &[signer], name, Access::Manifest)
+    };
+    let signers = &next.provisioning.signers;
+    let time = next.time(tee);
+    // An authority that may sign nothing but certificates is no signer, whatever rights its key has.
+    let pinned = signers.certificates().filter_map(|certificate| {
+        let chain = core::slice::from_ref(certificate);
+        let trusted = signers.trace(chain, time, Purpose::Manifest).ok()?;
+        Some(trusted.name)
+    });
+    let mut listed = signers.keys().map(PublicKey::thumbprint).chain(pinned);
+    if listed.any(may_follow) {
+        return true;
+    }
+    let authorities = Authorities {
+        time,
+        es256: takes_older_algorithms,
+        ..signers.into()
+    };
+    let is_bringer = |brought: &&&Authorized| {
+        brought.stored_at() == name && brought.digest().bytes == manifest.digest
+    };
+    let mut bringers = brought.iter().filter(is_bringer);
+    bringers.any(|bringer| {
+        let envelope = Envelope::decode(bringer.envelope(), &suit::Limits::DEFAULT);
+        let verified = envelope
+            .ok()
+            .and_then(|envelope| envelope.verify(authorities).ok());
+        verified.is_some_and(|verified| thumbprints(verified.signers()).into_iter().any(may_follow))
+    })
 }
 
 fn decode<T>(

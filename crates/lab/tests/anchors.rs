@@ -138,6 +138,38 @@ fn a_store_of_tams_that_may_not_replace_it_is_refused() {
     assert!(install(&mut world, ADMINISTRATOR, &followed));
 }
 
+/// A TAM that must prove what it is, to a device that believes no Verifier, could bring nothing any more.
+/// Proves: A-18
+#[test]
+fn a_store_of_tams_that_none_can_attest_is_refused() {
+    let mut world = world();
+    let mut provisioning = world.provisioning();
+    provisioning.tams.truncate(1);
+    let verifiers = std::mem::take(&mut provisioning.verifiers);
+    world.devices.clear();
+    world.add_device_with(ESP256, provisioning);
+    let attested = TrustedTam {
+        must_attest: true,
+        ..tam(&world, 1)
+    };
+    let store = manifest(
+        Store::Tams,
+        1,
+        &encode_tams(std::slice::from_ref(&attested)),
+    );
+    refused(&mut world, ADMINISTRATOR, &store);
+    // Beside one that need not do that it does no harm.
+    let both = encode_tams(&[attested.clone(), tam(&world, 0)]);
+    let both = manifest(Store::Tams, 1, &both);
+    assert!(install(&mut world, ADMINISTRATOR, &both));
+    // Nor with a Verifier, which may come in the same manifest.
+    let mut with_verifier = manifest(Store::Tams, 2, &encode_tams(&[attested]));
+    let mut second = manifest(Store::Verifiers, 2, &encode_verifiers(&verifiers));
+    second.images[0].uri = "#verifiers".into();
+    with_verifier.images.append(&mut second.images);
+    assert!(install(&mut world, ADMINISTRATOR, &with_verifier));
+}
+
 /// A developer's key was stolen: its manifests are worth nothing any longer, and its successor takes over.
 /// Proves: T-188, A-18, A-31
 #[test]

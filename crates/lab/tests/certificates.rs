@@ -4,11 +4,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use suit::build::{Authentication, Unsigned};
+use suit::{Envelope, Limits};
 use teep::ErrorCode::{self, BadCertificate, CertificateExpired};
-use teep::Message;
-use teep_agent::{Provisioning, TrustedTam};
-use teep_cose::{Algorithm, Certificate, Credential, SigningKey, TrustAnchors};
-use teep_lab::{TrustedComponent, World, id, read};
+use teep::{Message, Update};
+use teep_agent::trust_anchors::{Store, encode_signers};
+use teep_agent::{Permission, Provisioning, TrustedTam};
+use teep_cose::{
+    Algorithm, Certificate, Credential, SigningKey, Thumbprint, TrustAnchors, Trusted,
+};
+use teep_lab::{TrustedComponent, World, id, manifest_id, read};
 use teep_pki::{Authority, Description};
 use teep_tam::TamKeys;
 
@@ -153,4 +158,71 @@ fn what_is_wrong_with_a_certificate_is_said_with_its_name() {
     // Renewed with another certificate it is trusted again.
     certified.certify(YEAR);
     assert!(certified.installs(device));
+}
+
+/// The administrator has a certificate, and its right goes by the name that the authority gives it.
+///
+/// Proves: A-18, T-188
+#[test]
+fn an_administrator_with_a_certificate_replaces_the_store_of_signers() {
+    let mut certified = Certified::new();
+    let world = &mut certified.world;
+    let key = world.signers[0].clone();
+    let description = Description::signer("CN=Administrator", YEAR);
+    let issued = certified
+        .authority
+        .issue(&key.public_key(), &description, &mut world.random);
+    let chain = [issued.unwrap(), certified.authority.certificate().clone()];
+    let root = certified.root.certificate().clone();
+    let authorities = TrustAnchors::from_iter([root.clone()]);
+    let own_names = [Store::Signers.component_id(), manifest_id("admin")];
+    let rights = |signer: Thumbprint| {
+        let names = own_names.clone().into_iter();
+        names
+            .map(|prefix| Permission { signer, prefix })
+            .collect::<Vec<_>>()
+    };
+    let administrator = rights(Trusted::name_of(&chain[0], &root));
+    let provisioning = Provisioning {
+        signers: authorities.clone(),
+        permissions: administrator.clone(),
+        ..world.provisioning()
+    };
+    let device = world.add_device_with(ESP256, provisioning);
+    let stranger = SigningKey::generate(ESP256, &mut world.random).public_key();
+    let mut installs = |number, anchors: &TrustAnchors, permissions: &[Permission]| {
+        let content = encode_signers(anchors, permissions);
+        let mut store = TrustedComponent::new("admin", number, &content);
+        store.images[0].component_id = Store::Signers.component_id();
+        let plain = store.envelope(&key);
+        let plain = Envelope::decode(&plain, &Limits::DEFAULT).unwrap();
+        let unsigned = Unsigned::of_bytes(plain.manifest_bytes().to_vec());
+        let envelope = unsigned
+            .with_payload("#admin", content)
+            .authenticate(&[Authentication::Certified(&key, &chain)]);
+        let update = Message::Update(Update {
+            manifest_list: vec![envelope],
+            ..Update::default()
+        });
+        let answer = world.say(0, device, &update).unwrap().unwrap();
+        let is_installed = matches!(answer, Message::Success(_));
+        assert!(
+            is_installed || matches!(answer, Message::Error(_)),
+            "{answer:?}"
+        );
+        is_installed
+    };
+    assert!(installs(1, &authorities, &administrator), "its own name");
+    // An authority signs certificates, no manifests: a right of its key's is nobody's.
+    let of_authority = rights(root.public_key().thumbprint());
+    assert!(!installs(2, &authorities, &of_authority));
+    // Nor does it help to have the right, if the authority above is no longer trusted.
+    let stranger = TrustAnchors::from_iter([stranger]);
+    assert!(!installs(2, &stranger, &administrator));
+    // A certificate of its own in the store goes by its key.
+    let pinned = TrustAnchors::from_iter([chain[0].clone()]);
+    let of_key = rights(chain[0].public_key().thumbprint());
+    assert!(!installs(2, &pinned, &administrator));
+    assert!(installs(2, &authorities, &administrator));
+    assert!(installs(3, &pinned, &of_key));
 }

@@ -8,8 +8,9 @@ use suit::{
     Command, CommandSequence, Envelope, Limits, Manifest, Parameter, Parameters, Severable,
 };
 use teep::{Message, Token, Update};
+use teep_agent::trust_anchors::Store;
 use teep_cose::Algorithm;
-use teep_lab::{TrustedComponent, World, id, manifest_id, reports};
+use teep_lab::{Image, TrustedComponent, World, id, manifest_id, reports};
 
 const APPLICATIONS: usize = 0;
 const LIBRARY: usize = 1;
@@ -27,6 +28,7 @@ fn world() -> World {
         world.permit(APPLICATIONS, id(name));
     }
     world.permit(APPLICATIONS, id("shared"));
+    world.permit(APPLICATIONS, Store::Tams.component_id());
     world.permit(LIBRARY, id("library"));
     world.permit(LIBRARY, id("leaf"));
     world.permit(STRANGER, id("stranger"));
@@ -315,6 +317,35 @@ fn a_version_that_was_not_checked_is_relied_on_by_nobody() {
     let app = application(&world, "app", 2, 2);
     let app = envelope(&world, &app);
     refused(&mut world, vec![app, other]);
+}
+
+/// Two move to library 2 together; one of them brings a list of TAMs that is none.
+///
+/// Proves: T-163
+#[test]
+fn the_report_is_about_the_manifest_whose_store_of_trust_anchors_is_refused() {
+    let mut world = world();
+    let mut app = application(&world, "app", 2, 2);
+    app.images.push(Image {
+        component_id: Store::Tams.component_id(),
+        bytes: b"no TAMs".to_vec(),
+        uri: "#tams".into(),
+    });
+    let other = application(&world, "other", 2, 2);
+    let [app, other] = [app, other].map(|component| envelope(&world, &component));
+    let digest = Envelope::decode(&app, &Limits::DEFAULT)
+        .unwrap()
+        .digest()
+        .clone();
+    for envelopes in [[&app, &other], [&other, &app]] {
+        let answer = order(&mut world, envelopes.map(Clone::clone).to_vec());
+        assert!(matches!(answer, Message::Error(_)), "{answer:?}");
+        let [report] = &reports(&answer)[..] else {
+            panic!("of the one that failed")
+        };
+        assert_eq!(report.reference.digest, digest);
+    }
+    assert_eq!(versions(&world), [1, 1, 1]);
 }
 
 /// Proves: S-041, S-142

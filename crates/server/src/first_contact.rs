@@ -6,10 +6,13 @@
 //! once for each Agent's key (`Change::Spend`). What that costs: an Agent that begins twice within such a
 //! second is answered once only.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use teep::Generation;
+use teep_cose::SignerUnavailable;
 
 use crate::teep_http;
 
@@ -18,20 +21,24 @@ use crate::teep_http;
 pub(crate) struct FirstContact {
     /// So many QueryRequests in a second are made for one device each.
     of_their_own: u32,
-    second: Mutex<Second>,
+    /// Those who got one of their own, in the lower half; above it the second, modulo 2^32. Beside the lock, which
+    /// is held while a key signs: whoever accepts connections must not wait for that.
+    answered: AtomicU64,
+    shared: Mutex<Shared>,
 }
 
 #[derive(Debug, Default)]
-struct Second {
-    since_1970: u64,
-    /// Those who got one of their own.
-    answered: u32,
+struct Shared {
+    /// The second, since 1970.
+    second: u64,
     /// Those who got a shared one.
     shared_by: u64,
     /// One for each generation of the protocol that is asked for.
-    shared: Vec<(&'static Generation, Bytes)>,
+    requests: Vec<(&'static Generation, Bytes)>,
     /// The same as they go over the wire.
     responses: Vec<(Wanted, Bytes)>,
+    /// When a key did not sign.
+    failed: Option<Instant>,
 }
 
 /// What a client must get that has sent an empty POST.
@@ -48,32 +55,33 @@ impl FirstContact {
     pub(crate) fn new(of_their_own: u32) -> Self {
         Self {
             of_their_own,
-            second: Mutex::default(),
+            answered: AtomicU64::new(0),
+            shared: Mutex::default(),
         }
     }
 
     /// Whether all who come now share one QueryRequest.
     pub(crate) fn is_rush(&self, now: u64) -> bool {
-        let second = self.second(now);
-        second.answered >= self.of_their_own
+        let answered = answered_in(now, self.answered.load(Ordering::Relaxed));
+        answered >= u64::from(self.of_their_own)
     }
 
     /// A QueryRequest by `make`: a new one, or the one that is shared in this second.
     ///
     /// # Errors
-    /// Those of `make`, which is tried anew at the next call.
-    pub(crate) fn query_request<E>(
+    /// [`SignerUnavailable`]: that of `make`. For what is shared, `make` is then left alone for a second.
+    pub(crate) fn query_request(
         &self,
         generation: &'static Generation,
         now: u64,
-        make: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<Bytes, E> {
-        {
-            let mut second = self.second(now);
-            if second.answered >= self.of_their_own {
-                return second.shared(generation, make);
-            }
-            second.answered += 1;
+        make: impl FnOnce() -> Result<Vec<u8>, SignerUnavailable>,
+    ) -> Result<Bytes, SignerUnavailable> {
+        if !self.takes_one_of_its_own(now) {
+            return self.shared(now).query_request(generation, make);
+        }
+        // For the log only. If a key is signing for others, someone later tells it.
+        if let Ok(mut shared) = self.shared.try_lock() {
+            shared.begin(now);
         }
         make().map(Bytes::from)
     }
@@ -82,64 +90,95 @@ impl FirstContact {
     /// none is shared now.
     ///
     /// # Errors
-    /// Those of `make`, which is tried anew at the next call.
-    pub(crate) fn response<E>(
+    /// As [`FirstContact::query_request`].
+    pub(crate) fn response(
         &self,
         wanted: Wanted,
         now: u64,
-        make: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Option<Result<Bytes, E>> {
-        let mut second = self.second(now);
-        if second.answered < self.of_their_own {
+        make: impl FnOnce() -> Result<Vec<u8>, SignerUnavailable>,
+    ) -> Option<Result<Bytes, SignerUnavailable>> {
+        if !self.is_rush(now) {
             return None;
         }
-        let mut responses = second.responses.iter();
+        let mut shared = self.shared(now);
+        let mut responses = shared.responses.iter();
         if let Some((_, made)) = responses.find(|(one, _)| *one == wanted) {
             let made = made.clone();
-            second.shared_by += 1;
+            shared.shared_by += 1;
             return Some(Ok(made));
         }
-        let request = match second.shared(wanted.generation, make) {
+        let request = match shared.query_request(wanted.generation, make) {
             Ok(request) => request,
             Err(error) => return Some(Err(error)),
         };
         let made = teep_http::query_request(wanted, &request);
-        second.responses.push((wanted, made.clone()));
+        shared.responses.push((wanted, made.clone()));
         Some(Ok(made))
     }
 
-    /// The second that it is now; tells the log how many came in the one before, if those were too many.
-    fn second(&self, now: u64) -> std::sync::MutexGuard<'_, Second> {
-        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
-        if second.since_1970 != now {
-            let before = std::mem::take(&mut *second);
-            second.since_1970 = now;
-            if before.shared_by > 0 {
-                let (second, answered) = (before.since_1970, before.shared_by);
-                tracing::info!(
-                    second,
-                    answered,
-                    "a rush: so many got the same QueryRequest"
-                );
-            }
-        }
-        second
+    /// Counts one who comes now, if that one need not share.
+    fn takes_one_of_its_own(&self, now: u64) -> bool {
+        let count = |before| {
+            let answered = answered_in(now, before);
+            // Never carries: it is below 2^32 - 1 before.
+            (answered < u64::from(self.of_their_own)).then_some((now << 32) | (answered + 1))
+        };
+        let counted = self
+            .answered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        counted.is_ok()
+    }
+
+    /// What is shared in the second that it is now. Waits while a key signs for others.
+    fn shared(&self, now: u64) -> MutexGuard<'_, Shared> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.begin(now);
+        shared
     }
 }
 
-impl Second {
-    fn shared<E>(
+/// How many of [`FirstContact::answered`] are in the second `now`.
+const fn answered_in(now: u64, answered: u64) -> u64 {
+    // Of the same second, the upper halves cancel each other out.
+    let count = answered ^ (now << 32);
+    if count >> 32 == 0 { count } else { 0 }
+}
+
+impl Shared {
+    /// Forgets what was shared in another second; tells the log how many got it, if it was any.
+    fn begin(&mut self, now: u64) {
+        if self.second == now {
+            return;
+        }
+        let before = std::mem::take(self);
+        self.second = now;
+        self.failed = before.failed;
+        if before.shared_by > 0 {
+            let (second, answered) = (before.second, before.shared_by);
+            tracing::info!(
+                second,
+                answered,
+                "a rush: so many got the same QueryRequest"
+            );
+        }
+    }
+
+    fn query_request(
         &mut self,
         generation: &'static Generation,
-        make: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<Bytes, E> {
-        let mut shared = self.shared.iter();
-        let made = match shared.find(|(one, _)| *one == generation) {
+        make: impl FnOnce() -> Result<Vec<u8>, SignerUnavailable>,
+    ) -> Result<Bytes, SignerUnavailable> {
+        let mut requests = self.requests.iter();
+        let made = match requests.find(|(one, _)| *one == generation) {
             Some((_, made)) => made.clone(),
-            // Made while the others wait, so that it is made once.
+            // Made while the others wait, so that it is made once; if it fails, they do not try one after another.
+            None if self.failed.is_some_and(|at| at.elapsed() < PAUSE) => {
+                return Err(SignerUnavailable);
+            }
             None => {
-                let made = Bytes::from(make()?);
-                self.shared.push((generation, made.clone()));
+                let made = make().inspect_err(|_| self.failed = Some(Instant::now()))?;
+                let made = Bytes::from(made);
+                self.requests.push((generation, made.clone()));
                 made
             }
         };
@@ -147,6 +186,9 @@ impl Second {
         Ok(made)
     }
 }
+
+/// How long a key that did not sign is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +202,7 @@ mod tests {
             contact
                 .query_request(&Generation::DRAFT_26, now, || {
                     made += 1;
-                    Ok::<_, ()>(vec![made])
+                    Ok(vec![made])
                 })
                 .unwrap()
         };
@@ -175,7 +217,7 @@ mod tests {
         let contact = FirstContact::new(0);
         let shared = |now, byte| {
             contact
-                .query_request(&Generation::DRAFT_26, now, || Ok::<_, ()>(vec![byte]))
+                .query_request(&Generation::DRAFT_26, now, || Ok(vec![byte]))
                 .unwrap()[0]
         };
         assert_eq!([shared(9, 1), shared(9, 2)], [1, 1]);
@@ -184,9 +226,43 @@ mod tests {
         // Those who are asked in another generation get one of their own.
         let older = |byte| {
             contact
-                .query_request(Generation::ALL[1], 9, || Ok::<_, ()>(vec![byte]))
+                .query_request(Generation::ALL[1], 9, || Ok(vec![byte]))
                 .unwrap()[0]
         };
         assert_eq!([older(5), shared(9, 6), older(7)], [5, 4, 5]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_signature_in_order_to_learn_that_there_is_a_rush() {
+        let contact = std::sync::Arc::new(FirstContact::new(0));
+        let other = std::sync::Arc::clone(&contact);
+        let made = contact.query_request(&Generation::DRAFT_26, 7, || {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            std::thread::spawn(move || sender.send(other.is_rush(7)));
+            let patience = std::time::Duration::from_secs(5);
+            assert_eq!(receiver.recv_timeout(patience), Ok(true));
+            Ok(vec![1])
+        });
+        assert_eq!(made.unwrap()[..], [1]);
+    }
+
+    #[test]
+    fn a_key_that_did_not_sign_is_left_alone_for_a_second() {
+        let contact = FirstContact::new(0);
+        let mut attempts = 0;
+        let mut fail = |now| {
+            contact.query_request(&Generation::DRAFT_26, now, || {
+                attempts += 1;
+                Err(SignerUnavailable)
+            })
+        };
+        // Those of the next second too, who may have waited for the first one's failure.
+        for now in [7, 7, 8, 7, 8] {
+            assert_eq!(fail(now), Err(SignerUnavailable));
+        }
+        assert_eq!(attempts, 1);
+        std::thread::sleep(PAUSE);
+        let made = contact.query_request(&Generation::DRAFT_26, 8, || Ok(vec![1]));
+        assert_eq!(made.unwrap()[..], [1]);
     }
 }

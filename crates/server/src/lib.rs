@@ -272,13 +272,8 @@ pub async fn open(config: Config) -> Result<Server, ServerError> {
         addresses: Addresses::new(config.limits.per_address),
         requests: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
     };
-    let failed = |source| ServerError::Database {
-        path: folder.join("tam.sqlite"),
-        source,
-    };
-    older_manifests::read_again(&service)
-        .await
-        .map_err(failed)?;
+    let read = older_manifests::read_again(&service).await;
+    read.map_err(|error| store_failed(&folder.join("tam.sqlite"), error))?;
     let operator_token_file = folder.join("keys").join(keys::OPERATOR_TOKEN);
     Ok(Server {
         listeners,
@@ -307,16 +302,20 @@ fn own_reports(tam: &Tam, files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ServerError
 }
 
 async fn open_store(file: &Path) -> Result<Store, ServerError> {
-    let failed = |source: StoreError| match source.is_busy() {
+    let failed = |source| store_failed(file, source);
+    let store = Store::open(file).await.map_err(failed)?;
+    store.forget_expired(now()).await.map_err(failed)?;
+    Ok(store)
+}
+
+fn store_failed(file: &Path, source: StoreError) -> ServerError {
+    match source.is_busy() {
         true => ServerError::DatabaseLocked(file.into()),
         false => ServerError::Database {
             path: file.into(),
             source,
         },
-    };
-    let store = Store::open(file).await.map_err(failed)?;
-    store.forget_expired(now()).await.map_err(failed)?;
-    Ok(store)
+    }
 }
 
 impl Server {

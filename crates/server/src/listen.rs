@@ -120,14 +120,13 @@ pub(crate) async fn serve(
             () = &mut stop => break Ok(()),
         };
         let (place, accepted) = (accepted.0.expect("never closed"), accepted.1);
-        let accepted = accepted.and_then(|(index, first)| {
-            server.accept_all(&listeners[index], first, place)?;
-            // Each in its turn, so that a flood of one is not the end of the others.
-            listeners.rotate_left(index + 1);
-            Ok(())
-        });
         match accepted {
-            Ok(()) => failures = 0,
+            Ok((index, first)) => {
+                failures = 0;
+                server.accept_all(&listeners[index], first, place);
+                // Each in its turn, so that a flood of one is not the end of the others.
+                listeners.rotate_left(index + 1);
+            }
             // That client is gone already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // The system may have no room for one, which passes; but not for ever.
@@ -206,15 +205,12 @@ struct Serving<'s> {
 impl Serving<'_> {
     /// Begins with the `first` connection, and with the others that wait at `listener`, as far as there are places
     /// and a turn allows.
-    ///
-    /// # Errors
-    /// If the system has no room for another connection.
     fn accept_all(
         &mut self,
         listener: &Listener,
         first: (Stream, SocketAddr),
         place: OwnedSemaphorePermit,
-    ) -> io::Result<()> {
+    ) {
         let mut place = self.begin(listener, first, place);
         for _ in 1..TURN {
             let next = || Arc::clone(&self.places).try_acquire_owned().ok();
@@ -226,10 +222,13 @@ impl Serving<'_> {
                     place = self.begin(listener, (Stream::New(stream), peer), own);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+                // One was accepted, so this is no failure of the listener; what stays so, the next turn meets.
+                Err(error) => {
+                    tracing::debug!(%error, "cannot accept another connection in this turn");
+                    break;
+                }
             }
         }
-        Ok(())
     }
 
     /// Gives the place back if the connection is over already.

@@ -4,11 +4,12 @@
 //! component that a dependent of it still needs. So they are looked at again as if they were published now.
 
 use crate::Service;
-use crate::publish::{Refused, vet};
+use crate::publish::vet;
 use crate::store::StoreError;
 use crate::store::authorized_keys::SIGNERS;
 
-/// Reads them again. One that would be refused now stays as it is; the log says which, and what to do.
+/// Reads them again, one at a time. One that would be refused now, or of which the store cannot take the record,
+/// stays as it is; the log says which, and what to do.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -18,16 +19,27 @@ pub(crate) async fn read_again(service: &Service) -> Result<(), StoreError> {
         return Ok(());
     }
     let signers = service.store.authorized_keys(&SIGNERS).await?;
-    for (manifest, envelope) in older {
-        match vet(&envelope, &signers, &service.payloads, service.origin()) {
-            Ok(read) => service.store.record_dependencies(&read).await?,
-            Err(reason) => warn(&manifest, &reason),
+    for manifest in older {
+        let Some(envelope) = service.store.older_envelope(&manifest).await? else {
+            continue;
+        };
+        let read = match vet(&envelope, &signers, &service.payloads, service.origin()) {
+            Ok(read) => read,
+            Err(reason) => {
+                warn(&manifest, &reason);
+                continue;
+            }
+        };
+        match service.store.record_dependencies(&read).await {
+            // One odd manifest must not keep the TAM from serving all others.
+            Err(reason) if reason.is_constraint() => warn(&manifest, &reason),
+            recorded => recorded?,
         }
     }
     Ok(())
 }
 
-fn warn(manifest: &suit::ComponentIdentifier, reason: &Refused) {
+fn warn(manifest: &suit::ComponentIdentifier, reason: &dyn std::error::Error) {
     tracing::warn!(
         %manifest, %reason,
         "what this manifest depends on is not known, since an older version of this server published it: \

@@ -23,7 +23,7 @@ pub(crate) struct Manifest {
     pub(crate) signer: Thumbprint,
     /// Those of the manifests that it depends on and brings along, each once.
     pub(crate) dependency_signers: Vec<Thumbprint>,
-    /// The manifests that it depends on, directly or by others, each once.
+    /// The manifests that it depends on, directly or by others, each name once.
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) components: Vec<Component>,
 }
@@ -63,6 +63,8 @@ pub(crate) enum Refused {
     Dependency(ComponentIdentifier, Box<Self>),
     #[error("dependency {0}: the manifest at {1} has another digest than image-digest (3)")]
     OtherManifest(ComponentIdentifier, String),
+    #[error("dependency {0}: the manifest needs two versions of it, and a device has one only")]
+    TwoVersions(ComponentIdentifier),
     #[error("dependency {0}: its envelope is larger than 1 MiB")]
     LargeDependency(ComponentIdentifier),
     #[error("no device takes more than 16 dependencies in all, or more than 4 levels of them")]
@@ -142,14 +144,14 @@ impl Vetting<'_> {
         for image in Images::read(&authenticated)?.0 {
             if image.is_dependency {
                 let (direct, found) = self.dependency(&image, &envelope, level + 1)?;
-                add(&mut dependencies, direct);
+                merge(&mut dependencies, direct)?;
                 for manifest in found {
                     add(&mut dependency_signers, manifest.signer);
                     for signer in manifest.dependency_signers {
                         add(&mut dependency_signers, signer);
                     }
                     for dependency in manifest.dependencies {
-                        add(&mut dependencies, dependency);
+                        merge(&mut dependencies, dependency)?;
                     }
                 }
             } else {
@@ -426,6 +428,28 @@ fn uploaded(uri: &str, origin: &str) -> Option<Option<[u8; 32]>> {
         .unwrap_or(uri)
         .strip_prefix("/payloads/")?;
     Some(crate::hexadecimal::decode_32(name))
+}
+
+/// Adds what is known of a dependency to what is known of it already: on one way it may be here, elsewhere on
+/// another.
+fn merge(dependencies: &mut Vec<Dependency>, other: Dependency) -> Result<(), Refused> {
+    let id = &other.manifest_component_id;
+    let known = dependencies
+        .iter_mut()
+        .find(|one| one.manifest_component_id == *id);
+    match known {
+        // T-186 (10) what no device could have is not sent to any.
+        Some(known) if known.digest != other.digest => {
+            return Err(Refused::TwoVersions(id.clone()));
+        }
+        Some(known) => {
+            for component in other.components {
+                add(&mut known.components, component);
+            }
+        }
+        None => dependencies.push(other),
+    }
+    Ok(())
 }
 
 fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {

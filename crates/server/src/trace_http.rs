@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::connection::Peer;
-use crate::{Service, TraceHttp, body};
+use crate::{Service, TraceHttp, body, teep_http};
 
 /// Tells the log of a request and its response: line, headers, size of the body; for TEEP messages and
 /// Evidence the bytes too, where asked for.
@@ -41,7 +41,9 @@ pub(crate) async fn trace(
                 Ok(bytes) => (Body::from(bytes.clone()), Some(Bytes::from(bytes))),
                 Err(problem) => {
                     tell(peer, '>', &line, &parts.headers, None, false);
-                    return problem.into_response();
+                    // H-03 this way does not come by the layer that does it for all others.
+                    let refusal = teep_http::harden(problem.into_response());
+                    return tell_response(peer, refusal, is_message, with_bodies).await;
                 }
             }
         }
@@ -57,6 +59,15 @@ pub(crate) async fn trace(
     // The request takes its own.
     drop(place);
     let response = next.run(Request::from_parts(parts, content)).await;
+    tell_response(peer, response, is_message, with_bodies).await
+}
+
+async fn tell_response(
+    peer: Option<Peer>,
+    response: Response,
+    is_message: bool,
+    with_bodies: bool,
+) -> Response {
     let (parts, content) = response.into_parts();
     let line = format!("{:?} {}", parts.version, parts.status);
     let size = content.size_hint().exact().unwrap_or(u64::MAX);

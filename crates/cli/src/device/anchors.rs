@@ -19,14 +19,20 @@ use crate::output::{self, hex};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The file is the payload of a component of its own, whose name is printed. It takes the place of the
-store as a whole. Whoever signs the manifest needs a right to that very name, given by --permit when
-the device was made or by a later store of signers.
+store as a whole. Whoever signs the manifest needs a right to that very name and one to the name of the
+manifest, given by --permit when the device was made or by a later store of signers.
+
+A device refuses a store after which nobody could bring the next. Of signers: one with these two rights must
+be a --signer of the new store, or have signed the manifest that brings it. Of TAMs: one must manage both names
+and, if it is an --attested-tam, the device must believe a Verifier.
 
 Examples:
   teep device anchors tams --tam https://tam.example/tam --tam-key tam-esp256.pub tams.cbor
-  teep device anchors signers --signer admin.pub --permit admin.pub=TEEP-Agent/trust-anchors/signers signers.cbor
+  teep device anchors signers --signer admin.pub --permit admin.pub=TEEP-Agent/trust-anchors/signers signers.cbor \\
+    --permit admin.pub=TEEP-Device/administrator
   teep device anchors signers --signer-authority pki/signers.crt --signer-authority pki/signers.crl signers.cbor \\
-    --permit administrator.crt=TEEP-Agent/trust-anchors/signers --permit developer.crt=TEEP-Device/counter
+    --permit administrator.crt=TEEP-Agent/trust-anchors/signers --permit administrator.crt=TEEP-Device/administrator \\
+    --permit developer.crt=TEEP-Device/counter
   teep device anchors verifiers --verifier verifier.pub verifiers.cbor
   teep device anchors list")]
 pub(super) struct Anchors {

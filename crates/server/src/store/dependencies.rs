@@ -9,24 +9,37 @@ use super::{Store, StoreError, decode_component, encode_component};
 use crate::publish::Manifest;
 
 impl Store {
-    /// Name and envelope of each manifest that was published before dependencies were recorded.
-    pub(crate) async fn older_manifests(
-        &self,
-    ) -> Result<Vec<(ComponentIdentifier, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT manifest_component_id, envelope FROM older_manifests \
-             JOIN manifests USING (manifest_component_id)",
+    /// The names of the manifests that were published before dependencies were recorded, but for withdrawn ones:
+    /// those go to nobody, and one with a higher number is looked at when it is published.
+    pub(crate) async fn older_manifests(&self) -> Result<Vec<ComponentIdentifier>, StoreError> {
+        let names: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT manifest_component_id FROM older_manifests \
+             JOIN manifests USING (manifest_component_id) WHERE withdrawn IS NULL",
         )
         .fetch_all(&self.pool)
         .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            let name = decode_component(row.try_get("manifest_component_id")?)?;
-            Ok((name, row.try_get("envelope")?))
-        };
-        rows.iter().map(read).collect()
+        names.iter().map(|name| decode_component(name)).collect()
+    }
+
+    /// The envelope of such a manifest; `None` if it has been read or replaced in between.
+    pub(crate) async fn older_envelope(
+        &self,
+        manifest: &ComponentIdentifier,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let envelope = sqlx::query_scalar(
+            "SELECT envelope FROM older_manifests \
+             JOIN manifests USING (manifest_component_id) WHERE manifest_component_id = ?",
+        )
+        .bind(encode_component(manifest))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(envelope)
     }
 
     /// Transaction "read again": what such a manifest depends on is known from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::is_constraint`] if something else is recorded of it already.
     pub(crate) async fn record_dependencies(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let name = encode_component(&manifest.manifest_component_id);
         let mut transaction = self.begin_write().await?;
@@ -42,7 +55,7 @@ impl Store {
     }
 }
 
-/// Writes the rows of a manifest; those that are there stay.
+/// Writes the rows of a manifest, of which there are none yet.
 pub(super) async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
     manifest: &Manifest,

@@ -54,17 +54,25 @@ pub enum StoreError {
 impl StoreError {
     /// Whether someone else was or is writing, so that trying again may help.
     pub(crate) fn is_busy(&self) -> bool {
+        // SQLITE_BUSY and SQLITE_LOCKED.
+        matches!(self, Self::Replaced) || matches!(self.primary_code(), Some(5 | 6))
+    }
+
+    /// Whether what was to be written does not fit to what is there.
+    pub(crate) fn is_constraint(&self) -> bool {
+        // SQLITE_CONSTRAINT.
+        self.primary_code() == Some(19)
+    }
+
+    /// SQLite's own; the low byte is the primary code, the rest says more.
+    fn primary_code(&self) -> Option<u32> {
         let error = match self {
-            Self::Replaced => return true,
             Self::Database(error) => error,
             Self::Migration(sqlx::migrate::MigrateError::Execute(error)) => error,
-            _ => return false,
+            _ => return None,
         };
-        // SQLITE_BUSY and SQLITE_LOCKED; the low byte is the primary code, the rest says more.
-        let code = error
-            .as_database_error()
-            .and_then(|error| error.code()?.parse::<u32>().ok());
-        matches!(code.map(|code| code & 0xff), Some(5 | 6))
+        let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
+        Some(code & 0xff)
     }
 }
 

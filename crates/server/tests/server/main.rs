@@ -7,6 +7,7 @@ mod attestation;
 mod certificates;
 mod client;
 mod crash;
+mod dependencies;
 mod first_contact;
 mod generations;
 mod heads;

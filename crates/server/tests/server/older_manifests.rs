@@ -73,3 +73,56 @@ async fn manifests_of_an_older_server_are_read_again_at_the_start() {
         "nobody knows of what it depends on"
     );
 }
+
+/// One of which the store cannot take the record stays as it is, and keeps neither the server nor others from going
+/// on; those that were withdrawn go to nobody.
+#[tokio::test]
+async fn an_odd_older_manifest_does_not_keep_the_server_from_starting() {
+    let server = TestServer::start().await;
+    let signer = key();
+    authorize(&server, &signer).await;
+    let library = hello(1, b"library", &signer);
+    for name in ["a", "b", "c"] {
+        let source = Source::Integrated {
+            name: "#library".into(),
+            payload: library.clone(),
+        };
+        let component = Component::integrated(id(&format!("{name}/ta")), "#ta", name.into());
+        let description = Description {
+            dependencies: vec![
+                Dependency::of_envelope(id("hello/suit"), &library, source).unwrap(),
+            ],
+            ..manifest(&format!("{name}/suit"), 1, component)
+        };
+        let envelope = description.build().unwrap().sign(&[&signer]);
+        assert_eq!(publish(&server, &envelope).await.status, 201);
+    }
+    server.api("DELETE /api/components/c/suit", b"").await;
+    let file = server.folder.path().join("tam.sqlite");
+    let store = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    for statement in [
+        "INSERT INTO older_manifests SELECT manifest_component_id FROM manifests",
+        // Of the first, what it depends on is there already.
+        "DELETE FROM dependency_components WHERE manifest_component_id > (SELECT min(manifest_component_id) FROM manifests)",
+        "DELETE FROM dependencies WHERE manifest_component_id > (SELECT min(manifest_component_id) FROM manifests)",
+    ] {
+        sqlx::query(statement).execute(&store).await.unwrap();
+    }
+    let server = server.restart().await;
+    let read: i64 = sqlx::query_scalar("SELECT count(*) FROM dependencies")
+        .fetch_one(&store)
+        .await
+        .unwrap();
+    let unread: i64 = sqlx::query_scalar("SELECT count(*) FROM older_manifests")
+        .fetch_one(&store)
+        .await
+        .unwrap();
+    assert_eq!(
+        (read, unread),
+        (2, 2),
+        "the odd one and the withdrawn one stay"
+    );
+    assert_eq!(server.api("GET /api/components", b"").await.status, 200);
+}

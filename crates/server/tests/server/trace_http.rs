@@ -20,8 +20,20 @@ impl Write for Log {
     }
 }
 
-/// Runs one exchange and returns what the log says of it. On one thread, so that the log is this test's.
+/// Runs these exchanges and returns what the log says of them.
 fn logged(trace_http: TraceHttp) -> String {
+    traced(trace_http, async |server| {
+        let headers = format!("{TEEP}Cookie: id=secret-cookie\r\n");
+        server
+            .request("POST /tam?a=b", &headers, b"\xca\xfe\n\xf0\x0d")
+            .await;
+        server.request("POST /tam", TEEP, b"").await;
+        server.api("GET /api/tam", b"").await;
+    })
+}
+
+/// What the log says of `exchanges`. On one thread, so that the log is this test's.
+fn traced(trace_http: TraceHttp, exchanges: impl AsyncFnOnce(&TestServer)) -> String {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -40,12 +52,7 @@ fn logged(trace_http: TraceHttp) -> String {
                 ..config
             })
             .await;
-            let headers = format!("{TEEP}Cookie: id=secret-cookie\r\n");
-            server
-                .request("POST /tam?a=b", &headers, b"\xca\xfe\n\xf0\x0d")
-                .await;
-            server.request("POST /tam", TEEP, b"").await;
-            server.api("GET /api/tam", b"").await;
+            exchanges(&server).await;
             let token = server.token.clone();
             let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
             assert!(
@@ -107,4 +114,30 @@ async fn no_body_is_waited_for_above_the_bound_on_requests() {
     let refused = server.raw(begun.as_bytes());
     let refused = tokio::time::timeout(std::time::Duration::from_secs(10), refused).await;
     refused.unwrap().problem(503);
+}
+
+/// Proves: H-03
+#[test]
+fn a_body_that_is_refused_is_answered_and_told_like_all_others() {
+    let text = traced(TraceHttp::Heads, async |server| {
+        let announced =
+            format!("POST /tam HTTP/1.1\r\nHost: x\r\n{TEEP}Content-Length: 99999999\r\n\r\n");
+        let answer = server.raw(announced.as_bytes()).await;
+        answer.problem(413);
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'"),
+            ("referrer-policy", "no-referrer"),
+        ] {
+            assert_eq!(answer.header(name), Some(value));
+        }
+    });
+    assert!(
+        text.contains("\n< HTTP/1.1 413 Payload Too Large\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n< x-content-type-options: nosniff\n"),
+        "{text}"
+    );
 }
