@@ -20,12 +20,12 @@ use eat::AttestationResult;
 use teep::{
     AttestationPayload, DataItems, ErrorCode, FreshnessMechanism, Message, QueryRequest, Update,
 };
-use teep_cose::encrypt::Purpose;
 use teep_cose::{Thumbprint, Time};
 
 use crate::handle::{Sender, introduce, refusal};
-use crate::ports::Tee;
-use crate::{Agent, AgentError, Step, bounds, confidant, query, tam_attestation};
+use crate::ports::{PortError, Tee};
+use crate::time::latest;
+use crate::{Agent, AgentError, Step, bounds, query, tam_attestation};
 
 /// What the Agent knows of its passport's use; the passport itself is in the record.
 #[derive(Debug, Default)]
@@ -211,10 +211,10 @@ pub(crate) fn appraised(
     Some(go_on())
 }
 
-/// What an Update says of the passport: it brings a new one, or refuses what was shown.
+/// What an Update, whose payload is decrypted, says of the passport: it brings a new one, or refuses what was shown.
 ///
 /// # Errors
-/// [`AgentError::Port`] if a new one cannot be stored.
+/// [`AgentError::Port`] if a new one cannot be stored, for another reason than want of room.
 pub(crate) fn note(
     agent: &mut Agent,
     update: &Update,
@@ -237,15 +237,12 @@ pub(crate) fn note(
         return Ok(());
     }
     // P-09 one that cannot be used is no fault of the Update's: it may be of a Verifier that others trust.
-    let Ok(bytes) = confidant::opened(bytes.clone(), Purpose::EatEncryption, tee) else {
-        return Ok(());
-    };
-    let Some(result) = agent.examine(&bytes, tee) else {
+    let Some(result) = agent.examine(bytes, tee) else {
         return Ok(());
     };
     let refused_by = &mut agent.passport_use.refused_by;
     refused_by.retain(|known| *known != sender.anchor);
-    agent.keep(&bytes, &result, tee)
+    agent.keep(bytes, &result, tee)
 }
 
 impl PassportUse {
@@ -283,15 +280,17 @@ impl Agent {
     fn examine(&self, bytes: &[u8], tee: &mut dyn Tee) -> Option<AttestationResult> {
         let fits = bytes.len() <= bounds::PASSPORT_BYTES;
         let verified = fits.then(|| tam_attestation::verify(self, bytes, tee).ok());
-        let is_dated =
-            |result: &AttestationResult| result.issued_at.is_some() && result.expires_at.is_some();
+        let latest = latest(self.time(tee));
+        let is_dated = |result: &AttestationResult| {
+            result.issued_at.is_some_and(|made| made <= latest) && result.expires_at.is_some()
+        };
         let own = tee.public_key().thumbprint();
         verified
             .flatten()
             .filter(|result| is_dated(result) && result.confirms(&own))
     }
 
-    /// Keeps a result that was examined, unless there is one that was made later.
+    /// Keeps a result that was examined, unless there is one that was made later, or no room.
     fn keep(
         &mut self,
         bytes: &[u8],
@@ -303,7 +302,11 @@ impl Agent {
         if known.is_some_and(|known| known.issued_at >= result.issued_at) {
             return Ok(());
         }
-        self.change(tee, |inventory| inventory.passport = Some(bytes.to_vec()))
+        match self.change(tee, |inventory| inventory.passport = Some(bytes.to_vec())) {
+            // Evidence does instead; and what the message is about may be what makes room.
+            Err(AgentError::Port(PortError::Full)) => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn latest(time: Time) -> u64 {
 
 /// When an Attestation Result says that it was made; nothing of it is verified.
 pub(crate) fn claimed_issue(bytes: &[u8]) -> Option<u64> {
-    let message = SignedMessage::decode(bytes, &Limits::MESSAGE).ok()?;
+    // T-113 (5) it may be a bundle.
+    let token = eat::Bundle::decode(bytes).ok()?.main_token;
+    let message = SignedMessage::decode(&token, &Limits::MESSAGE).ok()?;
     eat::Claims::decode(message.unverified_payload()?).ok()?.iat
 }
 

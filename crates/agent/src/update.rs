@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 use suit::ComponentIdentifier;
 use suit::process::{Failure, Processor, Progress};
 use teep::{ErrorCode, Generation, Message, Success, Token, Update};
+use teep_cose::encrypt::Purpose;
 
 use crate::authorize::{Bar, Obstacle};
 use crate::commit::{self, NotCommitted};
-use crate::confidant::Confidant;
+use crate::confidant::{self, Confidant};
 use crate::handle::{Sender, refusal, send};
 use crate::install::Together;
 use crate::inventory::{Inventory, Requested};
@@ -68,7 +69,7 @@ impl Running {
 /// Takes up an Update that a trusted TAM signed; `digest` is that of the signed payload.
 pub(crate) fn start(
     agent: &mut Agent,
-    update: Update,
+    mut update: Update,
     digest: [u8; 32],
     sender: &Sender,
     tee: &mut dyn Tee,
@@ -77,6 +78,13 @@ pub(crate) fn start(
     let generation = sender.generation;
     if let Err(error) = tam_attestation::check_update(agent, token.as_ref(), sender, tee)? {
         return Ok(send(&Message::Error(*error), generation, tee));
+    }
+    // T-175, T-178 (8.2) a TAM may encrypt the result that it gives back, which dates the Update all the same. One that
+    // is for others stays as it is, and dates nothing.
+    if let Some(payload) = &mut update.attestation_payload
+        && let Ok(bytes) = confidant::opened(payload.bytes.clone(), Purpose::EatEncryption, tee)
+    {
+        payload.bytes = bytes;
     }
     let order = order::check(agent, &update, sender, tee)?;
     let refuse = |code, reason: &str, tee: &mut dyn Tee| {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use teep::{AttestationPayload, ErrorCode, Message, Update};
+use teep_agent::ports::Keys as _;
+use teep_cose::encrypt::{ContentAlgorithm, Purpose, Recipient, encrypt_attached};
 use teep_cose::{Algorithm, Sign1, SigningKey, TrustAnchors};
 use teep_lab::{TrustedComponent, World, id, manifest_id};
 use teep_tam::{AttestationModel, Policy};
@@ -206,6 +208,46 @@ fn what_a_tam_withdraws_does_not_come_back_by_the_same_passport() {
     world.poll(0).unwrap();
     world.poll(0).unwrap();
     assert_eq!(world.image(0, &id("ta")), Some(&b"harmless"[..]));
+}
+
+/// Encrypted to the first device.
+fn encrypted(result: &[u8], world: &mut World) -> Vec<u8> {
+    let recipients = [Recipient::ecdh(world.devices[0].tee.encryption_key())];
+    let (algorithm, purpose) = (ContentAlgorithm::A128Gcm, Purpose::EatEncryption);
+    encrypt_attached(algorithm, &recipients, purpose, result, &mut world.random).unwrap()
+}
+
+/// With claims beside it.
+fn bundled(result: &[u8], _: &mut World) -> Vec<u8> {
+    let bundle = eat::Bundle {
+        main_token: result.to_vec(),
+        detached: vec![("ta".into(), eat::Claims::default().encode())],
+    };
+    bundle.encode()
+}
+
+/// However the TAM gives the result back.
+///
+/// Proves: T-113, T-187
+#[test]
+fn a_result_that_is_encrypted_or_bundled_dates_an_update_too() {
+    let mut world = World::with_one_device(1, Algorithm::Esp256);
+    let now = world.now;
+    for (at, form) in (0..).zip([encrypted, bundled]) {
+        let made = now + 100 * at;
+        let clear = install(&world, 1, Some(made));
+        assert_eq!(say(&mut world, &clear), None);
+        let Message::Update(mut update) = remove(Some(made + 10)) else {
+            panic!()
+        };
+        let payload = update.attestation_payload.as_mut().unwrap();
+        payload.bytes = form(&payload.bytes, &mut world);
+        assert_eq!(say(&mut world, &Message::Update(update)), None, "{at}");
+        assert_eq!(world.image(0, &id("ta")), None);
+        let held_back = install(&world, 1, Some(made + 5));
+        assert_eq!(say(&mut world, &held_back), Some(ErrorCode::TemporaryError));
+        assert_eq!(world.image(0, &id("ta")), None);
+    }
 }
 
 /// Without a clock the device cannot tell what is to come; but what is beyond all reason it can.

@@ -4,7 +4,7 @@
 use teep::{AttestationPayload, ErrorCode, FreshnessMechanism, Message, QueryResponse};
 use teep_agent::{Input, Step};
 use teep_cose::{Algorithm, TrustAnchors};
-use teep_lab::{TrustedComponent, World};
+use teep_lab::{TrustedComponent, World, id};
 use teep_tam::{AttestationModel, Decision, ReturnedResult};
 
 const ESP256: Algorithm = Algorithm::Esp256;
@@ -188,6 +188,54 @@ fn an_older_result_than_the_one_asked_for_makes_no_new_passport() {
         [FreshnessMechanism::Nonce]
     );
     assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
+}
+
+/// Without a clock nothing would ever end it, nor could another take its place.
+///
+/// Proves: T-143, T-190
+#[test]
+fn a_result_from_beyond_all_reason_makes_no_passport() {
+    let mut world = world();
+    world.device_verifier = Some(0);
+    let request = world.post(1, &[]);
+    let step = world.step(0, Input::Message(&request)).unwrap();
+    let Step::Appraise { format, evidence } = step else {
+        panic!()
+    };
+    let forty_years = 40 * 365 * 86_400;
+    world.now += forty_years;
+    let wrong = world.appraise(&format, &evidence).unwrap();
+    world.now -= forty_years;
+    world.step(0, Input::AttestationResult(&wrong)).unwrap();
+    assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
+    assert!(is_passport(&says(&mut world)[0]), "once the clock is right");
+    assert_eq!(attested(&world), 1);
+}
+
+/// A passport is of use later; what the message is about matters now.
+///
+/// Proves: T-143
+#[test]
+fn no_room_for_a_passport_stops_nothing_else() {
+    // Two writes come before the passport's: what is requested, and the Update's date.
+    let mut world = world();
+    world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
+    world.devices[0].tee.be_full_after(2);
+    world.request(0, &id("ta")).unwrap();
+    assert!(!world.devices[0].tee.make_room(), "it was full");
+    assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
+    assert!(world.image(0, &id("ta")).is_some());
+    // Nor is a QueryRequest left without an answer, where the device's own Verifier made it.
+    let mut world = self::world();
+    world.device_verifier = Some(0);
+    // The first is that of the proven time.
+    world.devices[0].tee.be_full_after(1);
+    let messages = says(&mut world);
+    assert!(!world.devices[0].tee.make_room(), "it was full");
+    assert_eq!(world.device(0).unwrap().0.passport_bytes(), None);
+    assert!(!is_passport(messages.last().unwrap()));
+    assert_eq!(attested(&world), 1);
+    assert!(is_passport(&says(&mut world)[0]), "there is room again");
 }
 
 /// What goes to the Verifier can be read by the Broker.
