@@ -150,6 +150,19 @@ fn a_revoked_device_keeps_what_it_has_and_gets_nothing_more() {
     fleet.world.devices[device].tee.certificates = Vec::new();
     fleet.world.tams[0].admission.allowed = vec![agent];
     assert_eq!(fleet.asks(device), Some(&b"version 1"[..]));
+    // Nor another that counts nowhere.
+    let key = fleet.world.devices[device].tee.public_key();
+    let description = Description::authority("CN=Stranger", YEARS);
+    let stranger = SigningKey::generate(Algorithm::Esp256, &mut fleet.world.random);
+    let stranger = Authority::root(Arc::new(stranger), &description, &mut fleet.world.random);
+    let stranger = stranger.unwrap();
+    let description = Description::signer("CN=Device", YEARS);
+    let issued = stranger.issue(&key, &description, &mut fleet.world.random);
+    fleet.world.devices[device].tee.certificates = vec![issued.unwrap()];
+    assert_eq!(fleet.asks(device), Some(&b"version 1"[..]));
+    assert!(
+        matches!(fleet.refusal(), Some(NotAdmitted::Certificate(error)) if error.problem == Revoked)
+    );
     assert_eq!(fleet.asks(other), Some(&b"version 2"[..]));
 
     // With a new certificate it is a device like others.

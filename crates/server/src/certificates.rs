@@ -2,9 +2,11 @@
 //! known.
 //!
 //! The latter are read anew when a file has changed, which is looked at with the first message of each second. A
-//! file that cannot be read then changes nothing: what was read before stays, and the log says so.
+//! file that cannot be read then changes nothing: what was read before stays, the log says so, and the next second tries
+//! again.
 
 use std::fs::{self, Metadata};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,8 +94,13 @@ pub(crate) struct AgentAuthorities {
 #[derive(Debug)]
 struct Read {
     authorities: Arc<TrustAnchors>,
+    /// Of the files as they were when they were read.
     stamps: Vec<Option<Stamp>>,
     looked: Instant,
+    /// Why they could not be read lately, once they had changed.
+    failure: Option<String>,
+    /// The time up to which the log says which lists are over, in seconds since 1970.
+    told_until: u64,
 }
 
 /// What changes with a file's content: its inode, its size, and when it was changed.
@@ -109,6 +116,8 @@ impl AgentAuthorities {
         let must_be_current = config.current_revocation_lists_only;
         let stamps = stamps(anchors, revocation_lists);
         let authorities = read(anchors, revocation_lists, must_be_current)?;
+        let now = now();
+        tell_ends(&authorities, 0..now);
         Ok(Self {
             anchors: anchors.clone(),
             revocation_lists: revocation_lists.clone(),
@@ -117,6 +126,8 @@ impl AgentAuthorities {
                 authorities: authorities.into(),
                 stamps,
                 looked: Instant::now(),
+                failure: None,
+                told_until: now,
             }),
         })
     }
@@ -132,21 +143,46 @@ impl AgentAuthorities {
         // Before reading: what changes in between is found the next time.
         let stamps = stamps(&self.anchors, &self.revocation_lists);
         if stamps != last.stamps {
-            last.stamps = stamps;
             match read(&self.anchors, &self.revocation_lists, self.must_be_current) {
                 Ok(authorities) => {
                     last.authorities = authorities.into();
+                    last.stamps = stamps;
+                    last.failure = None;
+                    last.told_until = 0;
                     tracing::info!(
                         "the certificates and revocation lists of devices were read anew"
                     );
                 }
                 Err(error) => {
-                    tracing::error!(%error, "what was read of the devices' certificates before stays in force");
+                    let failure = Some(error.to_string());
+                    if failure != last.failure {
+                        tracing::error!(%error, "what was read of the devices' certificates before stays in force");
+                        last.failure = failure;
+                    }
                 }
             }
         }
+        let now = now();
+        tell_ends(&last.authorities, last.told_until..now);
+        last.told_until = now;
         Arc::clone(&last.authorities)
     }
+}
+
+/// Tells the log of lists whose time ended within `times`.
+fn tell_ends(authorities: &TrustAnchors, times: Range<u64>) {
+    for list in ended(authorities, times) {
+        tracing::warn!(
+            issuer = list.issuer_text(),
+            next_update = list.next_update(),
+            "the time of a revocation list is over: put a newer one in its place"
+        );
+    }
+}
+
+fn ended(authorities: &TrustAnchors, times: Range<u64>) -> impl Iterator<Item = &RevocationList> {
+    let lists = authorities.revocation_lists();
+    lists.filter(move |list| list.next_update().is_some_and(|end| times.contains(&end)))
 }
 
 fn stamps(anchors: &[PathBuf], revocation_lists: &[PathBuf]) -> Vec<Option<Stamp>> {
@@ -171,25 +207,12 @@ fn read(
             authorities.add_certificate(certificate);
         }
     }
-    let mut newest: Vec<RevocationList> = Vec::new();
     for file in revocation_lists {
         for list in lists(file).map_err(|source| in_file(file, source))? {
-            // Of an issuer's lists the newest counts, wherever it stands.
-            match newest.iter_mut().find(|one| one.issuer() == list.issuer()) {
-                Some(known) if known.this_update() >= list.this_update() => {}
-                Some(known) => *known = list,
-                None => newest.push(list),
-            }
+            // Each, since an authority may have one for each part of its certificates. Of those about the same part the
+            // newest counts.
+            authorities.add_revocation_list(list);
         }
-    }
-    for list in newest {
-        if list.next_update().is_some_and(|end| end < now()) {
-            tracing::warn!(
-                next_update = list.next_update(),
-                "the time of a revocation list is over: get a newer one"
-            );
-        }
-        authorities.add_revocation_list(list);
     }
     Ok(match must_be_current {
         true => authorities.with_current_revocation_lists_only(),
@@ -232,3 +255,7 @@ fn in_file(file: &Path, source: CertificateFileError) -> ServerError {
 const PAUSE: Duration = Duration::from_secs(1);
 /// `0` in ASCII, with which a PEM file would begin for want of any better text only.
 const SEQUENCE: u8 = 0x30;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -36,7 +36,8 @@ pub struct Config {
     /// Files with the certificates of those who certify the keys of Agents, PEM or DER. If there are any, a key that none of
     /// them certifies and that is not on the allow list is refused. Read anew when they change, as are:
     pub agent_authorities: Vec<PathBuf>,
-    /// Files with the revocation lists of those authorities, PEM or DER. Of each issuer's the newest counts.
+    /// Files with the revocation lists of those authorities, PEM or DER. Of several about the same certificates
+    /// the newest counts.
     pub revocation_lists: Vec<PathBuf>,
     /// Whether a key is refused where a revocation list above it is missing or over its time.
     pub current_revocation_lists_only: bool,

@@ -26,7 +26,7 @@ use crate::head::{Fault, Heads, MAX_HEAD};
 use crate::problem::EndOfConnection;
 use crate::teep_http::AnsweredInRush;
 use crate::write_timeout::WriteTimeout;
-use crate::{Service, now, teep_http};
+use crate::{Service, teep_http};
 
 /// Who is at the other end of the connection: an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,10 +165,6 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let enough = Arc::new(Notify::new());
     let had_enough = Arc::clone(&enough);
     let in_rush = Arc::new(AtomicU32::new(0));
-    let streams = match service.first_contact.is_rush(now()) {
-        true => 1,
-        false => STREAMS,
-    };
     let answer = service_fn(move |mut request: Request<Incoming>| {
         let response = match teep_http::at_once(&service, &request, peer) {
             Some(response) => Either::Left(ready(Ok(response))),
@@ -190,7 +186,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 match in_rush.fetch_add(1, Ordering::Relaxed) {
                     0 => enough.notify_one(),
                     // It was told to stop.
-                    answered if answered >= streams => ending.notify_one(),
+                    answered if answered >= STREAMS => ending.notify_one(),
                     _ => {}
                 }
             }
@@ -212,7 +208,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         if is_http2 {
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
-                .max_concurrent_streams(streams)
+                .max_concurrent_streams(STREAMS)
                 .max_header_list_size(MAX_HEAD as u32)
                 .max_send_buf_size(SEND_BUFFER);
             gracefully(

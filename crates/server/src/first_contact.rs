@@ -46,7 +46,6 @@ struct Shared {
 pub(crate) struct Wanted {
     pub(crate) generation: &'static Generation,
     pub(crate) media_type: &'static str,
-    pub(crate) is_http2: bool,
     /// Whether the connection ends with the answer.
     pub(crate) is_last: bool,
 }

@@ -3,10 +3,9 @@
 //! Once more strangers have come within a second than get a QueryRequest of their own, all who follow get the
 //! same bytes. So what is left to do for them is to see that it is an empty POST which came, and to write those
 //! bytes: no task, no timer, no HTTP library, no memory that would last. Then the connection is closed, unless it
-//! cost a TLS handshake and speaks HTTP/1.1: whoever wants another answer pays for another connection. What is anything else, or
-//! needs words of refusal, is served as it always is.
-
-pub(crate) mod http2;
+//! cost a TLS handshake: whoever wants another answer pays for another connection. HTTP/2, which costs a server far
+//! more to set up than a sender, is refused by its own means. What is anything else, or needs words of refusal, is
+//! served as it always is.
 
 use std::net::SocketAddr;
 
@@ -18,6 +17,7 @@ use teep::Generation;
 
 use crate::addresses::Admission;
 use crate::first_contact::Wanted;
+use crate::head::PREFACE;
 use crate::problem::Problem;
 use crate::{Service, TraceHttp, now, teep_http};
 
@@ -47,13 +47,19 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
     }
     let asked = match look(begun, |path| service.generation(path)) {
         Look::EmptyPost(asked) => asked,
+        Look::Http2 => {
+            return Verdict::Answer {
+                response: Bytes::from_static(HTTP_1_1_REQUIRED),
+                length: begun.len(),
+                is_last: true,
+            };
+        }
         Look::Incomplete => return Verdict::Wait,
         Look::Other => return Verdict::Serve,
     };
     let wanted = Wanted {
         generation: asked.generation,
         media_type: asked.media_type,
-        is_http2: asked.is_http2,
         is_last: !stays || asked.is_last,
     };
     match service.addresses.admit(peer.ip(), now) {
@@ -74,7 +80,7 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
             }
         }
         Admission::Told => Verdict::Answer {
-            response: Problem::too_many().to_http(asked.is_http2).into(),
+            response: Problem::too_many().to_http1().into(),
             length: asked.length,
             is_last: true,
         },
@@ -85,7 +91,9 @@ pub(crate) fn judge(service: &Service, peer: SocketAddr, begun: &[u8], stays: bo
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     EmptyPost(EmptyPost),
-    /// Perhaps the beginning of one.
+    /// A connection of HTTP/2.
+    Http2,
+    /// Perhaps the beginning of one of these.
     Incomplete,
     Other,
 }
@@ -95,16 +103,18 @@ enum Look {
 struct EmptyPost {
     generation: &'static Generation,
     media_type: &'static str,
-    is_http2: bool,
-    /// Whether there is no more over this connection: the client says so, or it speaks HTTP/2.
+    /// Whether the client says that there is no more over this connection.
     is_last: bool,
     /// Of the request, in bytes.
     length: usize,
 }
 
 fn look(bytes: &[u8], generation: impl Fn(&str) -> Option<&'static Generation>) -> Look {
-    if http2::begins(bytes) {
-        return http2::look(bytes, generation);
+    if bytes.starts_with(PREFACE) {
+        return Look::Http2;
+    }
+    if PREFACE.starts_with(bytes) {
+        return Look::Incomplete;
     }
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = Request::new(&mut headers);
@@ -158,7 +168,6 @@ fn empty_post(
     Some(EmptyPost {
         generation,
         media_type: teep_http::accepted_type(&accept, generation)?,
-        is_http2: false,
         is_last,
         length: bytes.len(),
     })
@@ -177,6 +186,10 @@ fn has_line_feed_alone(bytes: &[u8]) -> bool {
 /// Bytes that are waited for at most: what devices send is a fourth of it.
 pub(crate) const MAX_LENGTH: usize = 1 << 10;
 const MAX_HEADERS: usize = 16;
+/// An empty SETTINGS frame, and GOAWAY with that code (RFC 9113 sections 3.4, 6.8 and 7): no stream was processed.
+const HTTP_1_1_REQUIRED: &[u8] = b"\0\0\0\x04\0\0\0\0\0\
+    \0\0\x37\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0d\
+    a rush: use HTTP/1.1, or come again in a second";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -201,7 +214,6 @@ mod tests {
         let asked = EmptyPost {
             generation: &Generation::DRAFT_26,
             media_type: teep::MEDIA_TYPE,
-            is_http2: false,
             is_last: false,
             length: whole.len(),
         };
@@ -227,6 +239,15 @@ mod tests {
         }
         let older = b"POST /tam/older HTTP/1.1\r\nHost: x\r\n\r\n";
         assert!(matches!(look(older), Look::EmptyPost(_)), "without Accept");
+    }
+
+    #[test]
+    fn http_2_is_known_by_its_preface() {
+        for end in 0..PREFACE.len() {
+            assert_eq!(look(&PREFACE[..end]), Look::Incomplete, "{end}");
+        }
+        assert_eq!(look(PREFACE), Look::Http2);
+        assert_eq!(look(&[PREFACE, b"\0\0"].concat()), Look::Http2);
     }
 
     #[test]

@@ -239,4 +239,5 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// Bytes of a request's head: a path and headers of several thousand bytes have room.
 pub(crate) const MAX_HEAD: usize = 16 << 10;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What every client of HTTP/2 begins with (RFC 9113 section 3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -5,7 +5,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use teep_cose::SignerUnavailable;
 
-use crate::first_look::http2;
 use crate::http1;
 use crate::session::Failure;
 use crate::store::StoreError;
@@ -115,21 +114,12 @@ impl Problem {
     /// The whole response as HTTP/1.1, after which the connection is closed: for what is refused before
     /// there is a request.
     pub(crate) fn to_http1(&self) -> Vec<u8> {
-        self.to_http(false)
-    }
-
-    /// The same, or as HTTP/2 to the first request of a connection, which is closed after it.
-    pub(crate) fn to_http(&self, is_http2: bool) -> Vec<u8> {
         let content_type = (CONTENT_TYPE, MEDIA_TYPE);
         let headers: Vec<_> = [content_type]
             .into_iter()
             .chain(self.header.clone())
             .collect();
-        let body = self.body();
-        match is_http2 {
-            true => http2::response(self.status, &headers, body.as_bytes()),
-            false => http1::response(self.status, &headers, body.as_bytes(), true),
-        }
+        http1::response(self.status, &headers, self.body().as_bytes(), true)
     }
 
     fn body(&self) -> String {

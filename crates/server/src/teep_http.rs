@@ -23,7 +23,6 @@ use teep::Generation;
 use crate::addresses::Admission;
 use crate::connection::Peer;
 use crate::first_contact::Wanted;
-use crate::first_look::http2;
 use crate::problem::Problem;
 use crate::{Service, TraceHttp, accept, body, http1, now, session};
 
@@ -95,11 +94,7 @@ fn first_contact(
 /// In a rush, the answer to an empty POST is made once for many (`crate::first_look`).
 pub(crate) fn query_request(wanted: Wanted, message: &[u8]) -> Bytes {
     let content_type = (CONTENT_TYPE, wanted.media_type);
-    match wanted.is_http2 {
-        true => http2::response(StatusCode::OK, &[content_type], message),
-        false => http1::response(StatusCode::OK, &[content_type], message, wanted.is_last),
-    }
-    .into()
+    http1::response(StatusCode::OK, &[content_type], message, wanted.is_last).into()
 }
 
 /// H-24 a message goes out with its media type.

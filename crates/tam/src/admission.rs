@@ -9,6 +9,11 @@
 //! | no | no | the key or its certificate | taken | taken |
 //! | no | no | no | taken | refused |
 //!
+//! A device that shows no certificates that count is judged by those that counted last as well: neither the allow list nor
+//! silence helps where these are blocked or revoked. A chain that the TAM never saw cannot speak against a key. So with
+//! [`AgentKeys::Any`] a block of an authority holds for those devices only that show its certificate; to keep one
+//! device out, block its key.
+//!
 //! What is taken is not trusted yet: attestation decides what the device gets.
 
 use alloc::sync::Arc;
@@ -23,7 +28,7 @@ use crate::open::Sender;
 /// Which keys may be Agents'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentKeys {
-    /// All that are not on the block list; certificates are not looked at.
+    /// All that are not on the block list, by whatever certificates they show; these need not lead anywhere.
     Any,
     /// Those that an authority of [`Admission::authorities`] certifies, and those on the allow list.
     Known,
@@ -103,8 +108,8 @@ impl NotAdmitted {
     }
 }
 
-/// Whether what the message asks for is given to known Agents only. An Error or Success that answers no Update
-/// moves nothing that a stranger could not have.
+/// Whether what the message asks for is given to admitted Agents only. A stranger's Error or Success that answers no
+/// Update moves nothing on record.
 pub(crate) const fn is_needed_for(message: &Message) -> bool {
     match message {
         Message::QueryResponse(_) => true,
@@ -114,7 +119,8 @@ pub(crate) const fn is_needed_for(message: &Message) -> bool {
     }
 }
 
-/// Whether the key that signed may be an Agent's; the certificates that say so, if any do.
+/// Whether the key that signed may be an Agent's; the certificates to be remembered: those that say so or, if none do,
+/// those that were remembered before.
 pub(crate) fn check(
     keys: AgentKeys,
     sender: &Sender,
@@ -122,22 +128,35 @@ pub(crate) fn check(
     now: u64,
 ) -> Result<Vec<Certificate>, NotAdmitted> {
     // A-19 (9397 9.4) the block list wins: whoever vouches for the key may not know yet what the operator knows.
-    admission.blocks(&sender.identities())?;
-    if keys == AgentKeys::Any {
-        return Ok(Vec::new());
+    admission.blocks(&sender.shown())?;
+    if keys == AgentKeys::Known {
+        let shown = sender.chain.as_ref().map_err(|error| (*error).into());
+        match shown.and_then(|shown| by_certificate(sender, shown, admission, now)) {
+            Ok(path) => return Ok(path),
+            Err(error) if error.is_final() || !is_allowed(sender, admission, now) => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
     }
-    match by_certificate(sender, admission, now) {
-        Err(error) if !error.is_final() && is_allowed(sender, admission, now) => Ok(Vec::new()),
-        other => other,
+    // A-19, A-20 (9397 9.4) what counted before speaks against the key as well, until other certificates count: else it
+    // would help to show none.
+    admission.blocks(&sender.remembered())?;
+    match keys {
+        AgentKeys::Any => Ok(sender.stored.clone()),
+        AgentKeys::Known => match by_certificate(sender, &sender.stored, admission, now) {
+            Err(error) if error.is_final() => Err(error),
+            Ok(_) | Err(_) => Ok(sender.stored.clone()),
+        },
     }
 }
 
 fn by_certificate(
     sender: &Sender,
+    chain: &[Certificate],
     admission: &Admission,
     now: u64,
 ) -> Result<Vec<Certificate>, NotAdmitted> {
-    let chain = sender.chain.as_ref().map_err(|error| *error)?;
     // A-20 (9397 9.4) the whole path, with what is revoked, by the TAM's clock.
     let authorities = &admission.authorities;
     match authorities.trace(chain, Time::Is(now), Purpose::Message) {
@@ -146,12 +165,29 @@ fn by_certificate(
             let own = anchors.filter(|one| one.public_key().thumbprint() == trusted.anchor);
             let own: Vec<_> = own.flat_map(identities).collect();
             admission.blocks(&own)?;
-            Ok(chain.clone())
+            let leads_there = |chain: &[Certificate]| {
+                let traced = authorities.trace(chain, Time::Is(now), Purpose::Message);
+                traced.is_ok_and(|traced| traced.anchor == trusted.anchor)
+            };
+            Ok(path(chain, leads_there))
         }
         Err(SignatureError::Certificate(error)) => Err(error.into()),
         // Nothing else is said of a chain than that there is none.
         Err(_) => Err(NotAdmitted::Unknown(sender.agent)),
     }
+}
+
+/// The chain without what it does not need: whatever else was sent would be stored for nothing. At most as many checks as
+/// a path may have certificates.
+fn path(chain: &[Certificate], leads_there: impl Fn(&[Certificate]) -> bool) -> Vec<Certificate> {
+    let mut path = chain.to_vec();
+    for at in (1..chain.len()).rev() {
+        let removed = path.remove(at);
+        if !leads_there(&path) {
+            path.insert(at, removed);
+        }
+    }
+    path
 }
 
 /// A-19 (9397 9.4): a key is allowed whatever its certificate says; a certificate in its own time.
@@ -183,10 +219,20 @@ impl Admission {
 }
 
 impl Sender {
-    /// What the key and its certificates may stand on a list as.
+    /// What the key and its certificates, those from before too, may stand on a list as.
     pub(crate) fn identities(&self) -> Vec<Thumbprint> {
+        let mut all = self.shown();
+        all.extend(self.remembered());
+        all
+    }
+
+    fn shown(&self) -> Vec<Thumbprint> {
         let certified = self.chain.iter().flatten().flat_map(identities);
         core::iter::once(self.agent).chain(certified).collect()
+    }
+
+    fn remembered(&self) -> Vec<Thumbprint> {
+        self.stored.iter().flat_map(identities).collect()
     }
 }
 

@@ -87,7 +87,7 @@ pub enum Change {
         hwversion: String,
         /// The generation of the protocol that it spoke.
         generation: &'static Generation,
-        /// The certificates by which its key was taken for an Agent's; none if it needed none.
+        /// The certificates by which its key was taken for an Agent's, now or, if it needed none now, before.
         chain: Vec<Certificate>,
         /// What is installed, from its tc-list.
         installed: Vec<Installed>,
@@ -166,8 +166,8 @@ pub enum Decision {
     Later(ComponentIdentifier),
     /// A manifest stands back behind others, since the device could not install it lately.
     FailedBefore(ComponentIdentifier, u64),
-    /// A newer version of the first manifest is not sent, since the second one, which is installed, depends on
-    /// the one that is there or is itself to bring it.
+    /// A newer version of the first manifest is not sent, since the second one, which is installed or about to go,
+    /// depends on the one that is there or is itself to bring it.
     KeptFor(ComponentIdentifier, ComponentIdentifier),
     /// Nothing is installed before this time, since the device has answered Updates with Errors.
     HeldBack(u64),

@@ -46,8 +46,9 @@ pub struct Device {
     pub agent: PublicKey,
     /// The generation of the protocol that it spoke when it proved itself.
     pub generation: &'static Generation,
-    /// The certificates by which its key was taken for an Agent's, its own first; empty if it needed none. They
-    /// stand in where a message carries none, and are checked anew each time.
+    /// The certificates by which its key was taken for an Agent's last, its own first; empty if it never needed any. They
+    /// stand in where a message carries none, are checked anew each time, and where it carries others that do not
+    /// count, still speak against the key if they are blocked or revoked.
     pub chain: Vec<Certificate>,
 }
 

@@ -206,9 +206,9 @@ impl Tam {
         let admitted = admission::check(self.policy.agent_keys, &sender, &snapshot.admission, now);
         sender.chain = match admitted {
             Ok(chain) => Ok(chain),
-            Err(_) if !admission::is_needed_for(&message) => Ok(Vec::new()),
-            // T-195 (11) told to who begins; an answer to an Update is dropped, since whoever is told of an error is to
-            // answer nothing more.
+            Err(_) if !sender.known && !admission::is_needed_for(&message) => Ok(Vec::new()),
+            // T-195 (11) told to who begins; an answer is dropped, since whoever is told of an error is to answer nothing
+            // more. That of a known device, too, has no token where it answers no Update: it would be counted and noted.
             Err(reason) if matches!(message, Message::QueryResponse(_)) => {
                 return Ok(Outcome::Done(update::not_admitted(&sender, reason)));
             }

@@ -52,6 +52,8 @@ pub(crate) struct Sender {
     /// The certificates of the key, its own first: those of the message (`x5chain`) or, if it has none, those that
     /// counted when the device last proved itself. Empty: there are none.
     pub(crate) chain: Result<Vec<Certificate>, CertificateError>,
+    /// Those that counted when the device last proved itself, whatever the message has.
+    pub(crate) stored: Vec<Certificate>,
 }
 
 /// How an Agent writes and signs its messages, and how its answers are written and signed, since it may
@@ -200,6 +202,9 @@ impl Received {
                 Some(device) => device.generation,
                 None => self.generation,
             };
+            let stored = device.filter(|_| is_known);
+            let stored = stored.map(|device| device.chain.clone());
+            let stored = stored.unwrap_or_default();
             let sender = Sender {
                 key: key.clone(),
                 agent: key.thumbprint(),
@@ -211,7 +216,8 @@ impl Received {
                 },
                 asked: self.asked,
                 known: is_known,
-                chain: self.chain_of(key, device.filter(|_| is_known)),
+                chain: self.chain_of(key, &stored),
+                stored,
             };
             return Ok(Authenticated {
                 message: self.message,
@@ -225,15 +231,13 @@ impl Received {
     fn chain_of(
         &self,
         key: &PublicKey,
-        device: Option<&Device>,
+        stored: &[Certificate],
     ) -> Result<Vec<Certificate>, CertificateError> {
         let is_of_key =
             |chain: &Vec<Certificate>| chain.first().is_some_and(|own| own.public_key() == key);
         match &self.chain {
             Ok(chain) if is_of_key(chain) => Ok(chain.clone()),
-            Ok(_) => Ok(device
-                .map(|device| device.chain.clone())
-                .unwrap_or_default()),
+            Ok(_) => Ok(stored.to_vec()),
             Err(error) => Err(*error),
         }
     }
@@ -295,7 +299,8 @@ impl Authenticated {
         answered_token(&self.message)
     }
 
-    /// The key that signed the message, and its certificates with their keys, as they may stand on a list: what
+    /// The key that signed the message, and its certificates with their keys, those of the message and those that are
+    /// remembered of the device, as they may stand on a list: what
     /// [`Admission`](crate::Admission) is about.
     #[must_use]
     pub fn identities(&self) -> Vec<Thumbprint> {

@@ -128,11 +128,13 @@ impl<'a> Planning<'a> {
             // A-15 what a leaving manifest brought goes with it. An update would install it for itself, and
             // it would stay; whoever has it for other reasons gets the update at the next policy check.
             let mut published_now = self.snapshot.published.iter();
-            let leaves = published_now.any(|other| {
+            let leaving = published_now.find(|other| {
                 let unneeded = &self.plan.unneeded;
                 unneeded.contains(&other.manifest_component_id) && other.depends_on(name).is_some()
             });
-            if leaves {
+            if let Some(leaving) = leaving {
+                let leaving = leaving.manifest_component_id.clone();
+                self.note(Decision::KeptFor(name.clone(), leaving));
                 continue;
             }
             let candidate = Candidate {

@@ -56,13 +56,13 @@ pub(crate) enum AgentCommand {
     /// Allow it no longer
     #[command(after_help = "Example:\n  teep tam agent disallow 93e5fd8fce10…(64 digits)")]
     Disallow(Unlisted),
-    /// Refuse a device by its key or certificate, or all devices below an authority by that one's certificate,
-    /// whoever vouches for them
+    /// Refuse a device by its key or certificate, whoever vouches for it; or by an authority's certificate all devices that
+    /// have theirs from it, where only known devices are taken
     #[command(
         after_help = "Example:\n  teep tam agent block 93e5fd8fce10…(64 digits) --name stolen"
     )]
     Block(Listed),
-    /// Refuse it no longer
+    /// Refuse it no longer; a certificate and its key are two entries
     #[command(after_help = "Example:\n  teep tam agent unblock 93e5fd8fce10…(64 digits)")]
     Unblock(Unlisted),
     /// List what is allowed and what is blocked
@@ -74,7 +74,8 @@ pub(crate) enum AgentCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Listed {
     /// The public key or certificate (a file), or its thumbprint: of a key as `teep tam devices --json` shows it, of a
-    /// certificate SHA-256 of its DER
+    /// certificate SHA-256 of its DER. With a certificate's file its key is blocked as well, with its thumbprint alone
+    /// only who shows it
     agent: String,
     /// A name for people, or the reason
     #[arg(long, default_value = "")]
@@ -118,21 +119,21 @@ pub(crate) fn run(client: &Client, command: AgentCommand, as_json: bool) -> Resu
 fn add(client: &Client, list: &str, listed: Listed, as_json: bool) -> Result<(), Failure> {
     let Listed { agent, name } = listed;
     let is_thumbprint = agent.len() == 64 && agent.bytes().all(|b| b.is_ascii_hexdigit());
-    let thumbprint = match is_thumbprint {
-        true => agent,
-        false => thumbprint_of(agent.as_ref())?,
+    let mut body = match is_thumbprint {
+        true => json!({ "thumbprint": agent }),
+        false => read(agent.as_ref())?,
     };
-    let body = json!({ "thumbprint": thumbprint, "name": name });
+    body["name"] = name.into();
     let path = format!("/api/agents/{list}");
     let answer = client.post(&path, "application/json", body.to_string().as_bytes())?;
     show_one(&answer, as_json)
 }
 
-/// Of the key in a file, or of the first certificate. The file itself goes nowhere.
-fn thumbprint_of(file: &Path) -> Result<String, Failure> {
+/// The thumbprint of the key in a file, or the first certificate. The file itself goes nowhere.
+fn read(file: &Path) -> Result<Value, Failure> {
     match (key::read_public(file), read_chain(file)) {
-        (Ok(key), _) => Ok(key.thumbprint().to_string()),
-        (_, Ok(chain)) => Ok(chain[0].fingerprint().to_string()),
+        (Ok(key), _) => Ok(json!({ "thumbprint": key.thumbprint().to_string() })),
+        (_, Ok(chain)) => Ok(json!({ "pem": chain[0].to_pem() })),
         (Err(failure), _) => Err(failure),
     }
 }

@@ -59,36 +59,40 @@ impl Store {
         records.collect()
     }
 
-    /// Puts a key or certificate on a list, or renames it there; returns whether it is new.
+    /// Puts a key, a certificate or both on a list, or renames them there; returns whether one is new.
     pub(crate) async fn list_agent(
         &self,
         list: AgentList,
-        thumbprint: &Thumbprint,
+        thumbprints: &[Thumbprint],
         name: Option<&str>,
         now: u64,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let added = sqlx::query(
-            "INSERT INTO agents (list, thumbprint, name, at) VALUES (?, ?, ?, ?) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(list.name())
-        .bind(thumbprint.as_ref())
-        .bind(name)
-        .bind(integer(now))
-        .execute(&mut *transaction)
-        .await?;
-        let is_new = added.rows_affected() == 1;
-        if !is_new && name.is_some() {
-            sqlx::query("UPDATE agents SET name = ? WHERE list = ? AND thumbprint = ?")
-                .bind(name)
-                .bind(list.name())
-                .bind(thumbprint.as_ref())
-                .execute(&mut *transaction)
-                .await?;
+        let mut any_is_new = false;
+        for thumbprint in thumbprints {
+            let added = sqlx::query(
+                "INSERT INTO agents (list, thumbprint, name, at) VALUES (?, ?, ?, ?) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(list.name())
+            .bind(thumbprint.as_ref())
+            .bind(name)
+            .bind(integer(now))
+            .execute(&mut *transaction)
+            .await?;
+            let is_new = added.rows_affected() == 1;
+            any_is_new |= is_new;
+            if !is_new && name.is_some() {
+                sqlx::query("UPDATE agents SET name = ? WHERE list = ? AND thumbprint = ?")
+                    .bind(name)
+                    .bind(list.name())
+                    .bind(thumbprint.as_ref())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
-        Ok(is_new)
+        Ok(any_is_new)
     }
 
     /// Takes an entry off a list. Returns whether it was there.

@@ -323,13 +323,16 @@ async fn the_operator_allows_and_blocks_by_key_and_by_certificate() {
     }
     // The anchor is not sent, and can be blocked all the same.
     let root = pki.root.certificate().fingerprint().to_string();
-    let line = format!("DELETE /api/agents/blocked/{name}");
-    assert_eq!(server.api(&line, b"").await.status, 204);
+    for name in [&name, &makers.public_key().thumbprint().to_string()] {
+        assert!(!is_taken(&certified).await);
+        let line = format!("DELETE /api/agents/blocked/{name}");
+        assert_eq!(server.api(&line, b"").await.status, 204);
+    }
     let body = serde_json::json!({ "thumbprint": root });
     assert_eq!(post("blocked", body).await.status, 201);
     assert!(!is_taken(&certified).await);
     let line = format!("DELETE /api/agents/blocked/{root}");
-    assert_eq!(counted(&server).await["blocked"], 3);
+    assert_eq!(counted(&server).await["blocked"], 5);
     assert_eq!(server.api(&line, b"").await.status, 204);
     assert!(is_taken(&certified).await);
     server.api(&line, b"").await.problem(404);
@@ -345,6 +348,67 @@ async fn the_operator_allows_and_blocks_by_key_and_by_certificate() {
     ] {
         assert!(post(list, body).await.status >= 400, "{list}");
     }
+}
+
+/// Proves: A-19
+#[tokio::test]
+async fn a_blocked_certificate_blocks_its_key_whatever_is_shown_instead() {
+    let pki = Pki::new();
+    let years = now() - DAY..now() + 2000 * DAY;
+    let makers_key = Arc::new(key());
+    let [makers, renewed] = [(); 2].map(|()| {
+        let description = Description::authority("CN=Makers", years.clone());
+        let random = &mut random();
+        let issued = pki.root.authorize(makers_key.clone(), &description, random);
+        issued.unwrap()
+    });
+    let block = async |server: &TestServer, certificate: &Certificate| {
+        let body = serde_json::json!({ "pem": certificate.to_pem(), "name": "stolen" });
+        let body = body.to_string();
+        let listed = server.api("POST /api/agents/blocked", body.as_bytes());
+        let listed = listed.await;
+        assert_eq!(listed.status, 201);
+        listed.json()
+    };
+    // Where anybody may come, and the device keeps its certificate to itself.
+    let open = TestServer::start().await;
+    let bare = Device::new();
+    prepare(&open, &[&bare]).await;
+    assert_eq!(answer(&open, &bare).await.err_code, None);
+    let agent = bare.agent.public_key();
+    let certificate = pki.chain(&agent, now() + DAY).remove(0);
+    let answered = block(&open, &certificate).await;
+    assert_eq!(
+        answered["thumbprint"],
+        certificate.fingerprint().to_string()
+    );
+    assert_eq!(answered["key"], agent.thumbprint().to_string());
+    assert_eq!(answered["note"], serde_json::Value::Null);
+    let (code, text) = refusal(&open, &bare).await;
+    assert_eq!(code, ErrorCode::BadCertificate);
+    assert!(text.contains("blocked"), "{text}");
+    let listed = open.api("GET /api/agents/blocked", b"").await.json();
+    assert_eq!(listed["agents"].as_array().unwrap().len(), 2);
+    // Of an authority nothing can be held against who does not show it: the operator is told.
+    let answered = block(&open, makers.certificate()).await;
+    assert!(answered["note"].as_str().unwrap().contains("authority"));
+
+    // An authority that has another certificate for the same key.
+    let server = pki.server(|config| config).await;
+    let device = Device::new();
+    let own = Description::signer("CN=Agent", now() - DAY..now() + DAY);
+    let own = renewed.issue(&device.agent.public_key(), &own, &mut random());
+    let device = Device {
+        chain: vec![own.unwrap(), renewed.certificate().clone()],
+        ..device
+    };
+    prepare(&server, &[&device]).await;
+    assert_eq!(answer(&server, &device).await.err_code, None);
+    assert_eq!(
+        block(&server, makers.certificate()).await["note"],
+        serde_json::Value::Null
+    );
+    assert!(refusal(&server, &device).await.1.contains("blocked"));
 }
 
 /// Proves: A-19

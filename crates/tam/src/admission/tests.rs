@@ -3,7 +3,7 @@ use std::sync::Arc as StdArc;
 use super::*;
 use crate::device::Snapshot;
 use crate::tests::{Counter, NOW, agent, authenticated, key, sender, sign, tam};
-use crate::{Change, Dropped, Outcome, Reply};
+use crate::{Change, Decision, Device, Dropped, Outcome, Reply};
 use alloc::string::ToString as _;
 use teep::{Generation, QueryResponse, Success, Token};
 use teep_cose::x509::CertificateProblem::{Expired, Revoked, UnknownIssuer};
@@ -212,5 +212,137 @@ fn a_query_response_is_refused_an_answer_dropped_and_nothing_is_changed() {
             ..Success::default()
         });
         assert_eq!(decide(&success).err(), expected);
+    }
+}
+
+#[test]
+fn of_what_is_shown_only_the_path_is_remembered() {
+    let maker = Maker::new(1);
+    let description = Description::authority("CN=Below", NOW - DAY..NOW + 900 * DAY);
+    let random = &mut Counter::starting_at(3);
+    let below = StdArc::new(key(Algorithm::Esp256, 3));
+    let below = maker.0.authorize(below, &description, random).unwrap();
+    let description = Description::signer("CN=Device", NOW - DAY..NOW + DAY);
+    let own = below.issue(&agent().public_key(), &description, random);
+    let (own, below) = (own.unwrap(), below.certificate().clone());
+    let root = maker.0.certificate().clone();
+    let stuffed = [
+        own.clone(),
+        Maker::new(2).0.certificate().clone(),
+        below.clone(),
+        root,
+    ];
+    let ours = admission(maker.anchors());
+    assert_eq!(known(&by(&stuffed), &ours), Ok(alloc::vec![own, below]));
+}
+
+/// A message of the Agent, which showed `stored` when it proved itself last, with these certificates.
+fn again(
+    tam: &crate::Tam,
+    message: &Message,
+    shown: &[Certificate],
+    stored: &[Certificate],
+) -> crate::Authenticated {
+    let payload = message.encode(&Generation::DRAFT_26);
+    let sign1 = Sign1::new(&payload).with_kid().with_key();
+    let sign1 = match shown.is_empty() {
+        true => sign1,
+        false => sign1.with_chain(shown),
+    };
+    let device = Device {
+        agent: agent().public_key(),
+        generation: &Generation::DRAFT_26,
+        chain: stored.to_vec(),
+    };
+    let received = tam
+        .open(&sign1.sign(&agent()), &Generation::DRAFT_26)
+        .unwrap();
+    received.authenticate(tam, Some(&device)).unwrap()
+}
+
+/// Proves
+#[test]
+fn what_was_shown_before_speaks_against_an_allowed_key_whatever_is_shown_now() {
+    let maker = Maker::new(1);
+    let (good, renewed) = (maker.certify(NOW + 9 * DAY), maker.certify(NOW + 90 * DAY));
+    let description = Description::authority("CN=Own", NOW - DAY..NOW + 900 * DAY);
+    let own_word = Authority::root(StdArc::new(agent()), &description, &mut Counter::default());
+    let own_word = own_word.unwrap().certificate().clone();
+    let mut tam = tam();
+    let query_response = Message::QueryResponse(QueryResponse::default());
+    let mut refused = |keys, shown: &[Certificate], admission: &Admission| {
+        tam.policy.agent_keys = keys;
+        let message = again(&tam, &query_response, shown, core::slice::from_ref(&good));
+        // A server looks up no more than these and the authorities.
+        assert!(message.identities().contains(&identity(&good)));
+        let snapshot = Snapshot {
+            admission: admission.clone(),
+            ..Snapshot::default()
+        };
+        match tam.decide(message, &snapshot, NOW, &mut Counter::default()) {
+            Ok(Outcome::Done(done)) => match done.decisions.last() {
+                Some(Decision::NotAdmitted(reason)) => Some(reason.word()),
+                _ => None,
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let allowing = |authorities, blocked: Option<Thumbprint>| Admission {
+        allowed: alloc::vec![sender().agent],
+        blocked: blocked.into_iter().collect(),
+        ..admission(authorities)
+    };
+    let revoking = || {
+        let mut revoking = maker.anchors();
+        revoking.add_revocation_list(maker.0.revoke(&[(&good, NOW)], 1, NOW..NOW + DAY).unwrap());
+        revoking
+    };
+    let (any, known) = (AgentKeys::Any, AgentKeys::Known);
+    for shown in [&[][..], &[own_word]] {
+        let mut refused = |keys, admission| refused(keys, shown, &admission);
+        assert_eq!(refused(known, allowing(maker.anchors(), None)), None);
+        assert_eq!(refused(known, allowing(revoking(), None)), Some("revoked"));
+        let root = Some(identity(maker.0.certificate()));
+        assert_eq!(
+            refused(known, allowing(maker.anchors(), root)),
+            Some("blocked")
+        );
+        for keys in [any, known] {
+            let own = Some(identity(&good));
+            assert_eq!(
+                refused(keys, allowing(maker.anchors(), own)),
+                Some("blocked")
+            );
+        }
+    }
+    // A certificate that counts takes the place of the revoked one.
+    assert_eq!(
+        refused(known, &[renewed], &allowing(revoking(), None)),
+        None
+    );
+}
+
+/// Proves: A-19, T-195
+#[test]
+fn a_known_device_that_is_blocked_is_not_heard_at_all() {
+    let tam = tam();
+    let agent = sender().agent;
+    let blocking = Snapshot {
+        admission: Admission {
+            blocked: alloc::vec![agent],
+            ..Admission::default()
+        },
+        ..Snapshot::default()
+    };
+    let error = teep::ErrorMessage::new(ErrorCode::PermanentError);
+    for message in [Message::Success(Success::default()), Message::Error(error)] {
+        let decide = |snapshot: &Snapshot| {
+            let message = again(&tam, &message, &[], &[]);
+            tam.decide(message, snapshot, NOW, &mut Counter::default())
+                .err()
+        };
+        assert_eq!(decide(&Snapshot::default()), None);
+        let blocked = NotAdmitted::Blocked(agent);
+        assert_eq!(decide(&blocking), Some(Dropped::NotAdmitted(blocked)));
     }
 }

@@ -281,7 +281,8 @@ fn a_dependency_is_not_replaced_under_those_who_rely_on_it() {
     let mut leaving = has(&[("app", 1), ("library", 1)]);
     leaving.unneeded_manifest_list = vec![id("app.suit")];
     let plan = for_device(&leaving, &snapshot, NOW);
-    assert_eq!(plan.decisions, [Decision::Unlink(id("app.suit"))]);
+    let kept = Decision::KeptFor(id("library.suit"), id("app.suit"));
+    assert_eq!(plan.decisions, [Decision::Unlink(id("app.suit")), kept]);
 }
 
 /// Proves: A-15
