@@ -315,8 +315,8 @@ impl Agent {
         result: &AttestationResult,
         tee: &mut dyn Tee,
     ) -> Result<(), AgentError> {
-        let known = self.passport(tee);
-        let known = known.and_then(|known| self.examine(&known, tee));
+        let known = self.inventory.passport.as_ref();
+        let known = known.and_then(|known| self.examine(known, tee));
         if known.is_some_and(|known| known.issued_at >= result.issued_at) {
             return Ok(());
         }

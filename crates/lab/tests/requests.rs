@@ -5,9 +5,9 @@
 use teep::{
     DataItems, ErrorCode, LanguageTag, Message, QueryRequest, QueryResponse, Text, Token, Update,
 };
-use teep_agent::{Agent, Input, Provisioning, ReportedError, Request, Step, TrustedTam};
+use teep_agent::{Input, Provisioning, ReportedError, Request, Step, TrustedTam};
 use teep_cose::{Algorithm, Sign1};
-use teep_lab::{Device, Fault, Interrupted, MemoryTee, Payload, TrustedComponent, World, id, read};
+use teep_lab::{Device, Fault, Interrupted, Payload, TrustedComponent, World, id, read};
 
 const ESP256: Algorithm = Algorithm::Esp256;
 const URI: &str = "https://files.example/ta";
@@ -36,18 +36,6 @@ fn installed() -> World {
     world.publish(0, 0, &TrustedComponent::new("ta", 1, b"version 1"));
     world.request(0, &id("ta")).unwrap();
     world
-}
-
-/// Adds a device to a world, provisioned by hand.
-fn add_device(world: &mut World, provisioning: Provisioning) -> usize {
-    let mut tee = MemoryTee::new(ESP256, &mut world.random);
-    Agent::provision(provisioning, &mut tee).unwrap();
-    let agent = Some(Agent::start(&mut tee).unwrap());
-    for tam in &mut world.tams {
-        tam.endorse(tee.endorsement().clone());
-    }
-    world.devices.push(Device { tee, agent });
-    world.devices.len() - 1
 }
 
 /// Proves: T-047, T-051
@@ -250,10 +238,12 @@ fn a_tams_next_address_is_tried_where_the_first_does_not_respond() {
     };
     let here = World::tam_uri(0);
     let (second, first) = (tam([ELSEWHERE, &here]), tam([&here, ELSEWHERE]));
-    let device = add_device(&mut world, second);
+    let device = world.add_device_with(ESP256, second);
+    world.endorse(device);
     assert_eq!(world.poll(device), Err(Interrupted::NoSuchTam));
     assert!(world.tams[0].recorded(&world.agent_key(device)).is_some());
-    let device = add_device(&mut world, first);
+    let device = world.add_device_with(ESP256, first);
+    world.endorse(device);
     world.poll(device).unwrap();
 }
 

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use teep::{AttestationPayload, DataItems, ErrorCode, Message, QueryRequest, QueryResponse, Token};
-use teep_agent::{Agent, Contact, Provisioning, Request};
+use teep_agent::{Contact, Request};
 use teep_cose::Algorithm;
-use teep_lab::{Device, MemoryTee, TrustedComponent, World, id, read};
+use teep_lab::{TrustedComponent, World, id, read};
 use teep_tam::{AttestationModel, Decision};
 
 const ESP256: Algorithm = Algorithm::Esp256;
@@ -20,18 +20,6 @@ fn query_request(token: u8) -> QueryRequest {
     }
 }
 
-/// Adds a device to a world, provisioned by hand.
-fn add_device(world: &mut World, provisioning: Provisioning) -> usize {
-    let mut tee = MemoryTee::new(ESP256, &mut world.random);
-    Agent::provision(provisioning, &mut tee).unwrap();
-    let agent = Some(Agent::start(&mut tee).unwrap());
-    for tam in &mut world.tams {
-        tam.endorse(tee.endorsement().clone());
-    }
-    world.devices.push(Device { tee, agent });
-    world.devices.len() - 1
-}
-
 /// A device whose TAM may be answered unasked, or may not.
 fn unsolicited(takes_unsolicited: bool) -> World {
     let mut world = World::new(1);
@@ -39,7 +27,8 @@ fn unsolicited(takes_unsolicited: bool) -> World {
     world.add_signer();
     let mut provisioning = world.provisioning();
     provisioning.tams[0].takes_unsolicited = takes_unsolicited;
-    add_device(&mut world, provisioning);
+    let device = world.add_device_with(ESP256, provisioning);
+    world.endorse(device);
     world
 }
 
