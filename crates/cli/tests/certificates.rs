@@ -92,6 +92,7 @@ fn all_know_each_other_by_certificates_until_they_are_revoked() {
     let mut poll = stage.command("teep device --folder door poll");
     while poll.output().unwrap().status.success() {
         assert!(start.elapsed() < Duration::from_secs(20), "still served");
+        // The TAM looks at its files once a second.
         std::thread::sleep(Duration::from_millis(200));
     }
     // Its request for the TAM's attestation is not heard any more, so it is not told why; the operator is.

@@ -39,7 +39,7 @@ fn a_device_comes_in_by_its_certificate_until_it_is_revoked_or_blocked() {
     stage.run("teep device --folder one certify one.crt");
     let said = stage.run(&request("one"));
     assert!(said.contains("installed"), "{said}");
-    // Revoked, while the TAM runs on.
+    // Revoked, while the TAM runs on: it looks at its files once a second.
     stage.run("teep pki revoke makers one.crt");
     std::thread::sleep(Duration::from_millis(1100));
     let (_, said) = stage.fail("teep device --folder one poll");

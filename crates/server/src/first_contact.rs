@@ -260,6 +260,7 @@ mod tests {
             assert_eq!(fail(now), Err(SignerUnavailable));
         }
         assert_eq!(attempts, 1);
+        // It is left alone for so long.
         std::thread::sleep(PAUSE);
         let made = contact.query_request(&Generation::DRAFT_26, 8, || Ok(vec![1]));
         assert_eq!(made.unwrap()[..], [1]);

@@ -251,6 +251,7 @@ async fn in_a_rush_a_connection_ends_with_its_first_answer() {
     let mut stream = server.connect().await;
     for piece in EMPTY.as_bytes().chunks(30) {
         stream.write_all(piece).await.unwrap();
+        // So that the server reads each by itself.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     answers.push(read(stream).await);

@@ -156,6 +156,7 @@ async fn in_a_rush_the_preface_of_http_2_brings_two_frames() {
         let mut stream = server.connect().await;
         for piece in &pieces {
             stream.write_all(piece).await.unwrap();
+            // So that the server reads each by itself.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         let [settings, goaway] = &frames(stream).await[..] else {
@@ -211,6 +212,7 @@ async fn a_rush_ends_http_2_connections_that_were_there_before() {
     next_second().await;
     let mut stream = server.connect().await;
     stream.write_all(BEGINNING).await.unwrap();
+    // Before the rush: so that the server has seen it begin.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     for number in (1..250).step_by(2) {
         let _written = stream.write_all(&requests(number..number + 1)).await;
