@@ -139,12 +139,15 @@ fn parameter_value(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
-        match character {
+        let meant = match character {
             '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            character if character.is_control() => return None,
-            character => value.push(character),
+            '\\' => characters.next()?.1,
+            character => character,
+        };
+        if meant.is_control() {
+            return None;
         }
+        value.push(meant);
     }
     None
 }
@@ -215,6 +218,15 @@ mod tests {
             "application/eat+cwt; eat_profile=",
         ] {
             assert!(!is_result(format), "{format}");
+        }
+    }
+
+    /// A backslash lets quotation marks be said, not what a quoted string cannot hold (RFC 9110 section 5.6.4).
+    #[test]
+    fn a_control_character_is_none_the_better_for_a_backslash() {
+        for value in ["\u{2}", "\\\u{2}", "\\\u{85}", "\\\n"] {
+            let text = alloc::format!("text/plain; name=\"{value}\"");
+            assert_eq!(MediaType::parse(&text), None, "{text:?}");
         }
     }
 
