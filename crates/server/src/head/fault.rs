@@ -68,14 +68,15 @@ pub(crate) fn framing(head: &[u8]) -> (Next, Option<Fault>) {
     let Some(length) = lengths.next() else {
         return (Next::Head, None);
     };
+    let is_only = lengths.next().is_none();
     let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(length)
         .ok()
         .and_then(|text| text.parse().ok());
-    match number {
-        Some(0) if lengths.next().is_none() => (Next::Head, None),
-        Some(number) if is_number && lengths.next().is_none() => (Next::Body(number), None),
-        _ => (Next::Unknown, Some(Fault::ContentLength)),
+    match number.filter(|_| is_only && is_number) {
+        Some(0) => (Next::Head, None),
+        Some(number) => (Next::Body(number), None),
+        None => (Next::Unknown, Some(Fault::ContentLength)),
     }
 }
 

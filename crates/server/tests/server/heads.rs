@@ -76,6 +76,10 @@ async fn a_head_that_cannot_be_read_is_refused_with_the_reason() {
             "Content-Length",
         ),
         (
+            "POST /tam HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\nxx",
+            "Content-Length",
+        ),
+        (
             "POST /tam HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\nx",
             "Content-Length",
         ),
