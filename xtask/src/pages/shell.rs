@@ -128,15 +128,27 @@ impl Shell {
 }
 
 impl Drop for Shell {
+    /// Ends all that was started, and waits for it: the next story's TAM needs the same address.
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        // What has ended already need not be ended.
-        Command::new("kill")
-            .args(["-TERM", "--", &group])
-            .status()
-            .ok();
+        // Whether anything of it is still there.
+        let signal = |signal: &str| {
+            let mut kill = Command::new("kill");
+            let told = kill.args([signal, "--", &group]).stderr(Stdio::null());
+            told.status().is_ok_and(|status| status.success())
+        };
+        signal("-TERM");
+        // A shell that has ended already needs neither.
         self.child.kill().ok();
         self.child.wait().ok();
+        let deadline = Instant::now() + ENDING;
+        while signal("-0") {
+            if Instant::now() > deadline {
+                signal("-KILL");
+                return;
+            }
+            thread::sleep(POLL);
+        }
     }
 }
 
@@ -154,3 +166,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What prints nothing for so long waits for others.
 const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long a TAM may take to stop.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether it has.
+const POLL: Duration = Duration::from_millis(20);
